@@ -1,0 +1,1 @@
+"""The demo: data and story, told through the services."""

@@ -1,0 +1,1 @@
+"""Floor 6: who decides: policy, seats, rounds, votes and delegation."""

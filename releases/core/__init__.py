@@ -1,0 +1,1 @@
+"""Floor 1: errors, clock, transition tables, the HTTP door, breaker, ids and canonical JSON; knows no table."""

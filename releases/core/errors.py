@@ -1,0 +1,123 @@
+"""Every error a caller may meet, as one tree.
+
+::
+
+    GmudError                code, HTTP status
+      Invalid                the input cannot be read; names fields             400
+      Missing                there is no such thing                             404
+      Refused                the rules say no; carries every reason             409
+        Stale                somebody moved it first                            409
+      NotPermitted           this person or machine may not                     403
+      External               the outside failed                                 502
+        Unreachable          no answer, outcome unknown, look first
+        Rejected             a clear no, do not repeat
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One translatable sentence: a catalogue key with named parts, e.g. ``Sentence(_("%(n)s open"), {"n": 3})``.
+
+    ``text`` is marked with :func:`releases.core.words.mark` where it is written, so that it is collected for
+    translation; whoever shows it translates it. ``str()`` gives the English one.
+    """
+
+    text: str
+    parts: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the sentence in English."""
+        return self.text % self.parts if self.parts else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is refused or must wait: a stable code, a sentence, the way out, and until when it holds."""
+
+    code: str
+    message: Sentence
+    fix: Sentence | None = None
+    until: datetime | None = None
+    severity: str = "stop"
+
+
+class GmudError(Exception):
+    """A failure that callers are expected to meet; the doors turn it into a page or a problem document."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: Sentence | str, *, reasons: Sequence[Reason] = ()) -> None:
+        """Keep the sentence for people and the reasons for everybody."""
+        self.detail = detail if isinstance(detail, Sentence) else Sentence(detail)
+        self.reasons = tuple(reasons)
+        super().__init__(str(self.detail))
+
+
+class Invalid(GmudError):
+    """The input cannot be read; ``fields`` maps each field to its sentences."""
+
+    code = "invalid"
+    status = 400
+
+    def __init__(self, detail: Sentence | str, *, fields: Mapping[str, Sequence[Sentence | str]] | None = None) -> None:
+        """Keep the fields beside the sentence."""
+        super().__init__(detail)
+        self.fields = {name: [str(one) for one in many] for name, many in (fields or {}).items()}
+
+
+class Missing(GmudError):
+    """There is no such thing, or the caller may not know of it."""
+
+    code = "not_found"
+    status = 404
+
+
+class Refused(GmudError):
+    """The rules say no, with every reason."""
+
+    code = "refused"
+    status = 409
+
+
+class Stale(Refused):
+    """Somebody moved it first: look again, then decide."""
+
+    code = "stale"
+
+
+class NotPermitted(GmudError):
+    """This person or machine may not do this."""
+
+    code = "not_permitted"
+    status = 403
+
+
+class External(GmudError):
+    """An outside system failed."""
+
+    code = "external"
+    status = 502
+
+
+class Unreachable(External):
+    """No answer, or none that can be trusted: the outcome is unknown, look before trying again."""
+
+    code = "unreachable"
+
+
+class Rejected(External):
+    """A clear no from the outside: do not repeat. ``http_status`` is the outside's own, 0 when there was none."""
+
+    code = "rejected"
+
+    def __init__(self, detail: Sentence | str, *, http_status: int = 0, body: str = "") -> None:
+        """Keep the vendor's status and the beginning of its answer."""
+        super().__init__(detail)
+        self.http_status = http_status
+        self.body = body[:2000]

@@ -1,0 +1,198 @@
+"""The HTTP door: the only way out of the house.
+
+Limits (design/trust.md, section 5): connect 3 s, read 10 s, whole call 20 s, answer 1 MiB, TLS verified, no redirects,
+no proxy or credentials from the environment, no cookies. It refuses to speak while a transaction is open, and to
+addresses the operator did not allow. What a status means is the client's business, not the door's.
+"""
+
+import ipaddress
+import json as jsonlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from django.db import connections
+
+from releases.core.breaker import breaker_for
+from releases.core.errors import Invalid, Rejected, Unreachable
+
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 10.0
+TOTAL_SECONDS = 20.0
+BODY_BYTES = 1024 * 1024
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whole: status, headers with lower-case names, body of at most 1 MiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """Return the body as text; bytes that are not UTF-8 are replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        :raises Unreachable: the body is not JSON, so what happened is not known
+        """
+        try:
+            return jsonlib.loads(self.body)
+        except ValueError as error:
+            begin = self.text[:80].replace("\n", " ")
+            raise Unreachable(f"The answer ({self.status}) is not JSON; it begins: {begin}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Where calls may go: exact host names, and networks whose private addresses are legitimate.
+
+    Public addresses are allowed for allowed hosts; private, loopback and link-local ones only inside ``networks``.
+    ``hosts`` empty means any host name.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> "Allowance":
+        """Read ``GMUD_OUTBOUND_HOSTS`` and ``GMUD_OUTBOUND_NETWORKS`` (comma separated), which the operator owns."""
+        hosts = os.environ.get("GMUD_OUTBOUND_HOSTS", "")
+        networks = os.environ.get("GMUD_OUTBOUND_NETWORKS", "")
+        return cls(
+            hosts=frozenset(name.strip().lower() for name in hosts.split(",") if name.strip()),
+            networks=tuple(ipaddress.ip_network(one.strip()) for one in networks.split(",") if one.strip()),
+        )
+
+    def address_for(self, host: str, port: int) -> str:
+        """Resolve the host once and return the address to connect to.
+
+        :raises Invalid: the host or one of its addresses is not allowed
+        :raises Unreachable: the name does not resolve
+        """
+        if self.hosts and host.lower() not in self.hosts:
+            raise Invalid(f"{host} is not among the hosts the operator allows (GMUD_OUTBOUND_HOSTS).")
+        try:
+            found = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as error:
+            raise Unreachable(f"The name {host} does not resolve.") from error
+        for text in found:
+            self._check(host, str(text))
+        return str(found[0])
+
+    def _check(self, host: str, text: str) -> None:
+        address = ipaddress.ip_address(text.split("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        if mapped.is_global or any(mapped in network for network in self.networks):
+            return
+        raise Invalid(f"{host} leads to {mapped}, a private address outside GMUD_OUTBOUND_NETWORKS.")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Speak to one origin (``https://host[:port]``, a base path may follow); ``name`` keys the breaker."""
+
+    name: str
+    origin: str
+    headers: Mapping[str, str]
+    allowance: Allowance
+    urgent: bool = False
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Reply:
+        """Make one call and return the whole answer, whatever its status.
+
+        ``urgent`` (a rollback) passes an open breaker. Bodies: ``json``, ``form`` or raw ``content``.
+
+        :raises Unreachable: no answer, too slow, too large, or the breaker is open: the outcome is unknown
+        :raises Rejected: the call was never sent because the address is not allowed
+        """
+        _no_transaction_open()
+        breaker = breaker_for(self.name)
+        if not breaker.allows(time.monotonic()) and not self.urgent:
+            raise Unreachable(f"{self.name} failed several times in a row; calls rest for half a minute.")
+        try:
+            reply = self._send(method, path, params, {**self.headers, **(headers or {})}, json, form, content)
+        except Unreachable:
+            breaker.failed(time.monotonic())
+            raise
+        if reply.status >= SERVER_ERROR:
+            breaker.failed(time.monotonic())
+        else:
+            breaker.succeeded()
+        return reply
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        json: Any,
+        form: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Reply:
+        parts = urlsplit(self.origin)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        if parts.scheme not in {"http", "https"} or not host or parts.username:
+            raise Rejected(f"{self.name}: an address looks like https://host:port, without a user name.")
+        try:
+            address = self.allowance.address_for(host, port)
+        except Invalid as error:
+            raise Rejected(error.detail) from error
+        pinned = f"[{address}]" if ":" in address else address
+        url = f"{parts.scheme}://{pinned}:{port}{parts.path.rstrip('/')}{path}"
+        deadline = time.monotonic() + TOTAL_SECONDS
+        timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        try:
+            with (
+                httpx2.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+                client.stream(
+                    method,
+                    url,
+                    params=params,
+                    headers={"Host": parts.netloc, "Accept-Encoding": "identity", **headers},
+                    json=json,
+                    data=form,
+                    content=content,
+                    extensions={"sni_hostname": host},
+                ) as answer,
+            ):
+                body = bytearray()
+                for chunk in answer.iter_raw():
+                    body += chunk
+                    if len(body) > BODY_BYTES:
+                        raise Unreachable(f"{self.name} sent more than 1 MiB.")
+                    if time.monotonic() > deadline:
+                        raise Unreachable(f"{self.name} took longer than {TOTAL_SECONDS:.0f} s to answer.")
+                names = {name.lower(): value for name, value in answer.headers.items()}
+                return Reply(answer.status_code, names, bytes(body))
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            kind = type(error).__name__
+            raise Unreachable(f"{self.name} did not answer ({kind}).") from error
+
+
+def _no_transaction_open() -> None:
+    """Refuse to speak inside a transaction; the one that a test case wraps around itself does not count."""
+    for connection in connections.all(initialized_only=True):
+        if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+            raise RuntimeError("No call to the outside while a transaction is open: write first, commit, then call.")

@@ -1,0 +1,1 @@
+"""Floor 8: the verdict: one pure decision, its reasons, permits and their redemption."""

@@ -1,0 +1,1 @@
+"""Commands of manage.py; they stand on the top floor."""

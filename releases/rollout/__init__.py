@@ -1,0 +1,1 @@
+"""Floor 11: the release going forward, step by step: deploy, weight, verdict, watch."""

@@ -1,0 +1,1 @@
+"""Floor 15: the pages: htmx over server-made HTML, thin doors to the services."""
