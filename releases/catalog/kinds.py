@@ -1,0 +1,50 @@
+"""The words of the catalogue: kinds of environments, connections, bindings; where knowledge comes from."""
+
+from enum import StrEnum
+
+
+class EnvironmentKind(StrEnum):
+    """What an environment is for."""
+
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEVELOPMENT = "development"
+
+
+class ConnectionKind(StrEnum):
+    """Which outside system a connection leads to."""
+
+    JENKINS = "jenkins"
+    KUBERNETES = "kubernetes"
+    PROMETHEUS = "prometheus"
+    HTTP = "http"
+
+
+class Purpose(StrEnum):
+    """What a service in an environment uses a connection for."""
+
+    DEPLOY = "deploy"
+    TRAFFIC = "traffic"
+    HEALTH = "health"
+
+
+class DependencySource(StrEnum):
+    """Where an edge was read; from a shared address book it is a hint until somebody confirms it."""
+
+    MANUAL = "manual"
+    ENVIRONMENT = "environment"
+    CONFIG = "config"
+    SHARED_CONFIG = "shared_config"
+
+    @property
+    def is_hint(self) -> bool:
+        """Say whether this source alone proves nothing."""
+        return self is DependencySource.SHARED_CONFIG
+
+
+class DataClass(StrEnum):
+    """Kinds of data that raise the stakes."""
+
+    PERSONAL = "personal"
+    CARD = "card"
+    MONEY = "money"
