@@ -1,0 +1,70 @@
+# The two commands are `make run` and `make test`. The others are for people who work on the house.
+SHELL := /bin/sh
+PORT ?= 8000
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --require-hashes
+CHECKS := lint format types floors templates house
+
+.PHONY: run test test-fast test-long check $(CHECKS) messages states clean
+
+run: .venv/run.stamp
+	@GMUD_DEMO="$${GMUD_DEMO-1}" exec $(BIN)/python -m gmud.run --port $(PORT)
+
+test: .venv/dev.stamp
+	@exec $(BIN)/python -m tests
+
+test-fast: .venv/dev.stamp
+	@exec $(BIN)/pytest -q -n 2 -m "not tools and not long and not postgres" tests/unit tests/house tests/story
+
+test-long: .venv/dev.stamp
+	@exec $(BIN)/python -m tests --long
+
+# Everything that needs no server, two at a time; the output of each comes in one piece.
+check: .venv/dev.stamp
+	@began=$$(date +%s); $(MAKE) --no-print-directory -j2 --output-sync=target $(CHECKS) \
+	  && echo "make check: clean in $$(($$(date +%s) - began)) s"
+
+lint: .venv/dev.stamp
+	@$(BIN)/ruff check --quiet .
+format: .venv/dev.stamp
+	@$(BIN)/ruff format --check --quiet . || { echo "Say: $(BIN)/ruff format ."; exit 1; }
+types: .venv/dev.stamp
+	@$(BIN)/mypy --no-error-summary
+floors: .venv/dev.stamp
+	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
+templates: .venv/dev.stamp
+	@$(BIN)/djlint templates --check --lint --quiet
+house: .venv/dev.stamp
+	@$(BIN)/pytest -q -n 2 -m "not tools and not long" tests/unit tests/house
+
+# Collect the sentences of code and templates into the catalogues and compile them.
+messages: .venv/dev.stamp
+	@$(BIN)/python -m tests.house.catalogue
+
+# Draw the life of a change into docs/states.md.
+states: .venv/run.stamp
+	@$(BIN)/python manage.py states
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# --- the virtual environment: made once, renewed when a lock changes ---------------------------------------------
+
+.venv/run.stamp: requirements.lock | $(BIN)/python
+	@echo "Installing what requirements.lock names ..."
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | $(BIN)/python
+	@echo "Installing what requirements-dev.lock names ..."
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@ .venv/run.stamp
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed, and $(PYTHON) is older; name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -1,0 +1,129 @@
+"""What ``make run`` starts, as a table."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gmud.env import ROOT
+from gmud.run.group import Program
+from gmud.servers import broker_command
+
+SANDBOXES = ("jenkins", "kubernetes", "prometheus")
+LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where this house stands: its folder, its address, and which servers are its own."""
+
+    data: Path
+    host: str
+    port: int
+    sandbox_port: int
+    broker: Path | None
+    demo: bool
+
+    @property
+    def address(self) -> str:
+        """Return the address people type."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def sandboxes(self) -> dict[str, int]:
+        """Return the port of each stand-in; none outside the demo."""
+        return {name: self.sandbox_port + index for index, name in enumerate(SANDBOXES)} if self.demo else {}
+
+    @property
+    def ports(self) -> list[int]:
+        """Return every port this house listens on."""
+        return [self.port, *self.sandboxes.values()]
+
+
+def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) -> Plan:
+    """Return the plan for this folder and environment.
+
+    The demo's connections name the stand-ins' ports, so the ports of the first start are kept with the data.
+    """
+    demo = environment.get("GMUD_DEMO", "").lower() in {"1", "true", "yes", "on"}
+    kept = data / "sandbox.json"
+    sandbox_port = port + 1
+    if kept.exists():
+        sandbox_port = int(json.loads(kept.read_text())["port"])
+    elif demo:
+        kept.write_text(json.dumps({"port": sandbox_port}))
+    broker = None if environment.get("REDIS_URL") else _socket_in(data)
+    return Plan(data, host, port, sandbox_port, broker, demo)
+
+
+def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
+    """Return what the processes see: defaults, over them what was given, over that what the plan says."""
+    defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1"}
+    own = {"GMUD_DATA": str(plan.data), "GMUD_DEMO": str(int(plan.demo))}
+    own |= {f"GMUD_SANDBOX_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
+    if plan.broker:
+        own["REDIS_URL"] = f"redis+socket://{plan.broker}"
+    if plan.demo:
+        defaults["GMUD_OUTBOUND_NETWORKS"] = "127.0.0.0/8"
+    return {**defaults, **given, **own}
+
+
+def broker(plan: Plan) -> list[Program]:
+    """Return the broker, when it is ours."""
+    if plan.broker is None:
+        return []
+    return [Program("broker", broker_command(place=plan.broker, folder=plan.broker.parent), stage=BROKER)]
+
+
+def sandboxes(plan: Plan) -> list[Program]:
+    """Return the stand-ins of the outside systems, in the demo."""
+    ports = plan.sandboxes
+    more = {"prometheus": ("--kubernetes", f"http://127.0.0.1:{ports.get('kubernetes')}")}
+    return [
+        Program(name, _python("-m", f"gmud.sandbox.{name}", "--port", str(port), *more.get(name, ())), stage=OUTSIDE)
+        for name, port in ports.items()
+    ]
+
+
+def prepare() -> Program:
+    """Return what runs once, before the house opens."""
+    return Program("prepare", _python("-m", "gmud.run.prepare"), stage=OUTSIDE, once=True)
+
+
+def house(plan: Plan) -> list[Program]:
+    """Return the house itself: pages and API, the workers, the clock, the sealer."""
+    web = ("--interface", "wsgi", "--host", plan.host, "--port", str(plan.port), "--workers-kill-timeout", "5")
+    worker = ("worker", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
+    table = {
+        "web": _script("granian", *web, "--log-level", "warning", "gmud.wsgi:application"),
+        "worker": _celery(*worker, "-n", "work@%h", "-Q", "deploy,notify,default", "--concurrency", "2"),
+        "rollback": _celery(*worker, "-n", "rollback@%h", "-Q", "rollback", "--concurrency", "1"),
+        "beat": _celery("beat", "--loglevel", "WARNING", "-s", str(plan.data / "beat"), "--pidfile="),
+        "sealer": _python("manage.py", "sealer"),
+    }
+    return [Program(name, command, stage=HOUSE) for name, command in table.items()]
+
+
+def _socket_in(data: Path) -> Path:
+    """Return the place of the broker's socket; a folder too deep for a socket gets one in the user's runtime folder."""
+    place = data / "broker.sock"
+    if len(os.fsencode(place)) <= LONGEST_SOCKET_PATH:
+        return place
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home()) / ".gmud"
+    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return runtime / f"broker-{data.stat().st_ino}.sock"
+
+
+def _python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, *arguments)
+
+
+def _script(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(Path(sys.executable).parent / name), *arguments)
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return _python("-m", "celery", "-A", "gmud.celery", "--workdir", str(ROOT), *arguments)
