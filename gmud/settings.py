@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "releases.web.middleware.ErrorPages",
 ]
 ROOT_URLCONF = "gmud.urls"
 WSGI_APPLICATION = "gmud.wsgi.application"
@@ -90,6 +91,9 @@ TEMPLATES: list[dict[str, Any]] = [
             "builtins": [
                 "django_cotton.templatetags.cotton",
                 "template_partials.templatetags.partials",
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "releases.web.tags",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -99,6 +103,11 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     }
 ]
+
+COTTON_ISOLATE_BY_DEFAULT = True  # a component sees what it is given, nothing else
+CSRF_FAILURE_VIEW = "releases.web.errors.no_token"
+# A message's level is its tone.
+MESSAGE_TAGS = {10: "info", 20: "info", 25: "go", 30: "wait", 40: "stop"}
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA / 'gmud.sqlite3'}")}
 DATABASES["default"]["ATOMIC_REQUESTS"] = False

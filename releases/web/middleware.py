@@ -1,0 +1,47 @@
+"""Turn every error we know into a page or a part of one, and keep what is governed out of caches."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+from releases.core.errors import GmudError
+from releases.web import errors
+
+log = logging.getLogger(__name__)
+
+_POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
+_DOWN: tuple[type[DatabaseError] | type[InterfaceError], ...] = (OperationalError, InterfaceError)
+
+
+class ErrorPages:
+    """One place for all failures of the pages; the API has its own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next layer."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, and mark every answer made for one person as not to be stored."""
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", _POLICY)
+        if not request.path.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer an error of ours; a view may say how it shows itself again beside the notice (``again``)."""
+        if request.path.startswith("/api/"):
+            return None
+        if isinstance(exception, _DOWN):
+            log.exception("the database does not answer")
+            return errors.show(request, errors.plain(503))
+        if not isinstance(exception, GmudError):
+            return None
+        trouble = errors.trouble_of(exception)
+        match = request.resolver_match
+        again = getattr(match.func, "again", None) if match else None
+        if again and getattr(request, "htmx", False):
+            return again(request, *match.args, trouble=trouble, **match.kwargs)  # type: ignore[union-attr, no-any-return]  # again implies match
+        return errors.show(request, trouble)

@@ -1,0 +1,32 @@
+// Opens and closes dialogs, lets toasts go, copies text, and moves the focus to what just changed or went wrong.
+document.addEventListener("click", (event) => {
+  const open = event.target.closest("[data-open]")
+  if (open) document.getElementById(open.dataset.open)?.showModal()
+  if (event.target.closest("[data-close]")) event.target.closest("dialog, .toast, .banner")?.[
+    event.target.closest("dialog") ? "close" : "remove"]()
+  const copy = event.target.closest("[data-copy]")
+  if (copy) navigator.clipboard?.writeText(copy.dataset.copy).then(() => said(copy))
+  if (event.target.matches("dialog[open]")) event.target.close()
+})
+
+function said(button) {
+  const before = button.textContent
+  button.textContent = button.dataset.copied
+  setTimeout(() => { button.textContent = before }, 1500)
+}
+
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  const dialog = target.querySelector?.("dialog[data-now]")
+  if (dialog && !dialog.open) dialog.showModal()
+  const wrong = target.querySelector?.("[aria-invalid=true]") ?? target.querySelector?.("[data-focus]")
+  wrong?.focus()
+})
+
+document.addEventListener("htmx:sendError", () => {
+  const line = document.getElementById("offline")
+  if (line) line.hidden = false
+})
+document.addEventListener("htmx:afterOnLoad", () => {
+  const line = document.getElementById("offline")
+  if (line) line.hidden = true
+})
