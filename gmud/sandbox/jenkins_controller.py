@@ -1,0 +1,270 @@
+"""The life inside the sandbox's Jenkins: jobs, the queue and its folding, executors, builds and their stages."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gmud.sandbox.jenkins_pipeline import Pipeline, Run, StageFailed, TryAgain
+
+STAGES = (("Permit", 0.2), ("Deploy", 0.6), ("Verify", 0.2))
+PARAMETERS = (
+    ("GMUD_CORRELATION", "string", ()),
+    ("GMUD_PERMIT", "text", ()),
+    ("SERVICE", "string", ()),
+    ("ENVIRONMENT", "string", ()),
+    ("VERSION", "string", ()),
+    ("DIGEST", "string", ()),
+    ("SLOT", "choice", ("stable", "canary")),
+)
+BANK_OF_ANTHOS = {
+    "accounts": ("accounts-db", "contacts", "userservice"),
+    "frontend": ("frontend",),
+    "ledger": ("balancereader", "ledger-db", "ledgerwriter", "transactionhistory"),
+    "loadgenerator": ("loadgenerator",),
+}
+TRIES = 4
+
+
+@dataclass
+class Parameter:
+    """A declared parameter; ``kind`` is string, text, boolean, choice or password."""
+
+    name: str
+    kind: str = "string"
+    choices: tuple[str, ...] = ()
+    default: str = ""
+
+
+@dataclass
+class Job:
+    """A pipeline job; ``hold`` names a stage that waits until it is let go, ``outcomes`` what a stage reports."""
+
+    full_name: str
+    parameters: list[Parameter] = field(default_factory=list)
+    stages: tuple[tuple[str, float], ...] = STAGES
+    disabled: bool = False
+    vetoed: bool = False
+    concurrent: bool = False
+    hold: str = ""
+    outcomes: dict[str, str] = field(default_factory=dict)
+    quiet_seconds: float = 5.0
+    builds: dict[int, "Build"] = field(default_factory=dict)
+    next_number: int = 1
+
+    @property
+    def name(self) -> str:
+        """Return the last part of the full name."""
+        return self.full_name.rsplit("/", 1)[-1]
+
+    @property
+    def path(self) -> str:
+        """Return ``/job/<folder>/job/<name>``."""
+        return "".join(f"/job/{part}" for part in self.full_name.split("/"))
+
+
+@dataclass
+class Item:
+    """A queue item, from waiting to left."""
+
+    id: int
+    job: Job
+    parameters: dict[str, str]
+    user: str
+    since: float
+    due: float
+    state: str = "Waiting"
+    why: str | None = None
+    cancelled: bool = False
+    left_at: float | None = None
+    build: "Build | None" = None
+
+
+@dataclass
+class Stage:
+    """A stage that started; the statuses are those of the stage view."""
+
+    name: str
+    started: float
+    status: str = "IN_PROGRESS"
+    ended: float | None = None
+    error: str = ""
+
+
+@dataclass
+class Build:
+    """A build; ``result`` is fixed before it is no longer in progress."""
+
+    number: int
+    job: Job
+    item: Item
+    started: float
+    building: bool = True
+    in_progress: bool = True
+    result: str | None = None
+    ended: float | None = None
+    stages: list[Stage] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def text(self) -> bytes:
+        """Return the console so far, with the line ends Jenkins sends."""
+        return "".join(f"{line}\r\n" for line in self.lines).encode()
+
+
+def default_jobs() -> dict[str, Job]:
+    """Return one deploy job for each service of Bank of Anthos, in its team's folder."""
+    names = [f"{team}/deploy-{service}" for team, services in BANK_OF_ANTHOS.items() for service in services]
+    return {name: job_from({"name": name}) for name in names}
+
+
+def job_from(given: Mapping[str, Any]) -> Job:
+    """Read a job from the configuration file; only ``name`` is needed."""
+    declared = given.get("parameters")
+    rows = [(one["name"], one.get("kind", "string"), tuple(one.get("choices", ()))) for one in declared or ()]
+    parameters = [
+        Parameter(name, kind, choices, choices[0] if choices else "")
+        for name, kind, choices in (PARAMETERS if declared is None else rows)
+    ]
+    stages = tuple((str(name), float(seconds)) for name, seconds in given.get("stages", STAGES))
+    rest = {key: given[key] for key in ("disabled", "concurrent", "quiet_seconds", "next_number") if key in given}
+    return Job(given["name"], parameters, stages, **rest)
+
+
+class Controller:
+    """Jobs, queue and executors; every item has a thread that carries it through its life."""
+
+    def __init__(self, jobs: Mapping[str, Job], pipeline: Pipeline, speed: float, closing: threading.Event) -> None:
+        """Start with an empty queue."""
+        self.jobs = dict(jobs)
+        self.pipeline = pipeline
+        self.speed = speed
+        self.closing = closing
+        self.changed = threading.Condition(threading.RLock())
+        self.items: dict[int, Item] = {}
+        self.next_item = 1
+        self.executors = 4
+        self.left_seconds = 300.0
+
+    def schedule(
+        self, job: Job, parameters: dict[str, str], user: str, delay: float | None, origin: str
+    ) -> tuple[Item, bool]:
+        """Put a request into the queue; an equal one that still waits is returned instead, with ``True``."""
+        with self.changed:
+            for item in self.waiting():
+                if item.job is job and item.parameters == parameters:
+                    return item, True
+            now = time.time()
+            quiet = job.quiet_seconds / self.speed if delay is None else delay
+            item = Item(self.next_item, job, parameters, user, now, now + quiet)
+            self.items[item.id] = item
+            self.next_item += 1
+        threading.Thread(target=self._carry, args=(item, origin), daemon=True).start()
+        return item, False
+
+    def waiting(self) -> Iterator[Item]:
+        """Give the items that have not left the queue."""
+        return (item for item in self.items.values() if item.left_at is None)
+
+    def item(self, number: int) -> Item | None:
+        """Return the item unless it left so long ago that Jenkins forgot it."""
+        item = self.items.get(number)
+        if item and item.left_at is not None and time.time() - item.left_at >= self.left_seconds:
+            return None
+        return item
+
+    def cancel(self, number: int) -> bool:
+        """Take an item out of the queue; ``False`` when it is unknown or has left."""
+        with self.changed:
+            item = self.items.get(number)
+            if item is None or item.left_at is not None:
+                return False
+            item.cancelled, item.left_at, item.state, item.why = True, time.time(), "Left", None
+            self.changed.notify_all()
+            return True
+
+    def stop(self, build: Build) -> None:
+        """Interrupt a build that runs."""
+        with self.changed:
+            if build.building:
+                build.stopped.set()
+            self.changed.notify_all()
+
+    def _carry(self, item: Item, origin: str) -> None:
+        with self.changed:
+            while not item.cancelled and (hindrance := self._hindrance(item)):
+                item.state, item.why, seconds = hindrance
+                self.changed.wait(seconds)
+                if self.closing.is_set():
+                    return
+            if item.cancelled:
+                return
+            item.state, item.why, item.left_at = "Left", None, time.time()
+            build = Build(item.job.next_number, item.job, item, time.time())
+            item.job.next_number += 1
+            item.job.builds[build.number] = item.build = build
+        self._run(build, f"{origin}{build.job.path}/{build.number}/")
+
+    def _hindrance(self, item: Item) -> tuple[str, str, float] | None:
+        """Return why the item cannot leave yet: state, sentence for people, seconds until another look."""
+        left = item.due - time.time()
+        if left > 0:
+            return "Waiting", f"In the quiet period. Expires in {left:.1f} sec", left
+        running = [build for job in self.jobs.values() for build in job.builds.values() if build.in_progress]
+        mine = [build for build in running if build.job is item.job]
+        if mine and not item.job.concurrent:
+            return "Blocked", f"Build #{mine[-1].number} is already in progress (ETA: N/A)", 0.2
+        if len(running) >= self.executors:
+            return "Buildable", "Waiting for next available executor", 0.2
+        return None
+
+    def _run(self, build: Build, url: str) -> None:
+        build.lines.append(f"Started by user {build.item.user}")
+        run = Run(build.job.full_name, build.number, url, build.item.parameters, build.lines.append)
+        result = "SUCCESS"
+        for name, seconds in build.job.stages:
+            status = self._stage(build, run, name, seconds)
+            if status in ("FAILED", "ABORTED"):
+                result = {"FAILED": "FAILURE", "ABORTED": "ABORTED"}[status]
+                break
+            if status == "UNSTABLE":
+                result = "UNSTABLE"
+        with self.changed:
+            build.result, build.building, build.ended = result, False, time.time()
+        self.closing.wait(0.05 / self.speed)  # post-production: the result stands, the build is still in progress
+        with self.changed:
+            build.lines.append(f"Finished: {result}")
+            build.in_progress = False
+            self.changed.notify_all()
+
+    def _stage(self, build: Build, run: Run, name: str, seconds: float) -> str:
+        stage = Stage(name, time.time())
+        build.stages.append(stage)
+        build.lines.append(f"[Pipeline] {{ ({name})")
+        self._wait(build, seconds / self.speed)
+        while build.job.hold == name and not build.stopped.is_set() and not self.closing.is_set():
+            build.stopped.wait(0.02)
+        status = "ABORTED" if build.stopped.is_set() or self.closing.is_set() else self._work(build, run, stage)
+        build.lines.append("[Pipeline] }")
+        with self.changed:
+            stage.status, stage.ended = status, time.time()
+        return status
+
+    def _work(self, build: Build, run: Run, stage: Stage) -> str:
+        for attempt in range(1, TRIES + 1):
+            try:
+                self.pipeline.perform(stage.name, run)
+                return build.job.outcomes.get(stage.name, "SUCCESS")
+            except StageFailed as error:
+                stage.error = str(error)
+                build.lines.append(stage.error)
+                if not isinstance(error, TryAgain) or attempt == TRIES:
+                    return "FAILED"
+            if self._wait(build, 0.5 / self.speed):
+                return "ABORTED"
+        return "FAILED"
+
+    def _wait(self, build: Build, seconds: float) -> bool:
+        """Let time pass; ``True`` when the build was interrupted meanwhile."""
+        return build.stopped.wait(seconds)
