@@ -1,0 +1,55 @@
+"""The same file names in every room, only those needed, and no drawer for odds and ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT, floors, python_files
+
+FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "shared", "base", "lib"}
+EVERY_ROOM = {"__init__", "models", "states", "machine", "rules", "ports", "services", "queries", "admin"}
+FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and the doors are cut by subject
+OWN = {
+    "accounts": {"columns", "rights", "roles"},
+    "audit": {"actor", "kinds"},
+    "catalog": {"imports"},
+    "changes": {"document"},
+    "gate": {"keys", "permits", "reasons"},
+    "operations": {"bell", "failpoints"},
+}
+
+
+def findings(root: Path) -> Iterator[str]:
+    """Yield what stands where it should not."""
+    for path in python_files(root):
+        words = {path.stem, path.parent.name}
+        if words & FORBIDDEN:
+            yield f"{path.relative_to(root)}: a name that says nothing; name what it holds"
+    for room in floors(root).keys() - FREE:
+        allowed = EVERY_ROOM | OWN.get(room, set())
+        for path in sorted((root / "releases" / room).glob("*.py")):
+            if path.stem not in allowed:
+                yield f"{path.relative_to(root)}: not among the names of this room ({', '.join(sorted(allowed))})"
+        for folder in sorted((root / "releases" / room).iterdir()):
+            if folder.is_dir() and not (folder.name in allowed or _is_system(folder) or folder.name == "__pycache__"):
+                yield f"{folder.relative_to(root)}: a folder in a room is a split file or an outside system's adapter"
+
+
+def _is_system(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("adapter.py", "client.py"))
+
+
+def test_every_file_has_a_name_of_the_house():
+    assert list(findings(ROOT)) == []
+
+
+@pytest.mark.parametrize("planted", ["releases/gate/utils.py", "releases/gate/cleverness.py", "gmud/common/x.py"])
+def test_a_file_with_another_name_is_found(tmp_path, planted):
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    for room in floors(ROOT):
+        (tmp_path / "releases" / room).mkdir(parents=True)
+    (tmp_path / planted).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / planted).touch()
+
+    assert [finding for finding in findings(tmp_path) if finding.startswith(planted)]
