@@ -327,7 +327,7 @@ def main() -> None:
     parser.add_argument("--gate-url", default=os.environ.get("GMUD_GATE_URL", ""), help="where permits are redeemed")
     parser.add_argument("--gate-token-file", default="", help="file with the bearer token for the gate")
     parser.add_argument("--kubernetes", default="", help="address of the cluster that the job deploys to")
-    parser.add_argument("--kubernetes-token", default="", help="bearer token for the cluster")
+    parser.add_argument("--kubernetes-token", default="sandbox-full", help="bearer token for the cluster")
     parser.add_argument("--namespace", action="append", default=[], metavar="ENVIRONMENT=NAMESPACE")
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster than the configured seconds")
     parser.add_argument("--config", help='JSON: {"jobs": [{"name": "team/deploy-x", …}]}')
@@ -340,7 +340,7 @@ def main() -> None:
         given.gate_token_file,
         given.kubernetes,
         given.kubernetes_token,
-        dict(one.split("=", 1) for one in given.namespace),
+        {**Pipeline().namespaces, **dict(one.split("=", 1) for one in given.namespace)},
     )
     serve(Jenkins(jobs=jobs, pipeline=pipeline, speed=given.speed), given.port)
 

@@ -48,7 +48,10 @@ class Pipeline:
     gate_token_file: str = ""
     cluster_url: str = ""
     cluster_token: str = ""
-    namespaces: Mapping[str, str] = field(default_factory=dict)
+    namespaces: Mapping[str, str] = field(
+        default_factory=lambda: {"production": "bank-production", "staging": "bank-staging"}
+    )
+    images: str = "registry.example/bank-of-anthos"
 
     def perform(self, stage: str, run: Run) -> None:
         """Do the work of one stage; a stage with another name does nothing but take its time.
@@ -77,13 +80,12 @@ class Pipeline:
 
     def _deploy(self, run: Run) -> None:
         url = self._deployment(run)
-        labels = {"app": run["SERVICE"], "version": run["VERSION"], "slot": run["SLOT"] or "stable"}
-        image = f"{run['SERVICE']}:{run['VERSION']}@{run['DIGEST']}"
+        image = f"{self.images}/{run['SERVICE']}:{run['VERSION']}@{run['DIGEST']}"
         patch = {
             "metadata": {"labels": {"version": run["VERSION"]}},
             "spec": {
                 "template": {
-                    "metadata": {"labels": labels},
+                    "metadata": {"labels": {"version": run["VERSION"]}},
                     "spec": {"containers": [{"name": run["SERVICE"], "image": image}]},
                 }
             },

@@ -1,0 +1,1 @@
+"""Jenkins: its words in client.py, ours in adapter.py."""
