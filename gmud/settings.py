@@ -93,6 +93,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "template_partials.templatetags.partials",
                 "django.templatetags.i18n",
                 "django.templatetags.static",
+                "django.templatetags.tz",
                 "releases.web.tags",
             ],
             "context_processors": [
@@ -181,6 +182,10 @@ SPECTACULAR_SETTINGS = {
 # Lease and sweep of durable work (design/trust.md, section 4), in seconds.
 GMUD_LEASE_SECONDS = env.float("GMUD_LEASE_SECONDS", default=30.0)
 GMUD_SWEEP_SECONDS = env.float("GMUD_SWEEP_SECONDS", default=5.0)
+# How long a release is watched, with the warrant to go back alive, in seconds.
+GMUD_WATCH_SECONDS = env.float("GMUD_WATCH_SECONDS", default=3600.0)
+# How long health is judged before traffic goes on, in seconds.
+GMUD_VERDICT_SECONDS = env.float("GMUD_VERDICT_SECONDS", default=60.0)
 # Where the witness keeps its copy of the checkpoints: outside the database.
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.

@@ -15,7 +15,9 @@ from releases.web.shell import shell
 _UNSTEADY = re.compile(r'(?<=name="csrfmiddlewaretoken" value=")[^"]*|(?<=data-relative>)[^<]*|(?<=data-elapsed>)[^<]*')
 
 
-def page(request: Request, template: str, context: dict[str, Any], *, here: str = "", status: int = 200) -> HttpResponse:
+def page(
+    request: Request, template: str, context: dict[str, Any], *, here: str = "", status: int = 200
+) -> HttpResponse:
     """Answer with the whole page inside its shell; ``here`` names the place in the rail."""
     frame = shell(request.actor, here=here, now=clock.now())
     return HttpResponse(render_to_string(template, {**context, "shell": frame}, request=request), status=status)

@@ -65,9 +65,8 @@ def show(request: HttpRequest, trouble: Trouble) -> HttpResponse:
     context = {"trouble": trouble, "request_id": getattr(request, "id", "")}
     if getattr(request, "htmx", False):
         html = render_to_string("errors/toast.html", context, request=request)
-        return HttpResponse(
-            html, status=trouble.status, headers={"HX-Retarget": "#toasts", "HX-Reswap": "afterbegin", "HX-Trigger": "refused"}
-        )
+        headers = {"HX-Retarget": "#toasts", "HX-Reswap": "afterbegin", "HX-Trigger": "refused"}
+        return HttpResponse(html, status=trouble.status, headers=headers)
     return HttpResponse(render_to_string("errors/page.html", context, request=request), status=trouble.status)
 
 

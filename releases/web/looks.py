@@ -219,4 +219,3 @@ def initials(name: str) -> str:
     """Return the first and last initial of a person's name."""
     parts = name.split()
     return (parts[0][:1] + (parts[-1][:1] if len(parts) > 1 else "")).upper() if parts else "?"
-

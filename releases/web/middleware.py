@@ -11,6 +11,8 @@ from releases.web import errors
 
 log = logging.getLogger(__name__)
 
+Again = Callable[..., HttpResponse]
+
 _POLICY = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"
 _DOWN: tuple[type[DatabaseError] | type[InterfaceError], ...] = (OperationalError, InterfaceError)
 
@@ -35,13 +37,12 @@ class ErrorPages:
         if request.path.startswith("/api/"):
             return None
         if isinstance(exception, _DOWN):
-            log.exception("the database does not answer")
+            log.error("the database does not answer", exc_info=exception)
             return errors.show(request, errors.plain(503))
         if not isinstance(exception, GmudError):
             return None
-        trouble = errors.trouble_of(exception)
         match = request.resolver_match
-        again = getattr(match.func, "again", None) if match else None
-        if again and getattr(request, "htmx", False):
-            return again(request, *match.args, trouble=trouble, **match.kwargs)  # type: ignore[union-attr, no-any-return]  # again implies match
-        return errors.show(request, trouble)
+        again: Again | None = getattr(match.func, "again", None) if match else None
+        if match and again and hasattr(request, "actor"):
+            return again(request, exception, **match.kwargs)
+        return errors.show(request, errors.trouble_of(exception))

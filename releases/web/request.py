@@ -50,6 +50,16 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
     return door
 
 
+def shows_again(again: Callable[..., HttpResponse]) -> Callable[[View[P]], View[P]]:
+    """Let ``again(request, error, **kwargs)`` answer when the view's one call was refused: form or panel, and why."""
+
+    def mark(view: View[P]) -> View[P]:
+        view.again = again  # type: ignore[attr-defined]  # functions take attributes; the middleware reads this one
+        return view
+
+    return mark
+
+
 def actor_of(request: HttpRequest, user: User) -> Actor:
     """Return who acts in this session: the person, the account, and when they last proved who they are."""
     said = request.session.get(SIGNED_IN_AT)

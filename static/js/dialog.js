@@ -6,6 +6,12 @@ document.addEventListener("click", (event) => {
     event.target.closest("dialog") ? "close" : "remove"]()
   const copy = event.target.closest("[data-copy]")
   if (copy) navigator.clipboard?.writeText(copy.dataset.copy).then(() => said(copy))
+  const remove = event.target.closest("[data-remove]")
+  if (remove) {
+    const form = remove.form
+    document.getElementById(remove.dataset.remove)?.remove()
+    form?.dispatchEvent(new Event("change", { bubbles: true }))
+  }
   if (event.target.matches("dialog[open]")) event.target.close()
 })
 

@@ -1,4 +1,4 @@
-"""Today: what waits for me, and what is about to happen?"""
+"""Today: what waits for me, and what is about to happen."""
 
 from dataclasses import dataclass
 from datetime import datetime
