@@ -1,0 +1,155 @@
+"""What closes a place, what is booked, when it opens: read from the write model each time."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from releases.calendar import rules
+from releases.calendar.kinds import WindowKind
+from releases.calendar.models import Booking, Lock, Window
+from releases.calendar.rules import Booked, CalendarFacts, Closure, LockCard, Place, Scope, WindowCard
+
+
+def constraints(
+    *,
+    places: Iterable[Place],
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+    subject: UUID | None = None,
+) -> CalendarFacts:
+    """Return what the calendar says of these places (service id, environment id) for a span, and at ``now``.
+
+    ``subject`` names who asks: their own booking is no conflict, and says who was first.
+    """
+    places = frozenset(places)
+    freezes, opens, locks = _freezes(places), _opens(places), _locks(places, now)
+    mine = Booked(
+        subject=subject or UUID(int=0),
+        number=0,
+        places=places,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    booked = _booked(starts_at, ends_at)
+    own = next((one for one in booked if one.subject == subject), None)
+    if own is not None:
+        mine = Booked(own.subject, own.number, places, starts_at, ends_at, own.booked_at)
+    clashes = rules.conflicts(mine, booked)
+    return CalendarFacts(
+        at=now,
+        freezes=tuple(one for one in freezes if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
+        locks=tuple(locks),
+        conflicts=clashes,
+        opens=tuple(one for one in opens if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
+        closed=rules.closures(places=places, at=now, freezes=freezes, locks=locks, opens=opens),
+        opens_at=rules.opens_at(
+            places=places,
+            after=max(now, starts_at),
+            before=ends_at,
+            freezes=freezes,
+            locks=locks,
+            opens=opens,
+            taken=[clash for clash in clashes if clash.is_ahead],
+        ),
+    )
+
+
+def closures(*, places: Iterable[Place], at: datetime) -> tuple[Closure, ...]:
+    """Return every lock, freeze and shut window that closes any of the places at one moment."""
+    places = frozenset(places)
+    return rules.closures(
+        places=places, at=at, freezes=_freezes(places), locks=_locks(places, at), opens=_opens(places)
+    )
+
+
+def next_opening(*, places: Iterable[Place], after: datetime, before: datetime) -> datetime | None:
+    """Return the first moment in the span at which nothing closes the places, whoever has booked them."""
+    places = frozenset(places)
+    return rules.opens_at(
+        places=places,
+        after=after,
+        before=before,
+        freezes=_freezes(places),
+        locks=_locks(places, after),
+        opens=_opens(places),
+    )
+
+
+def locks_in_force(now: datetime) -> list[LockCard]:
+    """Return every lock that stops somebody now, oldest first."""
+    return [_lock(lock) for lock in _living_locks(now)]
+
+
+def freezes_between(starts_at: datetime, ends_at: datetime) -> list[WindowCard]:
+    """Return every freeze that overlaps a span, by its start."""
+    rows = _windows(WindowKind.FREEZE).filter(starts_at__lt=ends_at, ends_at__gt=starts_at)
+    return [_window(row) for row in rows]
+
+
+def windows_between(starts_at: datetime, ends_at: datetime) -> list[WindowCard]:
+    """Return every open window that overlaps a span, by its start."""
+    rows = _windows(WindowKind.OPEN).filter(starts_at__lt=ends_at, ends_at__gt=starts_at)
+    return [_window(row) for row in rows]
+
+
+def booking_of(subject: UUID) -> Booked | None:
+    """Return what a subject has booked now."""
+    row = Booking.objects.filter(subject=subject, released_at=None).first()
+    return _booking(row) if row else None
+
+
+def _freezes(places: frozenset[Place]) -> list[WindowCard]:
+    return [_window(row) for row in _windows(WindowKind.FREEZE).filter(_somewhere_in(places))]
+
+
+def _opens(places: frozenset[Place]) -> list[WindowCard]:
+    """Return also past windows: that there are any is what shuts a place outside them."""
+    return [_window(row) for row in _windows(WindowKind.OPEN).filter(_somewhere_in(places))]
+
+
+def _locks(places: frozenset[Place], now: datetime) -> list[LockCard]:
+    locks = (_lock(row) for row in _living_locks(now))
+    return [lock for lock in locks if any(lock.scope.covers(place) for place in places)]
+
+
+def _living_locks(now: datetime) -> QuerySet[Lock]:
+    living = Lock.objects.filter(Q(until_at=None) | Q(until_at__gt=now), released_at=None)
+    return living.select_related("environment", "service")
+
+
+def _windows(kind: WindowKind) -> QuerySet[Window]:
+    return Window.objects.filter(kind=kind, lifted_at=None).select_related("environment", "service")
+
+
+def _somewhere_in(places: frozenset[Place]) -> Q:
+    """Match the environments of the places, and their services where a row names one."""
+    services, environments = {place[0] for place in places}, {place[1] for place in places}
+    return Q(environment_id__in=environments) & (Q(service=None) | Q(service_id__in=services))
+
+
+def _booked(starts_at: datetime, ends_at: datetime) -> list[Booked]:
+    rows = Booking.objects.filter(released_at=None, starts_at__lt=ends_at, ends_at__gt=starts_at)
+    return [_booking(row) for row in rows]
+
+
+def _booking(row: Booking) -> Booked:
+    places = frozenset((UUID(service), UUID(environment)) for service, environment in row.places)
+    return Booked(row.subject, row.number, places, row.starts_at, row.ends_at, row.booked_at)
+
+
+def _window(row: Window) -> WindowCard:
+    scope = Scope(row.environment_id, row.service_id, row.environment.name, row.service.name if row.service else "")
+    return WindowCard(row.pk, row.title, scope, row.starts_at, row.ends_at, row.created_by)
+
+
+def _lock(row: Lock) -> LockCard:
+    scope = Scope(
+        row.environment_id,
+        row.service_id,
+        row.environment.name if row.environment else "",
+        row.service.name if row.service else "",
+    )
+    return LockCard(row.pk, scope, row.reason, row.locked_by, row.locked_at, row.until_at)

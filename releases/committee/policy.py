@@ -1,0 +1,267 @@
+"""What a policy says: a list of rules, each with when it holds and which seats it asks for. Knows no table.
+
+::
+
+    [{"when": {"environment_kind": ["production"], "risk_at_least": "high", "type": ["normal"]},
+      "seats": {"seat_engineering": 1, "seat_security": 1},
+      "fresh_sign_in_minutes": 5}]
+
+A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+from releases.catalog.kinds import EnvironmentKind
+from releases.committee.matching import Seating
+from releases.committee.seats import SEATS, title_of
+from releases.core.errors import Invalid, Reason, Refused, Sentence
+from releases.core.words import mark as _
+
+KINDS = tuple(kind.value for kind in EnvironmentKind)
+LEVELS = ("low", "moderate", "high", "very_high")
+TYPES = ("standard", "normal", "emergency")
+PRE_APPROVABLE = frozenset({"standard"})
+MOST_PEOPLE = 20
+MOST_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """So many people on one seat."""
+
+    seat: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: when it holds, whom it asks, and how fresh their sign-in must be."""
+
+    environment_kinds: frozenset[str]
+    risk_at_least: str
+    types: frozenset[str]
+    seats: tuple[Requirement, ...]
+    fresh_sign_in_minutes: int | None = None
+
+    def holds(self, *, environment_kind: str, level: str, change_type: str) -> bool:
+        """Say whether the rule speaks of this."""
+        return (
+            environment_kind in self.environment_kinds
+            and LEVELS.index(level) >= LEVELS.index(self.risk_at_least)
+            and change_type in self.types
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What the rules that hold ask for together; nobody at all only where a rule says so (pre-approved)."""
+
+    seats: Mapping[str, int]
+    fresh_sign_in_minutes: int | None = None
+
+    @property
+    def is_pre_approved(self) -> bool:
+        """Say whether the rules ask nobody."""
+        return not self.seats
+
+
+def strictest(requirements: Iterable[Requirement]) -> dict[str, int]:
+    """Return, for every seat, the highest number of people any requirement asks for."""
+    needed: dict[str, int] = {}
+    for requirement in requirements:
+        needed[requirement.seat] = max(needed.get(requirement.seat, 0), requirement.people)
+    return dict(sorted(needed.items()))
+
+
+def required(rules: Iterable[Rule], *, environment_kinds: Iterable[str], level: str, change_type: str) -> Need:
+    """Return the union of what is asked over every kind of environment touched.
+
+    :raises Refused: (``policy_error``) some of it is not covered by any rule
+    """
+    rules, kinds = tuple(rules), sorted(set(environment_kinds))
+    holding: list[Rule] = []
+    for kind in kinds:
+        found = [
+            r for r in rules if level in LEVELS and r.holds(environment_kind=kind, level=level, change_type=change_type)
+        ]
+        if not found:
+            raise _uncovered(kind, level, change_type)
+        holding += found
+    if not holding:
+        raise _uncovered("", level, change_type)
+    return _together(holding)
+
+
+def everything(rules: Iterable[Rule]) -> Need:
+    """Return the most that any change could need under these rules: what an edit of the policy itself needs."""
+    return _together(tuple(rules))
+
+
+def _together(rules: Iterable[Rule]) -> Need:
+    rules = tuple(rules)
+    minutes = [rule.fresh_sign_in_minutes for rule in rules if rule.fresh_sign_in_minutes is not None]
+    needed = strictest(requirement for rule in rules for requirement in rule.seats)
+    return Need(needed, min(minutes) if minutes else None)
+
+
+def _uncovered(kind: str, level: str, change_type: str) -> Refused:
+    sentence = Sentence(
+        _("No rule of the policy covers a %(type)s change of %(level)s risk in %(kind)s: add one."),
+        {"type": change_type, "level": level.replace("_", " "), "kind": kind or "—"},
+    )
+    return Refused(sentence, reasons=[Reason("policy_error", sentence)])
+
+
+def holes(rules: Iterable[Rule]) -> list[Refused]:
+    """Return a refusal for every kind of change that no rule covers."""
+    rules, found = tuple(rules), []
+    for kind, level, change_type in product(KINDS, LEVELS, TYPES):
+        try:
+            required(rules, environment_kinds=[kind], level=level, change_type=change_type)
+        except Refused as refused:
+            found.append(refused)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A seat that cannot be filled by distinct people, and how many are missing."""
+
+    seat: str
+    needed: int
+    missing: int
+
+    @property
+    def reason(self) -> Reason:
+        """Say it to a person."""
+        sentence = Sentence(
+            _(
+                "Nobody could ever satisfy this policy: %(seat)s asks for %(needed)s, and %(missing)s more "
+                "must hold that seat (one person fills one seat)."
+            ),
+            {"seat": title_of(self.seat), "needed": self.needed, "missing": self.missing},
+        )
+        return Reason("unsatisfiable", sentence, Sentence(_("Give the seat to more people, or ask for fewer.")))
+
+
+def shortfalls(rules: Iterable[Rule], holders: Mapping[UUID, frozenset[str]]) -> list[Shortfall]:
+    """Return every seat that active people, one seat each, cannot fill for some change; the worst case per seat."""
+    rules = tuple(rules)
+    worst: dict[str, Shortfall] = {}
+    for kind, level, change_type in product(KINDS, LEVELS, TYPES):
+        need = required(rules, environment_kinds=[kind], level=level, change_type=change_type)
+        for seat, missing in _missing(need.seats, holders).items():
+            if seat not in worst or worst[seat].missing < missing:
+                worst[seat] = Shortfall(seat, need.seats[seat], missing)
+    return [worst[seat] for seat in sorted(worst)]
+
+
+def _missing(seats: Mapping[str, int], holders: Mapping[UUID, frozenset[str]]) -> dict[str, int]:
+    seating = Seating(seats)
+    for index, person in enumerate(sorted(holders, key=lambda one: (len(holders[one]), str(one)))):
+        seating.add(index, sorted(holders[person]))
+    return seating.missing()
+
+
+def canonical_form(rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    """Return the rules as the document that is stored and hashed: complete, in order, nothing implied."""
+    return [
+        {
+            "when": {
+                "environment_kind": sorted(rule.environment_kinds),
+                "risk_at_least": rule.risk_at_least,
+                "type": sorted(rule.types),
+            },
+            "seats": {requirement.seat: requirement.people for requirement in rule.seats},
+            "fresh_sign_in_minutes": rule.fresh_sign_in_minutes,
+        }
+        for rule in rules
+    ]
+
+
+def parse(document: object) -> tuple[Rule, ...]:
+    """Read a policy's rules strictly.
+
+    :raises Invalid: something is unknown, missing or out of bounds, with the name of every such field
+    """
+    reader = _Reader({})
+    rules = tuple(reader.rules(document))
+    if reader.wrong:
+        raise Invalid(Sentence(_("These rules cannot be read: mend the fields named.")), fields=reader.wrong)
+    return rules
+
+
+@dataclass
+class _Reader:
+    """Reads and keeps what is wrong, by the name of the field."""
+
+    wrong: dict[str, list[Sentence]]
+
+    def say(self, field: str, sentence: str, **parts: object) -> None:
+        self.wrong.setdefault(field, []).append(Sentence(sentence, parts))
+
+    def rules(self, document: object) -> Iterator[Rule]:
+        if not isinstance(document, list) or not document:
+            self.say("rules", _("Give a list with at least one rule."))
+            return
+        for index, one in enumerate(document):
+            yield self.rule(f"rules[{index}]", one)
+
+    def mapping(self, field: str, value: object, allowed: Iterable[str]) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            self.say(field, _("Give an object."))
+            return {}
+        allowed = tuple(allowed)
+        for name in value:
+            if name not in allowed:
+                self.say(f"{field}.{name}", _("Unknown field; known are: %(known)s."), known=", ".join(allowed))
+        return {name: value[name] for name in value if name in allowed}
+
+    def rule(self, field: str, value: object) -> Rule:
+        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes"))
+        when = self.mapping(f"{field}.when", parts.get("when", {}), ("environment_kind", "risk_at_least", "type"))
+        level = when.get("risk_at_least", LEVELS[0])
+        if level not in LEVELS:
+            self.say(f"{field}.when.risk_at_least", _("Choose one of: %(known)s."), known=", ".join(LEVELS))
+            level = LEVELS[0]
+        types = self.some_of(f"{field}.when.type", when.get("type"), TYPES)
+        return Rule(
+            environment_kinds=self.some_of(f"{field}.when.environment_kind", when.get("environment_kind"), KINDS),
+            risk_at_least=level,
+            types=types,
+            seats=self.seats(f"{field}.seats", parts.get("seats"), may_be_empty=types <= PRE_APPROVABLE),
+            fresh_sign_in_minutes=self.minutes(f"{field}.fresh_sign_in_minutes", parts.get("fresh_sign_in_minutes")),
+        )
+
+    def some_of(self, field: str, value: object, known: tuple[str, ...]) -> frozenset[str]:
+        if value is None:
+            return frozenset(known)
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one in known for one in value):
+            self.say(field, _("Give a list of some of: %(known)s."), known=", ".join(known))
+            return frozenset(known)
+        return frozenset(value)
+
+    def seats(self, field: str, value: object, *, may_be_empty: bool) -> tuple[Requirement, ...]:
+        given = self.mapping(field, value, sorted(SEATS))
+        if isinstance(value, dict) and not value and not may_be_empty:
+            self.say(field, _("Ask for at least one person; only standard changes can be pre-approved."))
+        for seat, people in given.items():
+            if not isinstance(people, int) or isinstance(people, bool) or not 1 <= people <= MOST_PEOPLE:
+                self.say(f"{field}.{seat}", _("Give a whole number from 1 to %(most)s."), most=MOST_PEOPLE)
+        return tuple(
+            Requirement(seat, people)
+            for seat, people in sorted(given.items())
+            if isinstance(people, int) and people > 0
+        )
+
+    def minutes(self, field: str, value: object) -> int | None:
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_MINUTES:
+            self.say(field, _("Give whole minutes from 1 to %(most)s, or nothing."), most=MOST_MINUTES)
+            return None
+        return value

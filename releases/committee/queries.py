@@ -1,0 +1,137 @@
+"""What is known of policies, rounds and votes; every tally is counted anew from who people are now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from releases.accounts.models import Grant
+from releases.committee import policy as policies
+from releases.committee.models import Delegation, Policy, Round, Vote
+from releases.committee.policy import Need, Rule
+from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, tally, ways
+from releases.committee.seats import SEATS
+from releases.core import canonical
+from releases.core.errors import Reason, Refused, Sentence
+from releases.core.words import mark as _
+
+
+def current_policy() -> Policy | None:
+    """Return the policy in force, or ``None`` before the first one is saved."""
+    return Policy.objects.filter(is_current=True).first()
+
+
+def proposed_policies() -> list[Policy]:
+    """Return the policies that wait for the committee, newest first."""
+    waiting = Round.objects.filter(closed_at=None).values("subject")
+    return list(Policy.objects.filter(in_force_at=None, pk__in=waiting))
+
+
+def rules_of(policy: Policy) -> tuple[Rule, ...]:
+    """Return the rules of a policy, after checking that the text is what the digest names.
+
+    :raises Refused: (``policy_error``) the text was changed behind the digest
+    """
+    document = policy.document
+    if canonical.digest(document) != policy.digest:
+        sentence = Sentence(_("The text of the policy is not what its digest names: save the policy anew."))
+        raise Refused(sentence, reasons=[Reason("policy_error", sentence)])
+    return policies.parse(document)
+
+
+def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, change_type: str) -> Need:
+    """Return which seats, and how fresh a sign-in, a policy asks for.
+
+    :raises Refused: (``policy_error``) no rule covers this, or the policy cannot be read
+    """
+    return policies.required(
+        rules_of(policy), environment_kinds=environment_kinds, level=level, change_type=change_type
+    )
+
+
+def members() -> dict[UUID, Member]:
+    """Return every active person who holds a seat now."""
+    held: dict[UUID, tuple[str, set[str]]] = {}
+    grants = Grant.objects.filter(role__in=SEATS, person__is_active=True)
+    for person_id, name, role in grants.values_list("person_id", "person__name", "role"):
+        held.setdefault(person_id, (name, set()))[1].add(role)
+    return {person_id: Member(person_id, name, frozenset(seats)) for person_id, (name, seats) in held.items()}
+
+
+def standing_for(round_: Round) -> Standing:
+    """Return who is who now for the votes of a round."""
+    lent = Delegation.objects.filter(revoked_at=None, seat__in=list(round_.needed))
+    return Standing(members=members(), excluded=round_.relations, delegations=[_lent(one) for one in lent])
+
+
+def ballots_on(round_: Round) -> list[Ballot]:
+    """Return what people did on exactly this content, in order."""
+    votes = Vote.objects.filter(subject=round_.subject, content_digest=round_.content_digest)
+    return [
+        Ballot(
+            person=vote.person_id,
+            name=vote.person.name,
+            decision=Decision(vote.decision),
+            seat=vote.seat,
+            cast_at=vote.cast_at,
+            for_person=vote.for_person_id,
+            for_name=vote.for_person.name if vote.for_person else "",
+            reason=vote.reason,
+        )
+        for vote in votes.select_related("person", "for_person")
+    ]
+
+
+def round_of(subject: UUID, digest: str) -> Round | None:
+    """Return the latest round on exactly this content."""
+    return Round.objects.filter(subject=subject, content_digest=digest).order_by("-opened_at", "-id").first()
+
+
+def tally_of(round_: Round, now: datetime) -> Tally:
+    """Count a round again, open or closed, from who people are now: who left or lost the seat counts no more."""
+    return tally(
+        needed=round_.needed,
+        ballots=ballots_on(round_),
+        standing=standing_for(round_),
+        now=now,
+        is_pre_approved=round_.is_pre_approved,
+    )
+
+
+def awaits(person_id: UUID, now: datetime) -> list[UUID]:
+    """Return the subjects of open rounds that this person can help to settle now, oldest first."""
+    waiting = []
+    for round_ in Round.objects.filter(closed_at=None).order_by("opened_at"):
+        standing, ballots = standing_for(round_), ballots_on(round_)
+        counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
+        if not counted.is_settled and ways(
+            person_id, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now
+        ):
+            waiting.append(round_.subject)
+    return waiting
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationCard:
+    """A seat lent, as pages show it."""
+
+    id: UUID
+    from_name: str
+    to_name: str
+    seat: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+def delegations_of(person_id: UUID, now: datetime) -> list[DelegationCard]:
+    """Return what this person has lent or borrowed that is not over."""
+    living = Delegation.objects.filter(revoked_at=None, ends_at__gt=now).select_related("from_person", "to_person")
+    mine = living.filter(from_person_id=person_id) | living.filter(to_person_id=person_id)
+    return [
+        DelegationCard(one.pk, one.from_person.name, one.to_person.name, one.seat, one.starts_at, one.ends_at)
+        for one in mine
+    ]
+
+
+def _lent(one: Delegation) -> Lent:
+    return Lent(one.from_person_id, one.to_person_id, one.seat, one.starts_at, one.ends_at, one.revoked_at)

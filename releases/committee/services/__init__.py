@@ -1,0 +1,15 @@
+"""Everything that can be done in the committee."""
+
+from releases.committee.services.lending import delegate, revoke_delegation
+from releases.committee.services.policies import save_policy, vote_on_policy
+from releases.committee.services.voting import cast, close_round, open_round
+
+__all__ = [
+    "cast",
+    "close_round",
+    "delegate",
+    "open_round",
+    "revoke_delegation",
+    "save_policy",
+    "vote_on_policy",
+]
