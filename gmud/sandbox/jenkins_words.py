@@ -212,12 +212,12 @@ def _stage(number: int, stage: Stage) -> Json:
 
 
 def shallow(value: Any, depth: int = 0) -> Any:
-    """Shorten nested builds, jobs and items as a reply without ``tree`` does: class, number, name, url."""
+    """Shorten nested builds and jobs as a reply without ``tree`` does: class, number, name, url."""
     if isinstance(value, list):
         return [shallow(one, depth) for one in value]
     if not isinstance(value, dict):
         return value
-    if depth and "url" in value and ({"builds", "inProgress", "inQueueSince"} & value.keys()):
+    if depth and "url" in value and ({"builds", "inProgress"} & value.keys()):
         return {name: value[name] for name in ("_class", "number", "name", "url", "color") if name in value}
     return {name: shallow(one, depth + 1) for name, one in value.items()}
 

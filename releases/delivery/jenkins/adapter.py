@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 from releases.core.errors import Rejected, Sentence, Unreachable
 from releases.core.http import Door, Reply
@@ -40,23 +40,20 @@ FAILURES = {
 }
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def reading(
-    method: Callable[Concatenate["JenkinsDelivery", P], R],
-) -> Callable[Concatenate["JenkinsDelivery", P], R]:
+def reading(method: Method) -> Method:
     """Turn an answer of a shape that cannot be read into an outcome that is not known."""
 
     @wraps(method)
-    def read(self: "JenkinsDelivery", *args: P.args, **kwargs: P.kwargs) -> R:
+    def read(*args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, *args, **kwargs)
+            return method(*args, **kwargs)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Unreachable(Sentence(_("Jenkins sent JSON of another shape than it should."))) from error
 
-    return read
+    return cast(Method, read)
 
 
 @dataclass(frozen=True, slots=True)
