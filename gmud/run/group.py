@@ -18,7 +18,7 @@ from gmud.run.guard import GRACE_SECONDS, Guard, kill_group
 
 LOOP_SECONDS = 0.1
 CALM_SECONDS = 60.0  # who lived this long starts again with a clean record
-PATIENCE = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each restart; after the last one the group gives up
+PATIENCE = (1.0, 2.0, 4.0, 8.0, 16.0)
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 
@@ -46,19 +46,26 @@ class _Child:
 
 @dataclass
 class Group:
-    """Everything that was started, as one; ``width`` aligns the prefixes."""
+    """Everything that was started, as one.
+
+    ``patience``: seconds before each restart of a program that ended; after the last one the group gives up.
+    ``grace``: seconds a program may take to stop before it is killed. ``width`` aligns the prefixes.
+    """
 
     folder: Path
     environment: Mapping[str, str]
+    patience: tuple[float, ...] = PATIENCE
+    grace: float = GRACE_SECONDS
     width: int = 12
     stopping: bool = False
     failed: bool = False
     _children: list[_Child] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    _guard: Guard = field(default_factory=Guard)
+    _guard: Guard = field(init=False)
 
     def __post_init__(self) -> None:
-        """Take the signals that mean: stop."""
+        """Make the guard, before anything is started, and take the signals that mean: stop."""
+        self._guard = Guard(grace=self.grace)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._asked_to_stop)
 
@@ -104,7 +111,7 @@ class Group:
             self._turn()
 
     def end(self) -> None:
-        """Stop everything, the latest stage first; what does not stop in ten seconds is killed."""
+        """Stop everything, the latest stage first; what does not stop in time is killed."""
         self.stopping = True
         for stage in sorted({child.program.stage for child in self._children}, reverse=True):
             ending = [child for child in self._children if child.program.stage == stage]
@@ -148,7 +155,7 @@ class Group:
             elif child.process.poll() is not None:
                 self._ended(child, child.process, now)
             elif child.kill_at is not None and now >= child.kill_at:
-                self.say(f"{child.program.name} did not stop in {GRACE_SECONDS:.0f} s and is killed.")
+                self.say(f"{child.program.name} did not stop in {self.grace:.0f} s and is killed.")
                 kill_group(child.process.pid)
                 child.kill_at = None
 
@@ -185,15 +192,15 @@ class Group:
             return
         child.deaths = 1 if now - child.begun > CALM_SECONDS else child.deaths + 1
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-        if child.deaths > len(PATIENCE):
+        if child.deaths > len(self.patience):
             self.say(f"{child.program.name} ended again ({how}); giving up, everything stops.")
             self.stopping = self.failed = True
             return
-        pause = PATIENCE[child.deaths - 1]
+        pause = self.patience[child.deaths - 1]
         self.say(f"{child.program.name} ended ({how}); starting it again in {pause:.0f} s.")
         child.again_at = now + pause
 
     def _ask_to_stop(self, child: _Child) -> None:
         if child.process is not None and child.process.poll() is None:
-            child.kill_at = time.monotonic() + GRACE_SECONDS
+            child.kill_at = time.monotonic() + self.grace
             child.process.send_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ import time
 GRACE_SECONDS = 10.0
 
 
-def end(groups: set[int], *, grace: float = GRACE_SECONDS) -> None:
+def end(groups: set[int], *, grace: float) -> None:
     """Ask the leader of each group to stop; kill what is left of a group when its leader is gone or grace is over."""
     deadline = time.monotonic() + grace
     for group in groups:
@@ -44,7 +44,7 @@ def _signal(leader: int, number: int) -> bool:
 class Guard:
     """The supervisor's end of the pipe; make it before threads and children."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
         """Fork the guard; it forgets the terminal's signals and waits."""
         listen, self._tell = os.pipe()
         self._process = os.fork()
@@ -53,7 +53,7 @@ class Guard:
             os.setsid()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            end(_left_when_closed(listen))
+            end(_left_when_closed(listen), grace=grace)
             os._exit(0)
         os.close(listen)
 

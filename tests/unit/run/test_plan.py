@@ -1,0 +1,117 @@
+"""What ``make run`` starts, and with which environment."""
+
+import fcntl
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gmud.run import plan as plans
+from tests.house.tree import ROOT
+
+
+def a_plan(tmp_path: Path, *, port: int = 8000, **environment: str) -> plans.Plan:
+    return plans.make(data=tmp_path, host="127.0.0.1", port=port, environment=environment)
+
+
+def test_the_demo_has_stand_ins_on_the_ports_after_its_own(tmp_path):
+    plan = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+
+    assert plan.sandboxes == {"jenkins": 8124, "kubernetes": 8125, "prometheus": 8126}
+    assert [program.name for program in plans.sandboxes(plan)] == list(plan.sandboxes)
+
+
+def test_the_stand_ins_stay_where_the_first_start_put_them(tmp_path):
+    first = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+
+    second = a_plan(tmp_path, port=9000, GMUD_DEMO="1")
+
+    assert second.port == 9000
+    assert second.sandboxes == first.sandboxes
+
+
+def test_without_the_demo_nothing_stands_in_for_the_outside(tmp_path):
+    plan = a_plan(tmp_path, GMUD_DEMO="0")
+
+    assert plans.sandboxes(plan) == []
+    assert plan.ports == [8000]
+    assert "GMUD_OUTBOUND_NETWORKS" not in plans.environment_of(plan, {})
+
+
+def test_a_given_broker_replaces_the_embedded_one(tmp_path):
+    plan = a_plan(tmp_path, REDIS_URL="redis://127.0.0.1:1")
+
+    assert plans.broker(plan) == []
+    assert plans.environment_of(plan, {"REDIS_URL": "redis://127.0.0.1:1"})["REDIS_URL"] == "redis://127.0.0.1:1"
+
+
+def test_the_embedded_broker_speaks_on_a_socket_in_the_data_folder(tmp_path):
+    plan = a_plan(tmp_path)
+
+    assert plans.environment_of(plan, {})["REDIS_URL"] == f"redis+socket://{tmp_path}/broker.sock"
+
+
+def test_a_folder_too_deep_for_a_socket_gets_one_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+
+    assert len(str(a_plan(deep).broker)) < 108
+
+
+def test_the_rollback_queue_has_a_worker_of_its_own(tmp_path):
+    commands = {program.name: program.command for program in plans.house(a_plan(tmp_path))}
+
+    queues = {name: command[command.index("-Q") + 1] for name, command in commands.items() if "-Q" in command}
+    assert queues == {"worker": "deploy,notify,default", "rollback": "rollback"}
+
+
+def test_what_was_given_wins_over_defaults_but_not_over_the_plan(tmp_path):
+    plan = a_plan(tmp_path, GMUD_DEMO="1")
+
+    seen = plans.environment_of(plan, {"GMUD_PUBLIC_URL": "https://gmud.example", "GMUD_DATA": "elsewhere"})
+
+    assert seen["GMUD_PUBLIC_URL"] == "https://gmud.example"
+    assert seen["GMUD_DATA"] == str(tmp_path)
+
+
+def run(tmp_path: Path, port: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (sys.executable, "-m", "gmud.run", "--port", str(port)),
+        cwd=ROOT,
+        env={"GMUD_DATA": str(tmp_path), "GMUD_DEMO": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path, taken):
+    done = run(tmp_path, taken)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Port {taken} is taken: stop what listens there, or say make run PORT={taken + 100}"
+    ]
+    assert done.stdout == ""
+
+
+def test_a_second_house_in_the_same_folder_is_refused_in_one_line(tmp_path, taken):
+    with (tmp_path / "run.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run(tmp_path, taken)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("This house is running already")
+    assert len(done.stderr.splitlines()) == 1
