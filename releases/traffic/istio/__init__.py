@@ -1,0 +1,1 @@
+"""Istio: the weights of one HTTP route of a VirtualService."""
