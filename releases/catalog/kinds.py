@@ -19,6 +19,16 @@ class ConnectionKind(StrEnum):
     PROMETHEUS = "prometheus"
     HTTP = "http"
 
+    @property
+    def needs_account(self) -> bool:
+        """Say whether the other side asks for an account beside the secret."""
+        return self is ConnectionKind.JENKINS
+
+    @property
+    def needs_secret(self) -> bool:
+        """Say whether nothing can be done there without a secret."""
+        return self in {ConnectionKind.JENKINS, ConnectionKind.KUBERNETES}
+
 
 class Purpose(StrEnum):
     """What a service in an environment uses a connection for."""

@@ -1,0 +1,117 @@
+"""What is known of people and machines, read from the tables each time: nothing about rights is cached."""
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from releases.accounts.models import ApiClient, Grant, Person, User
+from releases.accounts.rights import Right
+from releases.accounts.roles import Role, rights_of_roles
+from releases.accounts.rules import hash_of, prefix_of, readable_scopes
+from releases.audit.actor import Actor, ActorKind
+from releases.core.errors import NotPermitted, Sentence
+from releases.core.words import mark as _
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """A person as other rooms see one."""
+
+    id: UUID
+    name: str
+
+
+def person_for(user: User) -> PersonCard:
+    """Return the person behind an account."""
+    return PersonCard(user.person_id, user.person.name)
+
+
+def people(ids: Iterable[UUID]) -> dict[UUID, PersonCard]:
+    """Return the persons with these ids, also those who left."""
+    found = Person.objects.filter(pk__in=list(ids))
+    return {person.pk: PersonCard(person.pk, person.name) for person in found}
+
+
+def actor_for(
+    user: User,
+    *,
+    session: str = "",
+    signed_in_at: datetime | None = None,
+    methods: tuple[str, ...] = (),
+    request: str = "",
+) -> Actor:
+    """Return the actor that an account speaks for; ``session`` is a digest, never the key.
+
+    :raises NotPermitted: the account or the person behind it was ended
+    """
+    person = user.person
+    if not (user.is_active and person.is_active):
+        raise NotPermitted(Sentence(_("This account was ended. Ask an owner of this installation.")))
+    return Actor(
+        kind=ActorKind.PERSON,
+        id=str(person.pk),
+        name=person.name,
+        account=user.username,
+        session=session,
+        signed_in_at=signed_in_at,
+        methods=methods,
+        request=request,
+    )
+
+
+def client_for(token: str, now: datetime) -> Actor | None:
+    """Return the machine that a token names, or ``None`` when it is unknown, ended or revoked; writes nothing."""
+    client = living_client(token, now)
+    if client is None:
+        return None
+    return Actor(kind=ActorKind.MACHINE, id=str(client.pk), name=client.name, account=client.prefix)
+
+
+def living_client(token: str, now: datetime) -> ApiClient | None:
+    """Return the row of a token that is valid now; the hash is compared in constant time."""
+    client = ApiClient.objects.filter(prefix=prefix_of(token) or "").first()
+    if client is None or not hmac.compare_digest(client.secret_hash, hash_of(token)):
+        return None
+    return client if client.revoked_at is None and now < client.expires_at else None
+
+
+def roles_of(person_id: UUID) -> frozenset[Role]:
+    """Return the roles a person holds now; none for somebody who left."""
+    held = Grant.objects.filter(person_id=person_id, person__is_active=True).values_list("role", flat=True)
+    return frozenset(Role(role) for role in held)
+
+
+def holders_of(role: Role) -> list[PersonCard]:
+    """Return the active persons who hold a role, by name."""
+    held = Grant.objects.filter(role=role, person__is_active=True).select_related("person")
+    return [PersonCard(grant.person_id, grant.person.name) for grant in held.order_by("person__name", "person_id")]
+
+
+def rights_of(actor: Actor) -> frozenset[Right]:
+    """Return what an actor may do now: a person by roles, a machine by its scopes, the system all but voting.
+
+    Read from the tables each time: an ended account, a person who left or a revoked token may do nothing.
+    """
+    if actor.kind is ActorKind.SYSTEM:
+        return frozenset(Right) - {Right.CHANGE_VOTE}
+    if actor.kind is ActorKind.MACHINE:
+        client = ApiClient.objects.filter(pk=actor.id, revoked_at=None).first()
+        return readable_scopes(client.scopes) if client else frozenset()
+    person_id = actor.person_id
+    if person_id is None or not _account_lives(actor, person_id):
+        return frozenset()
+    return rights_of_roles(roles_of(person_id))
+
+
+def can(actor: Actor, right: Right) -> bool:
+    """Say whether an actor may do this now."""
+    return right in rights_of(actor)
+
+
+def _account_lives(actor: Actor, person_id: UUID) -> bool:
+    """Say whether the account spoken through, when there is one, is still this person's and active."""
+    if not actor.account:
+        return True
+    return User.objects.filter(username=actor.account, person_id=person_id, is_active=True).exists()

@@ -1,0 +1,144 @@
+"""People and the accounts they sign in with."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from releases.accounts import rules
+from releases.accounts.models import Grant, Person, User
+from releases.accounts.rights import Right
+from releases.accounts.roles import Role
+from releases.accounts.services.roles import give, keep_an_owner, locked, require
+from releases.audit import services as audit
+from releases.audit.actor import Actor, system
+from releases.audit.kinds import Kind
+from releases.core.errors import Invalid, Refused, Sentence
+from releases.core.words import mark as _
+from releases.operations import services as operations
+
+
+def register_person(*, actor: Actor, name: str, email: str = "", now: datetime) -> Person:
+    """Add a person, without an account or a role.
+
+    :raises NotPermitted: the actor may not edit people
+    :raises Invalid: no name
+    """
+    require(actor, Right.PEOPLE_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic(durable=True):
+        return _register(actor=actor, name=name, email=email)
+
+
+def add_account(
+    *, actor: Actor, person_id: UUID, username: str, password: str | None = None, language: str = "", now: datetime
+) -> User:
+    """Give a person one more way to sign in; without a password the account cannot sign in with one.
+
+    :raises NotPermitted: the actor may not edit people
+    :raises Invalid: a user name that is taken or not plain, a weak password
+    :raises Refused: the person left
+    :raises Missing: there is no such person
+    """
+    require(actor, Right.PEOPLE_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic(durable=True):
+        person = locked(person_id)
+        if not person.is_active:
+            raise Refused(Sentence(_("%(name)s left and can hold no account."), {"name": person.name}))
+        return _add(actor=actor, person=person, username=username, password=password, language=language)
+
+
+def deactivate(*, actor: Actor, person_id: UUID, now: datetime) -> Person:
+    """End a person's accounts and rights at once; doing it twice changes nothing.
+
+    Everybody who asks for roles or rights reads the tables, so a vote or a session counts no longer from here on.
+
+    :raises NotPermitted: the actor may not edit people
+    :raises Refused: this is the last owner
+    :raises Missing: there is no such person
+    """
+    require(actor, Right.PEOPLE_EDIT)
+    with transaction.atomic(durable=True):
+        person = locked(person_id)
+        if not person.is_active:
+            return person
+        keep_an_owner(without=person)
+        person.is_active = False
+        person.save(update_fields=("is_active",))
+        ended = list(person.accounts.filter(is_active=True).values_list("username", flat=True))
+        person.accounts.update(is_active=False)
+        audit.record(
+            stream=person.stream,
+            kind=Kind.PERSON_DEACTIVATED,
+            actor=actor,
+            data={"person": str(person.pk), "accounts": sorted(ended)},
+        )
+        operations.post(kind=Kind.PERSON_DEACTIVATED, ref=person.pk, now=now)
+        return person
+
+
+def bootstrap(*, username: str, name: str, email: str, password: str, now: datetime) -> User:
+    """Make the first owner of an empty installation.
+
+    :raises Refused: there is an owner already
+    :raises Invalid: no name, a user name that is not plain, a weak password
+    """
+    actor = system("bootstrap")
+    with transaction.atomic(durable=True):
+        if Grant.objects.filter(role=Role.OWNER).exists():
+            raise Refused(
+                Sentence(_("This installation has an owner already. Ask an owner to register you and give you roles."))
+            )
+        person = _register(actor=actor, name=name, email=email)
+        user = _add(actor=actor, person=person, username=username, password=password, language="")
+        give(person=person, role=Role.OWNER, actor=actor, now=now)
+        return user
+
+
+def _register(*, actor: Actor, name: str, email: str) -> Person:
+    name = " ".join(name.split())
+    if not name:
+        raise Invalid(Sentence(_("A person needs a name.")), fields={"name": [Sentence(_("Write a name."))]})
+    person = Person.objects.create(name=name, email=email.strip())
+    audit.record(
+        stream=person.stream,
+        kind=Kind.PERSON_REGISTERED,
+        actor=actor,
+        data={"person": str(person.pk)},
+        text={"name": person.name, "email": person.email},  # beside the chain, so that it can be erased (LGPD)
+    )
+    return person
+
+
+def _add(*, actor: Actor, person: Person, username: str, password: str | None, language: str) -> User:
+    username = rules.folded(username)
+    if not rules.is_username(username):
+        raise _bad("username", Sentence(_("A user name has plain letters, digits and . _ - @ only, up to 64 of them.")))
+    user = User(username=username, person=person, language=language)
+    if password is not None:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise Invalid(
+                Sentence(_("The password is too weak.")), fields={"password": [str(one) for one in error.messages]}
+            ) from error
+    user.set_password(password)
+    try:
+        with transaction.atomic():  # a savepoint: the name may be taken at this very moment
+            user.save(force_insert=True)
+    except IntegrityError as error:
+        raise _bad("username", Sentence(_("The user name %(name)s is taken."), {"name": username})) from error
+    audit.record(
+        stream=person.stream,
+        kind=Kind.ACCOUNT_ADDED,
+        actor=actor,
+        data={"person": str(person.pk), "username": username},
+    )
+    return user
+
+
+def _bad(field: str, sentence: Sentence) -> Invalid:
+    return Invalid(sentence, fields={field: [sentence]})

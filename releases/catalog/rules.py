@@ -1,0 +1,122 @@
+"""What counts as a digest, an address, a secret; who stands behind whom in the graph. Nothing here asks a table."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from releases.core.errors import Sentence
+from releases.core.words import mark as _
+
+Node = TypeVar("Node")
+
+SHORTEST_SECRET = 8
+LAST_FOUR_FROM = 16
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_SCHEMES = {"http": 80, "https": 443}
+_DEFAULT_PASSWORDS = frozenset({"password", "changeme", "changeit", "administrator", "jenkins1", "12345678"})
+
+
+def is_digest(text: str) -> bool:
+    """Say whether this is ``sha256:`` and 64 lower-case hexadecimal digits; a tag never is."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """Say whether this is the name of a version: one plain word, which cannot be mistaken for a digest."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def origin_problem(origin: str) -> Sentence | None:
+    """Return what is wrong with the address of an outside system, or ``None``.
+
+    Strict, because two programs that read an address differently are how calls end up elsewhere.
+    """
+    if not origin.isascii() or any(letter.isspace() or letter in "\\%" for letter in origin):
+        return Sentence(_("An address has plain letters only, without spaces, backslashes or percent signs."))
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return Sentence(_("This is no address. Write it like https://host:port."))
+    if parts.scheme not in _SCHEMES:
+        return Sentence(_("An address starts with https:// or http://."))
+    if "@" in parts.netloc:
+        return Sentence(_("An address holds no user name or password. Use the fields for account and secret."))
+    if "?" in origin or "#" in origin:
+        return Sentence(_("An address ends before any ? or #."))
+    if not _is_host(host) or port == 0:
+        return Sentence(_("The host is a full name, or an address like 10.0.0.7 or [fd00::7]."))
+    if _PATH.fullmatch(parts.path.rstrip("/")) is None or ".." in parts.path.split("/"):
+        return Sentence(_("The path has plain words only, like /jenkins."))
+    return None
+
+
+def normal_origin(origin: str) -> str:
+    """Return an address that has no problem in its one spelling: lower case, no default port, no slash at the end."""
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    host = f"[{ipaddress.ip_address(host).compressed}]" if ":" in host else host
+    port = "" if parts.port in {None, _SCHEMES[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def host_of(origin: str) -> str:
+    """Return the host of an address, in lower case."""
+    return urlsplit(origin).hostname or ""
+
+
+def secret_problem(secret: str) -> Sentence | None:
+    """Return why this cannot be the secret of a connection, or ``None``."""
+    if not (secret.isascii() and secret.isprintable()) or " " in secret:
+        return Sentence(_("A secret has plain letters, digits and signs only, without spaces or line ends."))
+    if len(secret) < SHORTEST_SECRET:
+        return Sentence(
+            _("A secret has at least %(n)s characters; a shorter one cannot be kept out of logs."),
+            {"n": SHORTEST_SECRET},
+        )
+    if secret.casefold() in _DEFAULT_PASSWORDS or len(set(secret)) == 1:
+        return Sentence(_("This is a default that everybody knows. Make a token of your own at the other system."))
+    return None
+
+
+def last4(secret: str) -> str:
+    """Return what is shown of a secret: four characters of a long one, nothing of a short one."""
+    return secret[-4:] if len(secret) >= LAST_FOUR_FROM else ""
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        return _is_ip(host) and "%" not in host
+    if _HOST.fullmatch(host) is None:
+        return False
+    # What ends in a number is an address to most programs, in spellings they do not agree on (0x7f.1, 2130706433).
+    return _is_ip(host) if _NUMERIC.fullmatch(host.rsplit(".", 1)[-1]) else True
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def hops_to(targets: Iterable[Node], callers: Mapping[Node, Iterable[Node]]) -> dict[Node, int]:
+    """Return everything that reaches a target, with the fewest calls it takes; targets themselves are left out.
+
+    ``callers`` maps each node to those that call it. Circles end by themselves: a node is counted once.
+    """
+    seen = set(targets)
+    edge, hops, found = set(seen), 0, dict[Node, int]()
+    while edge:
+        hops += 1
+        edge = {caller for node in edge for caller in callers.get(node, ())} - seen
+        seen |= edge
+        found.update(dict.fromkeys(edge, hops))
+    return found

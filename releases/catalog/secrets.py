@@ -1,0 +1,63 @@
+"""Seal and open the secrets of connections: AES-256-GCM, bound to the connection and to the origin it is for.
+
+The associated data is ``connection|field|origin|version``. Whoever changes an origin in the database therefore does not
+get the secret sent there: it no longer opens.
+"""
+
+import logging
+from pathlib import Path
+
+from django.conf import settings
+
+from releases.catalog.models import Connection
+from releases.core import keyring, redaction
+from releases.core.errors import Refused, Sentence
+from releases.core.words import mark as _
+
+log = logging.getLogger(__name__)
+
+
+class SecretUnreadable(Refused):
+    """The stored secret does not belong to this origin, was changed, or its key is gone."""
+
+    code = "secret_unreadable"
+
+
+def sealed(row: Connection, secret: str) -> bytes:
+    """Return the box of a secret for the row as it stands: its id, origin and secret version."""
+    redaction.remember(secret)
+    return _ring().seal(secret, bound_to=_bound_to(row))
+
+
+def opened(row: Connection) -> str:
+    """Return the secret of a connection, empty when it has none; from now on no log line shows it.
+
+    :raises SecretUnreadable: the address was changed behind our back, or the key is gone
+    """
+    if row.secret_box is None:
+        return ""
+    try:
+        secret = _ring().open(bytes(row.secret_box), bound_to=_bound_to(row))
+    except keyring.Unopenable as error:
+        log.warning("The secret of connection %s does not open.", row.name)
+        raise SecretUnreadable(
+            Sentence(
+                _("The secret of %(name)s does not belong to %(origin)s. Check it, then type the secret again."),
+                {"name": row.name, "origin": row.origin},
+            )
+        ) from error
+    redaction.remember(secret)
+    return secret
+
+
+def is_sealed_with_first_key(row: Connection) -> bool:
+    """Say whether a connection's box was sealed with the key that seals now."""
+    return row.secret_box is not None and keyring.key_name(bytes(row.secret_box)) == _ring().first
+
+
+def _ring() -> keyring.KeyRing:
+    return keyring.load(Path(settings.GMUD_KEYS))
+
+
+def _bound_to(row: Connection) -> str:
+    return f"{row.pk}|secret|{row.origin}|{row.secret_version}"

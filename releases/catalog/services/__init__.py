@@ -1,0 +1,40 @@
+"""Writes: what exists, who calls whom, artifacts, connections, what runs where, incidents.
+
+Most open a transaction of their own and refuse to be called inside another. Those that the importer or the rooms above
+join into theirs (their docstrings say so) open a savepoint there, and a transaction when there is none.
+"""
+
+from releases.catalog.services.artifacts import clear_quarantine, quarantine, register_artifact
+from releases.catalog.services.bindings import bind, note_reading, register_route
+from releases.catalog.services.connections import connect, reseal_secrets
+from releases.catalog.services.graph import confirm_dependency, deny_dependency, link
+from releases.catalog.services.running import close_incident, note_running, open_incident
+from releases.catalog.services.things import (
+    describe_service,
+    register_customer,
+    register_environment,
+    register_service,
+    retire,
+)
+
+__all__ = [
+    "bind",
+    "clear_quarantine",
+    "close_incident",
+    "confirm_dependency",
+    "connect",
+    "deny_dependency",
+    "describe_service",
+    "link",
+    "note_reading",
+    "note_running",
+    "open_incident",
+    "quarantine",
+    "register_artifact",
+    "register_customer",
+    "register_environment",
+    "register_route",
+    "register_service",
+    "reseal_secrets",
+    "retire",
+]

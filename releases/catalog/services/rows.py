@@ -1,0 +1,42 @@
+"""Find a row or say that there is none; insert a row or say that its name is taken."""
+
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import IntegrityError, models, transaction
+
+from releases.core.errors import Invalid, Missing, Sentence
+from releases.core.words import mark as _
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def found(model: type[Row], pk: UUID, *, lock: bool = False) -> Row:
+    """Return the row with that id, locked until the caller's transaction ends when asked.
+
+    :raises Missing: there is none
+    """
+    rows = model._default_manager.all()
+    row = (rows.select_for_update() if lock else rows).filter(pk=pk).first()
+    if row is None:
+        what = model._meta.verbose_name
+        raise Missing(Sentence(_("There is no such %(what)s in the catalogue."), {"what": what}))
+    return row
+
+
+def inserted(row: Row, *, taken: Sentence, field: str = "name") -> Row:
+    """Insert a row inside the caller's transaction.
+
+    :raises Invalid: a row like it exists, perhaps since this very moment
+    """
+    try:
+        with transaction.atomic():  # a savepoint, so that the caller's transaction survives the clash
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        raise invalid(field, taken) from error
+    return row
+
+
+def invalid(field: str, sentence: Sentence) -> Invalid:
+    """Return the error that names one field."""
+    return Invalid(sentence, fields={field: [sentence]})

@@ -1,0 +1,210 @@
+"""Services, environments and customers."""
+
+import unicodedata
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from releases.accounts.models import Team
+from releases.accounts.rights import Right
+from releases.accounts.rules import folded, is_slug
+from releases.accounts.services import require
+from releases.audit import services as audit
+from releases.audit.actor import Actor
+from releases.audit.kinds import Kind
+from releases.catalog.kinds import DataClass, EnvironmentKind
+from releases.catalog.models import Customer, Environment, Service
+from releases.catalog.services.rows import found, inserted, invalid
+from releases.core.errors import Sentence
+from releases.core.words import mark as _
+
+_LEVELS = range(1, 5)
+
+
+def register_service(
+    *,
+    actor: Actor,
+    name: str,
+    team_id: UUID,
+    title: str = "",
+    tier: str = "",
+    criticality: int = 2,
+    data_classes: Iterable[DataClass] = (),
+    description: str = "",
+    now: datetime,
+) -> Service:
+    """Add a service. May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: a name that is taken or not a slug, a criticality outside 1 to 4
+    :raises Missing: there is no such team
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    _must_be_slug(name)
+    _must_be_level(criticality)
+    with transaction.atomic():
+        row = Service(
+            name=name,
+            title=title.strip() or name,
+            team=found(Team, team_id),
+            tier=tier,
+            criticality=criticality,
+            data_classes=sorted(data_classes),
+            description=description,
+        )
+        inserted(row, taken=Sentence(_("The service %(name)s exists already."), {"name": name}))
+        audit.record(stream=row.stream, kind=Kind.SERVICE_REGISTERED, actor=actor, data=_service_facts(row))
+        return row
+
+
+def describe_service(
+    *,
+    actor: Actor,
+    service_id: UUID,
+    name: str | None = None,
+    title: str | None = None,
+    team_id: UUID | None = None,
+    tier: str | None = None,
+    criticality: int | None = None,
+    data_classes: Collection[DataClass] | None = None,
+    description: str | None = None,
+    now: datetime,
+) -> Service:
+    """Change what is said of a service; what is not given stays. Its id stays too, so approvals still mean it.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: a name that is taken or not a slug, a criticality outside 1 to 4
+    :raises Missing: there is no such service or team
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    if name is not None:
+        _must_be_slug(name)
+    if criticality is not None:
+        _must_be_level(criticality)
+    with transaction.atomic(durable=True):
+        row = found(Service, service_id, lock=True)
+        if name is not None and Service.objects.filter(name=name).exclude(pk=row.pk).exists():
+            raise invalid("name", Sentence(_("The service %(name)s exists already."), {"name": name}))
+        before = _service_facts(row)
+        given = {
+            "name": name,
+            "title": title,
+            "team": None if team_id is None else found(Team, team_id),
+            "tier": tier,
+            "criticality": criticality,
+            "data_classes": None if data_classes is None else sorted(data_classes),
+            "description": description,
+        }
+        for field, value in given.items():
+            if value is not None:
+                setattr(row, field, value)
+        after = _service_facts(row)
+        if after != before:
+            row.save()
+            audit.record(stream=row.stream, kind=Kind.SERVICE_DESCRIBED, actor=actor, data=after)
+        return row
+
+
+def retire(*, actor: Actor, service_id: UUID, now: datetime) -> Service:
+    """Take a service out of use; its history stays. Twice changes nothing.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Missing: there is no such service
+    """
+    require(actor, Right.CATALOG_EDIT)
+    with transaction.atomic(durable=True):
+        row = found(Service, service_id, lock=True)
+        if row.retired_at is None:
+            row.retired_at = now
+            row.save(update_fields=("retired_at",))
+            audit.record(stream=row.stream, kind=Kind.SERVICE_RETIRED, actor=actor, data=_service_facts(row))
+        return row
+
+
+def register_environment(
+    *, actor: Actor, name: str, kind: EnvironmentKind, rank: int = 0, now: datetime
+) -> Environment:
+    """Add an environment; a lower rank comes first. May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: a name that is taken or not a slug
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    _must_be_slug(name)
+    with transaction.atomic():
+        row = Environment(name=name, kind=kind.value, rank=rank)
+        inserted(row, taken=Sentence(_("The environment %(name)s exists already."), {"name": name}))
+        data = {"environment": str(row.pk), "name": name, "kind": kind.value, "rank": rank}
+        audit.record(stream=row.stream, kind=Kind.ENVIRONMENT_REGISTERED, actor=actor, data=data)
+        return row
+
+
+def register_customer(
+    *,
+    actor: Actor,
+    name: str,
+    segment: str,
+    service_ids: Iterable[UUID],
+    size: int = 1,
+    notice_hours: int = 0,
+    now: datetime,
+) -> Customer:
+    """Add a customer and the services that serve it; ``size`` counts the people or firms behind the name.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: a name that is taken (whatever its case) or empty, a segment that is not a slug
+    :raises Missing: there is no such service
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not name:
+        raise invalid("name", Sentence(_("Write the customer's name.")))
+    _must_be_slug(segment, field="segment")
+    if size < 0 or notice_hours < 0:
+        raise invalid("size", Sentence(_("Size and hours of notice are zero or more.")))
+    with transaction.atomic(durable=True):
+        served = [found(Service, service_id) for service_id in service_ids]
+        row = Customer(name=name, folded_name=folded(name), segment=segment, size=size, notice_hours=notice_hours)
+        inserted(row, taken=Sentence(_("The customer %(name)s exists already."), {"name": name}))
+        row.services.set(served)
+        data = {
+            "customer": str(row.pk),
+            "segment": segment,
+            "size": size,
+            "notice_hours": notice_hours,
+            "services": sorted(str(one.pk) for one in served),
+        }
+        audit.record(stream=row.stream, kind=Kind.CUSTOMER_REGISTERED, actor=actor, data=data, text={"name": name})
+        return row
+
+
+def _service_facts(row: Service) -> dict[str, object]:
+    return {
+        "service": str(row.pk),
+        "name": row.name,
+        "title": row.title,
+        "team": row.team.name,
+        "tier": row.tier,
+        "criticality": row.criticality,
+        "data_classes": list(row.data_classes),
+        "description": row.description,
+        "retired": row.retired_at is not None,
+    }
+
+
+def _must_be_slug(name: str, *, field: str = "name") -> None:
+    if not is_slug(name):
+        raise invalid(
+            field, Sentence(_("A name has lower-case letters a to z, digits and hyphens only, up to 63 of them."))
+        )
+
+
+def _must_be_level(criticality: int) -> None:
+    if criticality not in _LEVELS:
+        raise invalid("criticality", Sentence(_("Criticality goes from 1 (low) to 4 (the bank stands still).")))
