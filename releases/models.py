@@ -5,11 +5,23 @@ from releases.calendar import models as calendar
 from releases.catalog import models as catalog
 from releases.committee import models as committee
 from releases.impact import models as impact
+from releases.operations import models as operations
+from releases.audit import models as audit
+from releases.changes import models as changes
+from releases.gate import models as gate
+from releases.rollout import models as rollout
+from releases.rollback import models as rollback
 
 __all__ = [
+    "rollback",
+    "rollout",
+    "gate",
+    "changes",
+    "audit",
     "accounts",
     "calendar",
     "catalog",
     "committee",
     "impact",
+    "operations",
 ]
