@@ -26,18 +26,16 @@ def constraints(
     """
     places = frozenset(places)
     freezes, opens, locks = _freezes(places), _opens(places), _locks(places, now)
+    own = booking_of(subject) if subject else None
     mine = Booked(
-        subject=subject or UUID(int=0),
-        number=0,
+        subject=own.subject if own else UUID(int=0),
+        number=own.number if own else 0,
         places=places,
         starts_at=starts_at,
         ends_at=ends_at,
+        booked_at=own.booked_at if own else None,
     )
-    booked = _booked(starts_at, ends_at)
-    own = next((one for one in booked if one.subject == subject), None)
-    if own is not None:
-        mine = Booked(own.subject, own.number, places, starts_at, ends_at, own.booked_at)
-    clashes = rules.conflicts(mine, booked)
+    clashes = rules.conflicts(mine, _booked(starts_at, ends_at))
     return CalendarFacts(
         at=now,
         freezes=tuple(one for one in freezes if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
@@ -102,12 +100,18 @@ def booking_of(subject: UUID) -> Booked | None:
 
 
 def _freezes(places: frozenset[Place]) -> list[WindowCard]:
-    return [_window(row) for row in _windows(WindowKind.FREEZE).filter(_somewhere_in(places))]
+    return _touching(places, _windows(WindowKind.FREEZE))
 
 
 def _opens(places: frozenset[Place]) -> list[WindowCard]:
     """Return also past windows: that there are any is what shuts a place outside them."""
-    return [_window(row) for row in _windows(WindowKind.OPEN).filter(_somewhere_in(places))]
+    return _touching(places, _windows(WindowKind.OPEN))
+
+
+def _touching(places: frozenset[Place], rows: QuerySet[Window]) -> list[WindowCard]:
+    environments = {place[1] for place in places}
+    cards = (_window(row) for row in rows.filter(environment_id__in=environments))
+    return [card for card in cards if any(card.scope.covers(place) for place in places)]
 
 
 def _locks(places: frozenset[Place], now: datetime) -> list[LockCard]:
@@ -122,12 +126,6 @@ def _living_locks(now: datetime) -> QuerySet[Lock]:
 
 def _windows(kind: WindowKind) -> QuerySet[Window]:
     return Window.objects.filter(kind=kind, lifted_at=None).select_related("environment", "service")
-
-
-def _somewhere_in(places: frozenset[Place]) -> Q:
-    """Match the environments of the places, and their services where a row names one."""
-    services, environments = {place[0] for place in places}, {place[1] for place in places}
-    return Q(environment_id__in=environments) & (Q(service=None) | Q(service_id__in=services))
 
 
 def _booked(starts_at: datetime, ends_at: datetime) -> list[Booked]:

@@ -14,6 +14,7 @@ from releases.audit.services import record
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
 from releases.calendar.rules import Place
+from releases.catalog.models import Environment, Service
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _
 from releases.operations.services import post
@@ -34,6 +35,7 @@ def freeze(
 
     :raises NotPermitted: the actor may not set freezes
     :raises Invalid: the title is empty, or the span is over or ends before it starts
+    :raises Missing: there is no such environment or service
     """
     return _window(
         WindowKind.FREEZE,
@@ -63,6 +65,7 @@ def open_window(
 
     :raises NotPermitted: the actor may not set windows
     :raises Invalid: the title is empty, or the span is over or ends before it starts
+    :raises Missing: there is no such environment or service
     """
     return _window(
         WindowKind.OPEN,
@@ -110,12 +113,14 @@ def lock(
 
     :raises NotPermitted: the actor may not stop the line
     :raises Invalid: the reason is empty, or the end is over
+    :raises Missing: there is no such environment or service
     """
     require(actor, Right.FREEZE_SET)
     if not reason.strip():
         raise _invalid("reason", Sentence(_("Say why the line stops: those who wait will read it.")))
     if until_at is not None and until_at <= now:
         raise _invalid("until_at", Sentence(_("Let the lock end in the future, or leave its end open.")))
+    _known(environment_id, service_id)
     row = Lock.objects.create(
         environment_id=environment_id,
         service_id=service_id,
@@ -206,6 +211,7 @@ def _window(
         raise _invalid("title", Sentence(_("Give it a title: those who wait will read it.")))
     if not starts_at < ends_at or ends_at <= now:
         raise _invalid("ends_at", Sentence(_("Let it end after it starts, and in the future.")))
+    _known(environment_id, service_id)
     window = Window.objects.create(
         kind=window_kind,
         environment_id=environment_id,
@@ -226,6 +232,13 @@ def _window(
     record(stream=window.stream, kind=event_kind, actor=actor, data=data)
     post(kind=event_kind.value, ref=window.pk, now=now)
     return window
+
+
+def _known(environment_id: UUID | None, service_id: UUID | None) -> None:
+    if environment_id is not None and not Environment.objects.filter(pk=environment_id).exists():
+        raise Missing(Sentence(_("There is no such environment.")))
+    if service_id is not None and not Service.objects.filter(pk=service_id).exists():
+        raise Missing(Sentence(_("There is no such service.")))
 
 
 def _invalid(field: str, sentence: Sentence) -> Invalid:
