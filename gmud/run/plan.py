@@ -38,6 +38,11 @@ class Plan:
         return {name: self.sandbox_port + index for index, name in enumerate(SANDBOXES)} if self.demo else {}
 
     @property
+    def gate_token_file(self) -> Path:
+        """Return where the demo leaves the token with which the stand-in of Jenkins redeems permits."""
+        return self.data / "jenkins.token"
+
+    @property
     def ports(self) -> list[int]:
         """Return every port this house listens on."""
         return [self.port, *self.sandboxes.values()]
@@ -67,6 +72,7 @@ def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     if plan.broker:
         own["REDIS_URL"] = f"redis+socket://{plan.broker}"
     if plan.demo:
+        own["GMUD_GATE_TOKEN_FILE"] = str(plan.gate_token_file)
         defaults["GMUD_OUTBOUND_NETWORKS"] = "127.0.0.0/8"
     return {**defaults, **given, **own}
 
@@ -80,11 +86,20 @@ def broker(plan: Plan) -> list[Program]:
 
 def sandboxes(plan: Plan) -> list[Program]:
     """Return the stand-ins of the outside systems, in the demo."""
-    ports = plan.sandboxes
-    more = {"prometheus": ("--kubernetes", f"http://127.0.0.1:{ports.get('kubernetes')}")}
+    address = {name: f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
+    needs = {
+        "jenkins": {
+            "--gate-url": f"http://127.0.0.1:{plan.port}",
+            "--gate-token-file": str(plan.gate_token_file),
+            "--kubernetes": address.get("kubernetes", ""),
+        },
+        "prometheus": {"--kubernetes": address.get("kubernetes", "")},
+    }
     return [
-        Program(name, _python("-m", f"gmud.sandbox.{name}", "--port", str(port), *more.get(name, ())), stage=OUTSIDE)
-        for name, port in ports.items()
+        Program(
+            name, _python("-m", f"gmud.sandbox.{name}", "--port", str(port), *_options(needs.get(name, {}))), OUTSIDE
+        )
+        for name, port in plan.sandboxes.items()
     ]
 
 
@@ -115,6 +130,10 @@ def _socket_in(data: Path) -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home()) / ".gmud"
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     return runtime / f"broker-{data.stat().st_ino}.sock"
+
+
+def _options(wanted: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(part for option in wanted.items() for part in option)
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
