@@ -63,6 +63,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "gmud.urls"
 WSGI_APPLICATION = "gmud.wsgi.application"
 AUTH_USER_MODEL = "releases.User"
+AUTHENTICATION_BACKENDS = ["releases.accounts.backends.PersonBackend"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "today"

@@ -1,20 +1,16 @@
 """Signing in with a user name and a password."""
 
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib.auth.backends import ModelBackend
 
 from releases.accounts.models import User
 
-if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-
 
 class PersonBackend(ModelBackend):
     """Lets in active accounts of active persons; both are read on every request, so ending one ends its sessions."""
 
-    def user_can_authenticate(self, user: "AbstractBaseUser | None") -> bool:
+    def user_can_authenticate(self, user: object) -> bool:
         """Say whether the account and the person behind it are active."""
         return isinstance(user, User) and user.is_active and user.person.is_active
 

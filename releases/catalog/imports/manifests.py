@@ -326,11 +326,11 @@ def _edges(
             value = chosen.data.get(variable.key, "") if chosen else variable.value
             for callee in _called(variable.name, value, behind):
                 details.setdefault((caller, callee, DependencySource.ENVIRONMENT), []).append(variable.name)
-        for taken in (maps[name] for name in workload.config_maps if name in maps):
-            source = _source_of(taken, len(takers[taken.name]), behind)
-            for key, value in taken.data.items():
+        for book in (maps[name] for name in workload.config_maps if name in maps):
+            source = _source_of(book, len(takers[book.name]), behind)
+            for key, value in book.data.items():
                 for callee in _called(key, value, behind):
-                    details.setdefault((caller, callee, source), []).append(f"{taken.name}: {key}")
+                    details.setdefault((caller, callee, source), []).append(f"{book.name}: {key}")
     return [
         FoundEdge(caller, callee, source, ", ".join(sorted(set(said))))
         for (caller, callee, source), said in sorted(details.items())
@@ -338,18 +338,18 @@ def _edges(
     ]
 
 
-def _source_of(taken: ConfigMap, takers: int, behind: Mapping[str, str]) -> DependencySource:
+def _source_of(book: ConfigMap, takers: int, behind: Mapping[str, str]) -> DependencySource:
     """Return whether a ConfigMap taken whole is this workload's own word, or an address book (see the top)."""
-    spoken_of = {callee for key, value in taken.data.items() for callee in _called(key, value, behind)}
+    spoken_of = {callee for key, value in book.data.items() for callee in _called(key, value, behind)}
     if takers == 1:
         return DependencySource.CONFIG
-    if len(spoken_of) == 1 and _says_it_is_of(taken, next(iter(spoken_of))):
+    if len(spoken_of) == 1 and _says_it_is_of(book, next(iter(spoken_of))):
         return DependencySource.CONFIG
     return DependencySource.SHARED_CONFIG
 
 
-def _says_it_is_of(taken: ConfigMap, service: str) -> bool:
-    return taken.labels.get("app") == service or taken.name.startswith(f"{service}-")
+def _says_it_is_of(book: ConfigMap, service: str) -> bool:
+    return book.labels.get("app") == service or book.name.startswith(f"{service}-")
 
 
 def _called(name: str, value: str, behind: Mapping[str, str]) -> set[str]:
