@@ -9,7 +9,7 @@ from releases.accounts.models import Grant
 from releases.committee import policy as policies
 from releases.committee.models import Delegation, Policy, Round, Vote
 from releases.committee.policy import Need, Rule
-from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, tally, ways
+from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, tally, ways, why_no_way
 from releases.committee.seats import SEATS
 from releases.core import canonical
 from releases.core.errors import Reason, Refused, Sentence
@@ -96,6 +96,16 @@ def tally_of(round_: Round, now: datetime) -> Tally:
         now=now,
         is_pre_approved=round_.is_pre_approved,
     )
+
+
+def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
+    """Return why this person may not vote in this round now, or ``None``: what the page's buttons say."""
+    if round_.closed_at is not None:
+        return Reason("round_closed", Sentence(_("The committee has decided already: this round is over.")))
+    standing, views = standing_for(round_), tally_of(round_, now).ballots
+    if ways(person_id, needed=round_.needed, ballots=views, standing=standing, now=now):
+        return None
+    return why_no_way(person_id, needed=round_.needed, ballots=views, standing=standing, now=now)
 
 
 def awaits(person_id: UUID, now: datetime) -> list[UUID]:

@@ -13,9 +13,9 @@ from releases.audit.actor import Actor, ActorKind
 from releases.committee import queries
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.policy import Need
-from releases.committee.rules import Standing, Tally, Way, eligibility, signed_in_freshly, tally, ways
-from releases.committee.seats import NEEDS_REASON, Decision, RoundOutcome, title_of
-from releases.core.errors import NotPermitted, Reason, Refused, Sentence, Stale
+from releases.committee.rules import Standing, Tally, Way, signed_in_freshly, tally, ways, why_no_way
+from releases.committee.seats import NEEDS_REASON, Decision, RoundOutcome
+from releases.core.errors import Invalid, NotPermitted, Reason, Refused, Sentence, Stale
 from releases.core.words import mark as _
 
 
@@ -85,6 +85,7 @@ def cast(
         the code ``machine``, ``self_approval``, ``no_seat``, ``not_lent`` or ``sign_in_again``)
     :raises Stale: the round is about another content
     :raises Refused: the round is over, this person has voted already, or a reason is missing
+    :raises Invalid: the reason holds a NUL character
     """
     person_id = actor.person_id
     if actor.kind is not ActorKind.PERSON or person_id is None:
@@ -98,6 +99,9 @@ def cast(
     before = tally(needed=held.needed, ballots=ballots, standing=standing, now=now)
     way = _way(person_id, held, before, standing, now=now, seat=seat, for_person=for_person)
     _signed_in(actor, held, now)
+    if "\x00" in reason:
+        sentence = Sentence(_("Remove the NUL character."))
+        raise Invalid(sentence, fields={"reason": [sentence]})
     if decision in NEEDS_REASON and not reason.strip():
         raise _refused("reason_missing", Sentence(_("Say why: whoever asked must know what to change.")))
     try:
@@ -116,7 +120,8 @@ def cast(
                 cast_at=now,
             )
     except IntegrityError as error:
-        raise _already_voted() from error  # two accounts of one person in the same moment
+        sentence = _("You have voted already; one person votes once, from any account.")
+        raise _refused("already_voted", Sentence(sentence)) from error  # two accounts of one person at once
     return queries.tally_of(held, now)
 
 
@@ -146,8 +151,6 @@ def _way(
     for_person: UUID | None,
 ) -> Way:
     """Return on which seat, and for whom, this vote is cast; the refusal when there is no such way."""
-    if any(view.ballot.person == person_id for view in before.ballots):
-        raise _already_voted()
     possible = ways(person_id, needed=held.needed, ballots=before.ballots, standing=standing, now=now)
     chosen = [
         way
@@ -157,28 +160,18 @@ def _way(
     if chosen:
         still = {one.seat for one in before.seats if one.missing}
         return min(chosen, key=lambda way: way.seat not in still)  # the first of equals: own before lent
-    reason = _why_none(person_id, held, standing, now=now, seat=seat, for_person=for_person)
-    raise NotPermitted(reason.message, reasons=[reason])
-
-
-def _why_none(
-    person_id: UUID, held: Round, standing: Standing, *, now: datetime, seat: str, for_person: UUID | None
-) -> Reason:
-    asked = [seat] if seat in held.needed else sorted(held.needed)
-    for one in asked:
-        reason = eligibility(person_id, one, standing=standing, at=now, for_person=for_person)
-        if reason is None:  # they could, were the one they vote for not counted already
-            return Reason("represented", Sentence(_("The person you would vote for is counted already.")))
-        if reason.code != "no_seat" or person_id not in standing.members or seat or for_person:
-            return reason
-    titles = ", ".join(str(title_of(one)) for one in asked)
-    return Reason(
-        "no_seat", Sentence(_("This asks for %(seats)s, and you hold none of these seats."), {"seats": titles})
+    reason = why_no_way(
+        person_id,
+        needed=held.needed,
+        ballots=before.ballots,
+        standing=standing,
+        now=now,
+        seat=seat,
+        for_person=for_person,
     )
-
-
-def _already_voted() -> Refused:
-    return _refused("already_voted", Sentence(_("You have voted already; one person votes once, from any account.")))
+    if reason.code == "already_voted":
+        raise Refused(reason.message, reasons=[reason])
+    raise NotPermitted(reason.message, reasons=[reason])
 
 
 def _refused(code: str, sentence: Sentence) -> Refused:
