@@ -12,6 +12,8 @@ from releases.gate import models as gate
 from releases.rollout import models as rollout
 from releases.rollback import models as rollback
 
+from releases.traffic import models as traffic
+
 __all__ = [
     "rollback",
     "rollout",
@@ -24,4 +26,5 @@ __all__ = [
     "committee",
     "impact",
     "operations",
+    "traffic",
 ]

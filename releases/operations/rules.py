@@ -1,0 +1,166 @@
+"""The rules of durable work: what comes next, how long to wait, when a human is needed. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from releases.core.errors import Refused, Sentence
+from releases.core.words import mark as _
+from releases.operations.states import IN_FLIGHT, OperationState, StepState
+
+CLAIMS = 5
+"""Claims in a row that nobody came back from (or that ended in an unforeseen error) before a human is asked."""
+SENDS = 5
+"""Times one step is sent at most."""
+BLIND_PROBES = 3
+"""Probes without an answer before a human is asked."""
+DELIVERIES = 5
+"""Times a message is tried before it is quarantined."""
+SHORTEST_WAIT = timedelta(milliseconds=100)
+LONGEST_ERROR = 2000
+
+
+class OperationActive(Refused):
+    """Another operation is active on this target."""
+
+    code = "operation_active"
+
+
+class KeyReused(Refused):
+    """The key was given before, for something else."""
+
+    code = "key_reused"
+
+
+class Phase(StrEnum):
+    """What to do with a claimed step."""
+
+    PROBE = "probe"
+    SNAPSHOT = "snapshot"
+    SEND = "send"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """What the rules know of one step."""
+
+    stage: int
+    state: StepState
+    has_snapshot: bool = False
+    attempts: int = 0
+    sends: int = 0
+    blind: int = 0
+    sent_at: datetime | None = None
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an operation stands as a whole; ``gives_up`` says that what was never begun is to be skipped."""
+
+    state: OperationState
+    stage: int
+    gives_up: bool = False
+
+
+def next_phase(step: StepFacts) -> Phase:
+    """Return what comes next for a claimed step: what may have been sent is looked for first."""
+    match step.state:
+        case StepState.APPLIED:
+            return Phase.OBSERVE
+        case StepState.SENDING | StepState.UNKNOWN:
+            return Phase.PROBE
+        case _:
+            return Phase.SEND if step.has_snapshot else Phase.SNAPSHOT
+
+
+def standing(steps: Sequence[StepFacts]) -> Standing:
+    """Return where an operation stands, from its steps alone.
+
+    A step that needs a human holds the operation open; its neighbours of the same stage go on. After a failure nothing
+    new is begun, what is in flight is let finish.
+    """
+    states = {step.state for step in steps}
+    unfinished = [step.stage for step in steps if step.state is not StepState.CONFIRMED]
+    stage = min(unfinished, default=max(step.stage for step in steps))
+    gives_up = StepState.FAILED in states
+    if StepState.NEEDS_HUMAN in states:
+        return Standing(OperationState.NEEDS_HUMAN, stage, gives_up)
+    if gives_up:
+        state = OperationState.RUNNING if states & IN_FLIGHT else OperationState.FAILED
+        return Standing(state, stage, gives_up)
+    if not unfinished:
+        return Standing(OperationState.SUCCEEDED, stage)
+    return Standing(OperationState.RUNNING, stage)
+
+
+def worn_out(attempts: int) -> Sentence | None:
+    """Return why no program may claim the step again, or ``None``; ``attempts`` counts the claims before this one."""
+    if attempts < CLAIMS:
+        return None
+    parts = {"count": attempts}
+    return Sentence(
+        _("It was begun %(count)s times and never came to an end. Look at the error, then try again."), parts
+    )
+
+
+def too_late(*, deadline: datetime, now: datetime) -> Sentence | None:
+    """Return why nothing is sent or waited for any more, or ``None``. Looking once is still allowed."""
+    if now < deadline:
+        return None
+    return Sentence(_("The deadline has passed. Look at the outside system, then try again or take over."))
+
+
+def sent_in_the_dark(blind: int) -> Sentence | None:
+    """Return why no program may probe again for what was perhaps sent, or ``None``."""
+    if blind < BLIND_PROBES:
+        return None
+    return Sentence(_("The outside system does not say whether it got this. Look there, then try again or take over."))
+
+
+def sent_in_vain(sends: int) -> Sentence | None:
+    """Return why no program may send again what never arrived, or ``None``."""
+    if sends < SENDS:
+        return None
+    parts = {"count": sends}
+    return Sentence(_("It was sent %(count)s times and never arrived. Check the connection, then try again."), parts)
+
+
+def may_resend_at(step: StepFacts, *, lease: timedelta) -> datetime | None:
+    """Return when a step that never arrived may be sent again; ``None`` means at once.
+
+    A call lives shorter than a lease. Once a lease's length has passed since it was begun, nothing of it is under way.
+    """
+    if step.repeatable or step.sent_at is None:
+        return None
+    return step.sent_at + lease
+
+
+def wait_after(failures: int, *, lease: timedelta) -> timedelta:
+    """Return how long to wait after so many failures in a row: a sixth of the lease, then twice that, a lease at most.
+
+    With the lease of 30 s: 5, 10, 20, 30, 30 s.
+    """
+    return min(lease / 6 * 2 ** (max(failures, 1) - 1), lease)
+
+
+def soon(*, lease: timedelta) -> timedelta:
+    """Return how long to wait before looking for what was sent without an answer; with the lease of 30 s: 1 s."""
+    return lease / 30
+
+
+def until_next_look(after_seconds: float) -> timedelta:
+    """Return the wait a handler asked for, never so short that workers would spin."""
+    return max(timedelta(seconds=after_seconds), SHORTEST_WAIT)
+
+
+def is_poison(deliveries: int) -> bool:
+    """Tell whether a message was tried often enough."""
+    return deliveries >= DELIVERIES
+
+
+def printable(text: str) -> str:
+    """Return a vendor's words as the database and the record can carry them: no NUL, no lone surrogates, not endless."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")[:LONGEST_ERROR]

@@ -1,0 +1,9 @@
+"""Everything that is done with durable work, split by verb."""
+
+from releases.operations.services.begin import begin, take_over
+from releases.operations.services.intervene import nudge, retry_step, stop
+from releases.operations.services.outbox import deliver, post
+from releases.operations.services.run import run
+from releases.operations.services.sweep import heartbeat, sweep
+
+__all__ = ["begin", "deliver", "heartbeat", "nudge", "post", "retry_step", "run", "stop", "sweep", "take_over"]

@@ -1,0 +1,120 @@
+"""The outbox: what happened is written with it, and told to those who react, at least once each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from releases.audit import services as audit
+from releases.audit.actor import system
+from releases.audit.kinds import Kind
+from releases.core.ids import uuid7
+from releases.operations import bell, rules
+from releases.operations.failpoints import failpoint
+from releases.operations.models import OutboxMessage
+from releases.operations.ports import Json, Message, Ring
+
+_log = structlog.get_logger(__name__)
+Reaction = Callable[[Message], None]
+
+
+def post(
+    *, kind: str, ref: UUID, now: datetime, data: Mapping[str, Json] | None = None, queue: str = "default"
+) -> OutboxMessage:
+    """Write that something happened, inside the caller's transaction; a worker is called when that is committed."""
+    message = OutboxMessage.objects.create(
+        kind=kind, ref=ref, data=dict(data or {}), queue=queue, posted_at=now, available_at=now, rung_at=now
+    )
+    bell.ring_on_commit(Ring(queue, "message", message.pk))
+    return message
+
+
+def deliver(
+    *, message_id: UUID, worker: str, reactions: Mapping[str, Sequence[Reaction]], now: Callable[[], datetime]
+) -> None:
+    """Claim the message and tell everybody who reacts to it; an unknown, finished or claimed one is left alone.
+
+    One reaction's failure does not keep the message from the others. What failed is tried again, all reactions of it,
+    later each time; after five tries the message is quarantined.
+    """
+    claimed = _claim(message_id, worker, now())
+    if claimed is None:
+        return
+    failpoint("outbox_claimed")
+    message, claim = claimed
+    errors = []
+    for react in reactions.get(message.kind, ()):
+        if not _still_ours(message_id, claim, now()):
+            _log.warning("claim_lost", message=str(message_id), worker=worker)
+            return
+        try:
+            react(message)
+        except Exception as error:  # noqa: BLE001 - whatever a reaction raises, the others must hear of it
+            _log.exception("reaction_failed", kind=message.kind, message=str(message_id))
+            errors.append(rules.printable(f"{_name(react)}: {error!r}"))
+    failpoint("outbox_reacted")
+    _finish(message_id, claim, errors, now())
+    failpoint("outbox_finished")
+
+
+def _name(react: Reaction) -> str:
+    return getattr(react, "__name__", type(react).__name__)
+
+
+def _claim(message_id: UUID, worker: str, now: datetime) -> tuple[Message, UUID] | None:
+    """Count the attempt and commit it, before any work: a message that kills its worker counts, too."""
+    with transaction.atomic(durable=True):
+        row = OutboxMessage.objects.due(now).select_for_update(skip_locked=True).filter(pk=message_id).first()
+        if row is None:
+            return None
+        if rules.is_poison(row.attempts):
+            _quarantine(row, row.last_error or "Every worker that took it died.", now)
+            return None
+        row.attempts += 1
+        row.claimed_by, row.claim = worker, uuid7()
+        row.claimed_until = now + timedelta(seconds=settings.GMUD_LEASE_SECONDS)
+        row.save(update_fields=["attempts", "claimed_by", "claim", "claimed_until"])
+        return Message(row.pk, row.kind, row.ref, row.data, row.attempts), row.claim
+
+
+def _still_ours(message_id: UUID, claim: UUID, now: datetime) -> bool:
+    """Lengthen the claim; ``False`` when somebody else has it."""
+    until = now + timedelta(seconds=settings.GMUD_LEASE_SECONDS)
+    with transaction.atomic(durable=True):
+        return bool(OutboxMessage.objects.undone().filter(pk=message_id, claim=claim).update(claimed_until=until))
+
+
+def _finish(message_id: UUID, claim: UUID, errors: Sequence[str], now: datetime) -> None:
+    with transaction.atomic(durable=True):
+        row = OutboxMessage.objects.undone().select_for_update().filter(pk=message_id, claim=claim).first()
+        if row is None:
+            _log.warning("claim_lost", message=str(message_id))
+            return
+        row.claim = row.claimed_until = None
+        row.last_error = "\n".join(errors)
+        if not errors:
+            row.done_at = now
+        elif rules.is_poison(row.attempts):
+            _quarantine(row, row.last_error, now)
+            return
+        else:
+            lease = timedelta(seconds=settings.GMUD_LEASE_SECONDS)
+            row.available_at = now + rules.wait_after(row.attempts, lease=lease)
+        row.save(update_fields=["claim", "claimed_until", "last_error", "done_at", "available_at"])
+
+
+def _quarantine(row: OutboxMessage, error: str, now: datetime) -> None:
+    row.claim = row.claimed_until = None
+    row.dead_at, row.last_error = now, error
+    row.save(update_fields=["claim", "claimed_until", "dead_at", "last_error"])
+    audit.record(
+        stream=f"message:{row.pk}",
+        kind=Kind.MESSAGE_QUARANTINED,
+        actor=system("worker"),
+        data={"kind": row.kind, "ref": str(row.ref), "attempts": row.attempts},
+        text={"error": error},
+    )
+    _log.error("message_quarantined", kind=row.kind, message=str(row.pk), error=error)

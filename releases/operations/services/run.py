@@ -1,0 +1,186 @@
+"""Run an operation's steps: claim, probe, snapshot, intent, send, observe, confirm, with a commit between any two.
+
+Whatever is killed between two lines here, the next worker finds in the journal how far it got: what may have been
+sent is looked for before anything is sent again. Nothing sleeps, and nothing speaks inside a transaction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from releases.core.errors import External, Refused, Rejected, Sentence
+from releases.operations import bell, rules
+from releases.operations.failpoints import failpoint
+from releases.operations.models import Operation
+from releases.operations.ports import Ending, Failed, NeedsHuman, Pending, Ring, Seen, StepHandler, StepView
+from releases.operations.rules import Phase, StepFacts
+from releases.operations.services import journal
+from releases.operations.services.journal import Held, LostLease
+from releases.operations.states import AttemptOutcome
+
+_log = structlog.get_logger(__name__)
+Clock = Callable[[], datetime]
+
+
+def run(*, operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler], now: Clock) -> None:
+    """Take the operation's due steps, one after the other, until none is free; an unknown or ended one is left alone.
+
+    Several workers may run one operation at once. After the length of a lease the rest is left to the next call.
+    """
+    began = now()
+    while held := journal.claim(operation_id=operation_id, worker=worker, now=now()):
+        failpoint("after_claim")
+        try:
+            _Work(held, handlers.get(held.kind), now).do()
+        except LostLease as lost:
+            _log.warning("lease_lost", reason=str(lost))
+        if now() - began > journal.lease():
+            operation = Operation.objects.get(pk=operation_id)
+            bell.ring(Ring(operation.queue, "operation", operation_id))
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One claimed step in the hands of its worker. Each phase returns the next one, or ``None`` when it let go."""
+
+    held: Held
+    known_handler: StepHandler | None
+    now: Clock
+
+    @property
+    def handler(self) -> StepHandler:
+        """Return who knows how to do this kind of step."""
+        if self.known_handler is None:
+            raise LookupError(f"No handler for steps of kind {self.held.kind!r}.")
+        return self.known_handler
+
+    def do(self) -> None:
+        """Bring the step as far as it goes now, and let go of it."""
+        acts = {
+            Phase.PROBE: self._probe,
+            Phase.SNAPSHOT: self._snapshot,
+            Phase.SEND: self._send,
+            Phase.OBSERVE: self._observe,
+        }
+        try:
+            phase = self._begin()
+            while phase:
+                phase = acts[phase]()
+        except LostLease:
+            raise
+        except Refused as no:
+            self._end(NeedsHuman(no.detail))
+        except Exception as error:  # noqa: BLE001 - an operation never ends in silence
+            _log.exception("step_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            if late := self._too_late():
+                self._end(NeedsHuman(late))
+            else:
+                journal.stumble(self.held, error=rules.printable(repr(error)), now=self.now())
+
+    def _begin(self) -> Phase | None:
+        if self.held.worn_out:
+            return self._end(NeedsHuman(self.held.worn_out))
+        facts, _view = self._look()
+        return rules.next_phase(facts)
+
+    def _probe(self) -> Phase | None:
+        facts, view = self._look()
+        try:
+            remote_ref = self.handler.probe(view)
+        except External as error:
+            if dark := rules.sent_in_the_dark(facts.blind + 1):
+                return self._end(NeedsHuman(dark))
+            return self._cannot_see(facts, error)
+        failpoint("after_probe")
+        if remote_ref is not None:
+            journal.found(self.held, remote_ref=remote_ref, now=self.now())
+            failpoint("after_found")
+            return Phase.OBSERVE
+        journal.not_found(self.held, now=self.now())
+        failpoint("after_not_found")
+        if vain := rules.sent_in_vain(facts.sends):
+            return self._end(NeedsHuman(vain))
+        at = rules.may_resend_at(facts, lease=journal.lease())
+        return self._wait(at) if at and at > self.now() else Phase.SEND
+
+    def _snapshot(self) -> Phase | None:
+        facts, view = self._look()
+        try:
+            prev = self.handler.snapshot(view)
+        except Rejected as no:
+            return self._end(Failed(no.detail))
+        except External as error:
+            return self._cannot_see(facts, error)
+        journal.snapshot(self.held, prev=prev, now=self.now())
+        failpoint("after_snapshot")
+        return Phase.SEND
+
+    def _send(self) -> Phase | None:
+        if late := self._too_late():
+            return self._end(NeedsHuman(late))
+        journal.intent(self.held, now=self.now())
+        failpoint("after_intent")
+        facts, view = self._look()  # whoever was paused since then finds out here
+        try:
+            remote_ref = self.handler.send(view)
+        except Refused as no:
+            return self._end(NeedsHuman(no.detail), answer=AttemptOutcome.REFUSED)
+        except Rejected as no:
+            return self._end(Failed(no.detail), answer=AttemptOutcome.REJECTED)
+        except External as error:
+            soon = self.now() + rules.soon(lease=journal.lease())
+            journal.unknown(self.held, error=rules.printable(str(error)), look_at=soon, now=self.now(), is_orderly=True)
+        except Exception as error:  # noqa: BLE001 - nobody knows whether it was sent: probe first
+            _log.exception("send_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            later = self.now() + rules.wait_after(facts.attempts, lease=journal.lease())
+            journal.unknown(
+                self.held, error=rules.printable(repr(error)), look_at=later, now=self.now(), is_orderly=False
+            )
+        else:
+            failpoint("after_send")
+            journal.sent(self.held, remote_ref=remote_ref, now=self.now())
+            failpoint("after_record")
+            return Phase.OBSERVE
+        failpoint("after_unknown")
+        return None
+
+    def _observe(self) -> Phase | None:
+        facts, view = self._look()
+        try:
+            outcome = self.handler.observe(view)
+        except Rejected as no:
+            return self._end(NeedsHuman(no.detail))
+        except External as error:
+            return self._cannot_see(facts, error)
+        if isinstance(outcome, Pending):
+            return self._wait(self.now() + rules.until_next_look(outcome.after_seconds), seen=outcome.seen)
+        return self._end(outcome)
+
+    def _look(self) -> tuple[StepFacts, StepView]:
+        return journal.look(self.held, now=self.now())
+
+    def _too_late(self) -> Sentence | None:
+        return rules.too_late(deadline=self.held.deadline, now=self.now())
+
+    def _cannot_see(self, facts: StepFacts, error: External) -> None:
+        blind = facts.blind + 1
+        self._wait(
+            self.now() + rules.wait_after(blind, lease=journal.lease()), error=rules.printable(str(error)), blind=blind
+        )
+
+    def _wait(self, look_at: datetime, *, seen: Seen | None = None, error: str = "", blind: int = 0) -> None:
+        """Let go of the step until then; past the deadline nothing is waited for."""
+        if late := self._too_late():
+            self._end(NeedsHuman(late, seen or {}))
+            return
+        journal.postpone(self.held, look_at=look_at, now=self.now(), seen=seen, error=error, blind=blind)
+        failpoint("after_postpone")
+
+    def _end(self, outcome: Ending, *, answer: AttemptOutcome | None = None) -> None:
+        failpoint("before_confirm")
+        journal.end(self.held, outcome, handler=self.known_handler, now=self.now(), answer=answer)
+        failpoint("after_confirm")
