@@ -1,0 +1,79 @@
+"""What the pages and the floors above read of the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from releases.core.errors import Sentence
+from releases.traffic.models import Shift
+from releases.traffic.states import ShiftState
+
+RECENT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftCard:
+    """One shift, ready to print; ``why`` says what went wrong, if anything did."""
+
+    id: UUID
+    route_id: UUID
+    service: str
+    environment: str
+    asked: Mapping[str, int | None]
+    before: Mapping[str, int | None]
+    observed: Mapping[str, int | None]
+    state: ShiftState
+    verification: str
+    asked_by: str
+    asked_at: datetime
+    confirmed_at: datetime | None
+    why: Sentence | None
+
+
+def of_change(change_id: UUID) -> list[ShiftCard]:
+    """Return every shift a change asked for, oldest first."""
+    return [_card(row) for row in _rows().filter(change_id=change_id)]
+
+
+def ledger(route_id: UUID, *, limit: int = RECENT) -> list[ShiftCard]:
+    """Return the latest shifts of a route, newest first."""
+    return [_card(row) for row in _rows().filter(route_id=route_id).order_by("-asked_at", "-id")[:limit]]
+
+
+def latest_confirmed(route_id: UUID) -> ShiftCard | None:
+    """Return the last shift that came through on a route: what ought to stand there."""
+    rows = _rows().filter(route_id=route_id, state=ShiftState.CONFIRMED).order_by("-confirmed_at", "-id")
+    row = rows.first()
+    return _card(row) if row else None
+
+
+def of_key(op_key: str) -> ShiftCard | None:
+    """Return the shift of one step, or ``None``."""
+    row = _rows().filter(op_key=op_key).first()
+    return _card(row) if row else None
+
+
+def _rows() -> QuerySet[Shift]:
+    return Shift.objects.select_related("route__service", "route__environment")
+
+
+def _card(row: Shift) -> ShiftCard:
+    why = Sentence(row.detail["text"], row.detail.get("parts", {})) if row.detail else None
+    return ShiftCard(
+        id=row.pk,
+        route_id=row.route_id,
+        service=row.route.service.name,
+        environment=row.route.environment.name,
+        asked=row.asked,
+        before=row.before,
+        observed=row.observed,
+        state=ShiftState(row.state),
+        verification=row.verification,
+        asked_by=row.asked_by,
+        asked_at=row.asked_at,
+        confirmed_at=row.confirmed_at,
+        why=why,
+    )
