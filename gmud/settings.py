@@ -187,6 +187,8 @@ GMUD_SWEEP_SECONDS = env.float("GMUD_SWEEP_SECONDS", default=5.0)
 GMUD_WATCH_SECONDS = env.float("GMUD_WATCH_SECONDS", default=3600.0)
 # How long health is judged before traffic goes on, in seconds.
 GMUD_VERDICT_SECONDS = env.float("GMUD_VERDICT_SECONDS", default=60.0)
+# How long health must hold after a rollback, in seconds.
+GMUD_VERIFY_SECONDS = env.float("GMUD_VERIFY_SECONDS", default=30.0)
 # Where the witness keeps its copy of the checkpoints: outside the database.
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.

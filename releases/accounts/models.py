@@ -102,10 +102,11 @@ class Grant(models.Model):
 
 
 class ApiClient(models.Model):
-    """A machine that speaks to the API with a token of which only the hash is kept."""
+    """A machine that speaks to the API with a token, kept as a hash; ``owner`` answers for what it files."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=120)
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="api_clients")
     team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, blank=True, related_name="api_clients")
     prefix = models.CharField(max_length=12, unique=True)
     secret_hash = models.CharField(max_length=64)

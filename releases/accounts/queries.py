@@ -8,10 +8,10 @@ from uuid import UUID
 
 from releases.accounts.models import ApiClient, Grant, Person, User
 from releases.accounts.rights import Right
-from releases.accounts.roles import Role, rights_of_roles
-from releases.accounts.rules import hash_of, prefix_of, readable_scopes
+from releases.accounts.roles import ROLE_RIGHTS, Role, rights_of_roles
+from releases.accounts.rules import folded, hash_of, prefix_of, readable_scopes
 from releases.audit.actor import Actor, ActorKind
-from releases.core.errors import NotPermitted, Sentence
+from releases.core.errors import Invalid, NotPermitted, Sentence
 from releases.core.words import mark as _
 
 
@@ -71,7 +71,7 @@ def client_for(token: str, now: datetime) -> Actor | None:
 
 def living_client(token: str, now: datetime) -> ApiClient | None:
     """Return the row of a token that is valid now; the hash is compared in constant time."""
-    client = ApiClient.objects.filter(prefix=prefix_of(token) or "").first()
+    client = ApiClient.objects.filter(prefix=prefix_of(token) or "", owner__is_active=True).first()
     if client is None or not hmac.compare_digest(client.secret_hash, hash_of(token)):
         return None
     return client if client.revoked_at is None and now < client.expires_at else None
@@ -97,12 +97,46 @@ def rights_of(actor: Actor) -> frozenset[Right]:
     if actor.kind is ActorKind.SYSTEM:
         return frozenset(Right) - {Right.CHANGE_VOTE}
     if actor.kind is ActorKind.MACHINE:
-        client = ApiClient.objects.filter(pk=actor.id, revoked_at=None).first()
+        client = ApiClient.objects.filter(pk=actor.id, revoked_at=None, owner__is_active=True).first()
         return readable_scopes(client.scopes) if client else frozenset()
     person_id = actor.person_id
     if person_id is None or not _account_lives(actor, person_id):
         return frozenset()
     return rights_of_roles(roles_of(person_id))
+
+
+def person_behind(actor: Actor) -> Person:
+    """Return the person who acts, or who answers for the machine that does.
+
+    :raises NotPermitted: no person stands behind the actor
+    """
+    machine = ApiClient.objects.filter(pk=actor.id).first() if actor.kind is ActorKind.MACHINE else None
+    person = Person.objects.filter(pk=machine.owner_id if machine else actor.person_id, is_active=True).first()
+    if person is None:
+        raise NotPermitted(Sentence(_("Only a person, or a machine that a person answers for, can do this.")))
+    return person
+
+
+def persons_named(usernames: Iterable[str]) -> list[Person]:
+    """Return the active persons behind these user names, each once.
+
+    :raises Invalid: a name is nobody's
+    """
+    wanted = [folded(name) for name in usernames]
+    found = {user.username: user.person for user in User.objects.select_related("person").filter(username__in=wanted)}
+    if unknown := [name for name in wanted if name not in found]:
+        sentence = Sentence(_("Nobody is called %(names)s here."), {"names": ", ".join(unknown)})
+        raise Invalid(sentence, fields={"implementers": [sentence]})
+    return list({person.pk: person for person in found.values()}.values())
+
+
+def holders_of_right(right: Right) -> list[PersonCard]:
+    """Return the active persons who may do this, by name."""
+    roles = [role for role, rights in ROLE_RIGHTS.items() if right in rights]
+    held = Grant.objects.filter(role__in=roles, person__is_active=True).select_related("person")
+    return list(
+        {one.person_id: PersonCard(one.person_id, one.person.name) for one in held.order_by("person__name")}.values()
+    )
 
 
 def can(actor: Actor, right: Right) -> bool:

@@ -1,4 +1,4 @@
-"""Who acts: a person through an account, a machine through a token, or a part of the system."""
+"""Who did it, as the record keeps it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,20 +7,20 @@ from uuid import UUID
 
 
 class ActorKind(StrEnum):
-    """What acts."""
+    """What kind of doer."""
 
-    PERSON = "person"
     MACHINE = "machine"
+    PERSON = "person"
     SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, as the record keeps it.
+    """A person, a machine with a token, or a part of this system.
 
-    ``id`` is the person's or the machine's id, or the name of the part of the system. ``name`` is kept as it was at
-    that time. ``session`` is a digest of the session key, never the key. ``signed_in_at`` says when the person last
-    proved who they are, ``methods`` how.
+    ``id`` is the Person's or ApiClient's id, or the name of the system part; ``name`` is what they were called then.
+    ``account`` is the user name or the token's prefix, ``session`` a digest of the session key and never the key.
+    ``signed_in_at`` is when this person last proved who they are, ``methods`` how.
     """
 
     kind: ActorKind
@@ -34,10 +34,10 @@ class Actor:
 
     @property
     def person_id(self) -> UUID | None:
-        """Return the person's id, or ``None`` for everything that is no person."""
+        """Return the person's id, ``None`` for machines and the system."""
         return UUID(self.id) if self.kind is ActorKind.PERSON else None
 
 
 def system(name: str) -> Actor:
-    """Return a part of the system as an actor."""
+    """Return the actor for a part of this system, such as ``worker``."""
     return Actor(kind=ActorKind.SYSTEM, id=name, name=name)

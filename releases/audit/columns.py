@@ -1,50 +1,41 @@
-"""Columns that the database derives from the text of the event, so that none can be edited beside it."""
+"""Columns that the database derives from an event's text, so that none can be edited unseen."""
 
 from typing import Any
 
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, CharField, F, Field, Func, GeneratedField, IntegerField
-from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
 
-class Part(Func):
-    """One value inside the canonical JSON text, by its path, as text."""
+class Part(models.Func):
+    """One part of the body, by its path: ``Part("body", path="actor.id", output_field=…)``.
+
+    Both forms are immutable, as a generated column needs. On SQLite a UUID is 32 digits without dashes.
+    """
 
     arity = 1
 
-    def __init__(self, source: Any, *, path: str, output_field: Field[Any, Any] | None = None) -> None:
-        """Take the column and a dotted path such as ``actor.id``."""
+    def __init__(self, expression: str, *, path: str, output_field: "models.Field[Any, Any]") -> None:
+        """Keep the path; its steps are plain names."""
+        super().__init__(expression, output_field=output_field)
         self.path = path
-        super().__init__(source, output_field=output_field or CharField())
 
-    def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        """Tell a migration how to write this."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", (self.source_expressions[0],), {"path": self.path}
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """Cast the text to jsonb only to look inside; what is kept is the text."""
+        kind = self.output_field.db_type(connection)
+        template = f"((%(expressions)s)::jsonb #>> '{{{self.path.replace('.', ',')}}}')::{kind}"
+        return super().as_sql(compiler, connection, template=template, **context)
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """Tell two expressions apart by their path."""
-        return (type(self), self.path, *map(repr, self.source_expressions))
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Read it with json_extract."""
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """Extract by JSON path."""
         template = f"json_extract(%(expressions)s, '$.{self.path}')"
-        return super().as_sql(compiler, connection, template=template, **context)
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> tuple[str, Any]:
-        """Read it with ``#>>``."""
-        template = "((%(expressions)s)::jsonb #>> '{" + self.path.replace(".", ",") + "}')"
+        if isinstance(self.output_field, models.UUIDField):
+            template = f"replace({template}, '-', '')"
         return super().as_sql(compiler, connection, template=template, **context)
 
 
-def text_of(path: str, *, length: int = 120) -> GeneratedField:
-    """Return a column of text from the body."""
-    field = CharField(max_length=length)
-    return GeneratedField(expression=Part(F("body"), path=path), output_field=field, db_persist=True)
-
-
-def number_of(path: str, *, big: bool = False) -> GeneratedField:
-    """Return a column of a whole number from the body."""
-    field = BigIntegerField() if big else IntegerField()
-    return GeneratedField(expression=Cast(Part(F("body"), path=path), field), output_field=field, db_persist=True)
+def part(path: str, output_field: "models.Field[Any, Any]") -> models.GeneratedField:
+    """Return a column that the database derives from the body and that nobody can set."""
+    return models.GeneratedField(
+        expression=Part("body", path=path, output_field=output_field), output_field=output_field, db_persist=True
+    )

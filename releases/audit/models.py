@@ -1,63 +1,93 @@
-"""Tables of the record. Nothing here is ever changed; triggers of migration 0002 and ``verify`` see to it."""
+"""Tables of the record. Events, leaves and checkpoints only ever grow: migration 0002 puts the guards."""
 
 from django.db import models
 
-from releases.audit.columns import number_of, text_of
-
-HASH_CHARACTERS = 64
+from releases.audit.columns import part
 
 
 class AuditEvent(models.Model):
-    """One thing that happened: ``body`` is the exact canonical text that is hashed, the columns are read from it."""
+    """One thing that happened. ``body`` is the exact text that was hashed; every other column follows from it."""
 
-    event_id = models.UUIDField(primary_key=True, editable=False)
+    leaf_hash = models.CharField(max_length=64, primary_key=True, editable=False)
     body = models.TextField()
-    stream = text_of("stream", length=200)
-    stream_version = number_of("stream_version")
-    kind = text_of("kind", length=64)
-    actor_id = text_of("actor.id")
-    occurred_us = number_of("occurred_us", big=True)
+    event_id = part("event_id", models.UUIDField())
+    stream = part("stream", models.CharField(max_length=200))
+    stream_version = part("stream_version", models.BigIntegerField())
+    kind = part("kind", models.CharField(max_length=64))
+    actor_kind = part("actor.kind", models.CharField(max_length=16))
+    actor_id = part("actor.id", models.CharField(max_length=200))
+    operation = part("operation", models.CharField(max_length=200))
+    occurred_us = part("occurred_us", models.BigIntegerField())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["stream", "stream_version"], name="audit_stream_is_a_chain")]
-        indexes = [models.Index(fields=["occurred_us"], name="audit_by_time")]
+        db_table = "audit_event"
+        constraints = (
+            models.UniqueConstraint(fields=["event_id"], name="audit_event_once"),
+            models.UniqueConstraint(fields=["stream", "stream_version"], name="audit_stream_has_one_order"),
+        )
+        indexes = (
+            models.Index(fields=["kind", "occurred_us"], name="audit_by_kind"),
+            models.Index(fields=["actor_id", "occurred_us"], name="audit_by_actor"),
+            models.Index(fields=["occurred_us"], name="audit_by_time"),
+        )
 
     def __str__(self) -> str:
-        return f"{self.stream} {self.stream_version} {self.kind}"
+        return f"{self.stream} #{self.stream_version} {self.kind}"
 
 
 class AuditText(models.Model):
-    """Free text of an event, beside it: the body holds a salted commitment, so this can be erased."""
+    """Free text beside its event, which keeps a salted commitment of it: can be erased, cannot be changed."""
 
-    event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="texts", db_constraint=False)
+    pk = models.CompositePrimaryKey("event_id", "field")
+    event_id = models.UUIDField()
     field = models.CharField(max_length=64)
     salt = models.CharField(max_length=64)
-    body = models.TextField()
+    body = models.TextField(blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["event", "field"], name="audit_text_once")]
+        db_table = "audit_text"
 
     def __str__(self) -> str:
-        return f"{self.event_id} {self.field}"
+        return f"{self.field} of {self.event_id}"
+
+
+class Unsealed(models.Model):
+    """An event that waits for its leaf: the sealer's work list, emptied every second. Holds nothing of value."""
+
+    event_id = models.UUIDField(primary_key=True)
+
+    class Meta:
+        db_table = "audit_unsealed"
+
+    def __str__(self) -> str:
+        return str(self.event_id)
 
 
 class Leaf(models.Model):
-    """The place of an event in the one Merkle tree."""
+    """The dense place of an event in the Merkle tree over everything that happened."""
 
     tree_index = models.BigIntegerField(primary_key=True)
     event_id = models.UUIDField(unique=True)
-    leaf_hash = models.CharField(max_length=HASH_CHARACTERS)
+    leaf_hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "audit_leaf"
 
     def __str__(self) -> str:
-        return f"{self.tree_index} {self.leaf_hash[:12]}"
+        return f"leaf {self.tree_index}"
 
 
 class Checkpoint(models.Model):
-    """A signed statement of the tree's size and root (C2SP note)."""
+    """The signed root of the tree at one size. Every column follows from ``note``, which is what was signed."""
 
-    tree_size = models.BigIntegerField(primary_key=True)
-    root_hash = models.CharField(max_length=HASH_CHARACTERS)
+    pk = models.CompositePrimaryKey("epoch", "tree_size")
+    epoch = models.IntegerField()
+    tree_size = models.BigIntegerField()
+    root = models.CharField(max_length=64)
     note = models.TextField()
 
+    class Meta:
+        db_table = "audit_checkpoint"
+
     def __str__(self) -> str:
-        return f"{self.tree_size} {self.root_hash[:12]}"
+        return f"checkpoint of {self.tree_size}"

@@ -1,25 +1,24 @@
-"""Write the record: events under the caller's lock, in the caller's transaction."""
+"""Write to the record: add an event, erase a text."""
 
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from uuid import UUID
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
 from releases.audit.kinds import Kind
-from releases.audit.models import AuditEvent, AuditText
-from releases.core import canonical
-from releases.core.errors import Invalid, Sentence
+from releases.audit.models import AuditEvent, AuditText, Unsealed
+from releases.core.errors import Missing, Refused, Sentence, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
 
-VERSION = 1
-FIRST_PREVIOUS = "0" * 64
-LEAF_PREFIX = b"\x00"
+_NOW_US = {
+    # SQLite's clock is the machine's, in milliseconds.
+    "sqlite": "SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000",
+    "postgresql": "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+}
 
 
 def record(
@@ -27,100 +26,75 @@ def record(
     stream: str,
     kind: Kind,
     actor: Actor,
-    data: Mapping[str, Any],
+    data: Mapping[str, JSON],
     text: Mapping[str, str] | None = None,
     cause: str = "",
     operation: str = "",
 ) -> AuditEvent:
-    """Append one event to a stream, inside the caller's transaction: no event, no change.
+    """Add what happened to the end of its stream, inside the caller's transaction and with what it tells about.
 
-    The time is the database's clock. ``text`` stands beside, bound by a salted commitment, and can be erased.
+    Runs under the lock the caller holds on the subject, and takes the stream's own lock until the transaction ends:
+    record last. The time is the database's. ``text`` is what people wrote: it is kept beside the event and can be
+    erased later. ``data`` of a move carries ``from`` and ``state``.
 
-    :raises Invalid: a value that canonical JSON cannot carry, or text with NUL
-    :raises RuntimeError: no transaction is open
+    :raises Invalid: a field holds what cannot be kept; names it
+    :raises Stale: somebody else added to this stream at the same moment; nothing was written
     """
     if not connection.in_atomic_block:
-        raise RuntimeError("An audit event belongs into the transaction of what it tells.")
-    event_id = uuid7()
-    version, previous = _head(stream)
-    texts = {name: (secrets.token_hex(16), body) for name, body in (text or {}).items()}
-    envelope = {
-        "v": VERSION,
-        "event_id": str(event_id),
-        "stream": stream,
-        "stream_version": version + 1,
-        "prev": previous,
-        "kind": kind.value,
-        "occurred_us": _database_microseconds(),
-        "actor": _actor(actor),
-        "request": actor.request,
-        "cause": cause,
-        "operation": operation,
-        "data": dict(data),
-        "text": {name: commitment(salt, body) for name, (salt, body) in texts.items()},
-    }
-    event = AuditEvent(event_id=event_id, body=_canonical(envelope, texts))
-    event.save(force_insert=True)
-    for name, (salt, body) in texts.items():
-        AuditText.objects.create(event=event, field=name, salt=salt, body=body)
+        raise transaction.TransactionManagementError("Record inside the transaction that changes the subject.")
+    check(dict(text or {}), "text")
+    salted = {name: (secrets.token_hex(32), body) for name, body in (text or {}).items()}
+    content = Content(
+        event_id=uuid7(),
+        stream=stream,
+        kind=kind,
+        actor=actor,
+        data=data,
+        text={name: commitment(*pair) for name, pair in salted.items()},
+        cause=cause,
+        operation=operation,
+    )
+    _lock(stream)
+    body = compose(content, head=head_of(stream), occurred_us=database_us())
+    try:
+        with transaction.atomic():
+            event = AuditEvent.objects.create(leaf_hash=leaf_hash(body), body=body)
+    except IntegrityError as error:
+        raise Stale(_("Somebody else wrote to this record at the same moment; look again, then repeat.")) from error
+    AuditText.objects.bulk_create(
+        AuditText(event_id=content.event_id, field=name, salt=salt, body=one) for name, (salt, one) in salted.items()
+    )
+    Unsealed.objects.create(event_id=content.event_id)
     return event
 
 
-def leaf_hash(body: str) -> str:
-    """Return the hexadecimal RFC 6962 leaf hash of an event's text."""
-    return hashlib.sha256(LEAF_PREFIX + body.encode()).hexdigest()
+def erase_text(*, event_id: UUID, actor: Actor, reason: str, now_erase: None = None) -> AuditEvent:
+    raise NotImplementedError
 
 
-def commitment(salt: str, body: str) -> str:
-    """Return what binds free text to its event without telling it."""
-    return hashlib.sha256(f"{salt}\n{body}".encode()).hexdigest()
+def head_of(stream: str) -> Head:
+    """Return the last event of a stream; a stream nobody wrote to starts at version 0."""
+    last = (
+        AuditEvent.objects.filter(stream=stream)
+        .order_by("-stream_version")
+        .values_list("stream_version", "leaf_hash", "occurred_us")
+        .first()
+    )
+    return Head(*last) if last else Head()
 
 
-def _head(stream: str) -> tuple[int, str]:
-    """Return the last version of a stream and its hash, with the stream locked against a second writer."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [stream])
-    head = AuditEvent.objects.filter(stream=stream).order_by("-stream_version").only("body", "stream_version").first()
-    return (head.stream_version, leaf_hash(head.body)) if head else (0, FIRST_PREVIOUS)
-
-
-def _database_microseconds() -> int:
-    """Return the database's clock in microseconds since 1970; SQLite lives in this process and shares its clock."""
-    if connection.vendor != "postgresql":
-        return canonical.microseconds(datetime.now(UTC))
+def database_us() -> int:
+    """Return the database's clock in microseconds since 1970 UTC: one clock for all, whatever the servers think."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        cursor.execute(_NOW_US[connection.vendor])
         return int(cursor.fetchone()[0])
 
 
-def _actor(actor: Actor) -> dict[str, Any]:
-    return {
-        "kind": actor.kind.value,
-        "id": actor.id,
-        "name": actor.name,
-        "account": actor.account,
-        "session": actor.session,
-        "signed_in_us": canonical.microseconds(actor.signed_in_at) if actor.signed_in_at else None,
-        "methods": list(actor.methods),
-    }
+def _lock(stream: str) -> None:
+    """Let one transaction at a time add to this stream: closes the race of two that read the same head.
 
-
-def _canonical(envelope: Mapping[str, Any], texts: Mapping[str, tuple[str, str]]) -> str:
-    for name, (_salt, body) in texts.items():
-        if "\x00" in body:
-            fields = {name: [Sentence(_("Remove the NUL character."))]}
-            raise Invalid(Sentence(_("Text must not contain NUL.")), fields=fields)
-    try:
-        encoded = canonical.encode(envelope).decode()
-    except (ValueError, UnicodeError) as error:
-        raise Invalid(Sentence(_("The record cannot carry this: %(why)s"), {"why": str(error)})) from error
-    if "\\u0000" in encoded:
-        raise Invalid(Sentence(_("Text must not contain NUL.")))
-    return encoded
-
-
-def parsed(body: str) -> dict[str, Any]:
-    """Return an event's envelope."""
-    envelope: dict[str, Any] = json.loads(body)
-    return envelope
+    SQLite has one writer anyway. A lock on the head's row would not do: who waited for it would see the old head.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [stream])

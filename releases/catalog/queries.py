@@ -218,6 +218,17 @@ def binding_for(service_id: UUID, environment_id: UUID, purpose: Purpose) -> Bin
     return BindingCard(row.pk, Purpose(row.purpose), connection_card(row.connection), row.settings, row.config_digest)
 
 
+def wiring(service_id: UUID, environment_id: UUID) -> list[dict[str, str]]:
+    """Return which connections a service there uses and how, as digests: an approval binds to them."""
+    bindings = Binding.objects.select_related("connection").filter(service_id=service_id, environment_id=environment_id)
+    found = [{"purpose": one.purpose, "config_digest": one.config_digest} for one in bindings]
+    found += [
+        {"purpose": "route", "config_digest": one.config_digest}
+        for one in _routes().filter(service_id=service_id, environment_id=environment_id)
+    ]
+    return sorted(found, key=lambda one: (one["purpose"], one["config_digest"]))
+
+
 def route_for(service_id: UUID, environment_id: UUID) -> RouteCard | None:
     """Return where the traffic of a service there is split, or ``None``."""
     row = _routes().filter(service_id=service_id, environment_id=environment_id).first()

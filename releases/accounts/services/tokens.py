@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from releases.accounts import queries, rules
-from releases.accounts.models import ApiClient, Team
+from releases.accounts.models import ApiClient, Person, Team
 from releases.accounts.rights import Right
 from releases.accounts.services.roles import require
 from releases.audit import services as audit
@@ -27,15 +27,19 @@ def issue_token(
     name: str,
     scopes: Iterable[Right],
     expires_at: datetime,
+    owner_id: UUID | None = None,
     team_id: UUID | None = None,
     now: datetime,
 ) -> tuple[ApiClient, str]:
     """Make a machine and its token; the plain text is returned here and never again.
 
+    ``owner_id`` is the person who answers for it, the actor themselves when left out: what the machine files counts
+    as theirs, so they cannot vote on it.
+
     :raises NotPermitted: the actor may not edit people
     :raises Refused: a scope that only a person may hold
     :raises Invalid: no name, no scope, or an end that is past or more than 90 days away
-    :raises Missing: there is no such team
+    :raises Missing: there is no such team or owner
     """
     require(actor, Right.PEOPLE_EDIT)
     wanted = frozenset(scopes)
@@ -55,6 +59,7 @@ def issue_token(
             raise Missing(Sentence(_("There is no such team.")))
         client = ApiClient.objects.create(
             name=name.strip(),
+            owner_id=_owner(actor, owner_id),
             team_id=team_id,
             prefix=token.prefix,
             secret_hash=token.hash,
@@ -70,6 +75,7 @@ def issue_token(
                 "client": str(client.pk),
                 "name": client.name,
                 "prefix": client.prefix,
+                "owner": str(client.owner_id),
                 "scopes": sorted(wanted),
                 "expires_at": expires_at.isoformat(),
             },
@@ -107,6 +113,13 @@ def use_token(*, token: str, now: datetime) -> Actor | None:
         not_noted = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_IS_NOTED_EVERY)
         ApiClient.objects.filter(not_noted, pk=actor.id).update(last_used_at=now)
     return actor
+
+
+def _owner(actor: Actor, owner_id: UUID | None) -> UUID:
+    person = Person.objects.filter(pk=owner_id or actor.person_id, is_active=True).first()
+    if person is None:
+        raise Missing(Sentence(_("Name an active person who answers for this machine.")))
+    return person.pk
 
 
 def _missing(

@@ -1,0 +1,254 @@
+"""The shapes of the API: what comes in is checked here, what goes out is described here; nothing here saves."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from releases.api.parsing import StrictSerializer
+from releases.changes.services import ChangeDraft, ItemDraft
+from releases.changes.states import ChangeType, MigrationClass, Outcome, State
+from releases.committee.rules import Decision
+from releases.gate.rules import Request, Run
+from releases.gate.states import Intent, Verdict
+
+
+def digest_field(**options: Any) -> serializers.RegexField:
+    """Return a field that takes digests and says why tags are refused."""
+    return serializers.RegexField(
+        r"\Asha256:[0-9a-f]{64}\Z",
+        error_messages={"invalid": "Give the digest, sha256: and 64 hexadecimal figures: a tag can move."},
+        **options,
+    )
+
+
+class ItemIn(StrictSerializer):
+    """One item of a change request; the way back is proposed from what runs now when it is left out."""
+
+    service = serializers.CharField(max_length=63)
+    environment = serializers.CharField(max_length=63)
+    version = serializers.CharField(max_length=100)
+    digest = digest_field()
+    back_version = serializers.CharField(max_length=100, required=False, default="")
+    back_digest = digest_field(required=False)
+    migration_class = serializers.ChoiceField(choices=[one.value for one in MigrationClass], default="none")
+
+
+class ChangeIn(StrictSerializer):
+    """A change request; moments are ISO 8601 with an offset."""
+
+    title = serializers.CharField(max_length=150, required=False, default="", allow_blank=True)
+    why = serializers.CharField(required=False, default="", allow_blank=True)
+    type = serializers.ChoiceField(choices=[one.value for one in ChangeType], default=ChangeType.NORMAL.value)
+    plan = serializers.CharField(required=False, default="", allow_blank=True)
+    items = ItemIn(many=True, required=False, default=list)  # type: ignore[assignment]  # a field of that name
+    tests_passed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    tests_failed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    tests_url = serializers.URLField(required=False, default="", allow_blank=True)
+    starts_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    ends_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    parameters = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
+    implementers = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+
+    def as_draft(self) -> ChangeDraft:
+        """Return what the service takes."""
+        data = dict(self.validated_data)
+        data["items"] = tuple(ItemDraft(**item) for item in data["items"])
+        return ChangeDraft(**data)
+
+
+class ReasonOut(serializers.Serializer[Any]):
+    """Why not: a stable code, a sentence, the way out, until when."""
+
+    code = serializers.CharField()
+    severity = serializers.ChoiceField(choices=["stop", "wait"])
+    message = serializers.CharField()
+    fix = serializers.CharField(allow_null=True)
+    until = serializers.DateTimeField(allow_null=True)
+
+
+class Problem(serializers.Serializer[Any]):
+    """A failure (RFC 9457)."""
+
+    type = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    reasons = ReasonOut(many=True, required=False)
+    fields_ = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        """Name the last field as it is on the wire."""
+        found = super().get_fields()
+        found["fields"] = found.pop("fields_")
+        return found
+
+
+class ItemOut(serializers.Serializer[Any]):
+    """One item of a change."""
+
+    service = serializers.CharField()
+    environment = serializers.CharField()
+    version = serializers.CharField()
+    digest = serializers.CharField()
+    back_version = serializers.CharField()
+    back_digest = serializers.CharField()
+    migration_class = serializers.CharField()
+
+
+class CheckOut(serializers.Serializer[Any]):
+    """One line of the checklist."""
+
+    code = serializers.CharField()
+    holds = serializers.BooleanField()
+    message = serializers.CharField(allow_null=True)
+
+
+class ChangeOut(serializers.Serializer[Any]):
+    """A change request."""
+
+    name = serializers.CharField()
+    number = serializers.IntegerField()
+    type = serializers.ChoiceField(choices=[one.value for one in ChangeType])
+    state = serializers.ChoiceField(choices=[one.value for one in State])
+    title = serializers.CharField()
+    why = serializers.CharField()
+    level = serializers.CharField()
+    requester = serializers.CharField()
+    items = ItemOut(many=True)  # type: ignore[assignment]  # a field of that name
+    starts_at = serializers.DateTimeField(allow_null=True)
+    ends_at = serializers.DateTimeField(allow_null=True)
+    content_digest = serializers.CharField()
+    revision_number = serializers.IntegerField()
+    is_on_hold = serializers.BooleanField()
+    outcome = serializers.ChoiceField(choices=["", *[one.value for one in Outcome]])
+    watch_until_at = serializers.DateTimeField(allow_null=True)
+    checklist = CheckOut(many=True)
+    url = serializers.CharField()
+
+
+class ChangesOut(serializers.Serializer[Any]):
+    """A page of changes, newest first; ask again with ``before=next_before`` for older ones."""
+
+    changes = ChangeOut(many=True)
+    next_before = serializers.IntegerField(allow_null=True)
+
+
+class VoteIn(StrictSerializer):
+    """A vote; only people cast votes, on the page."""
+
+    decision = serializers.ChoiceField(choices=[one.value for one in Decision])
+    seen_digest = digest_field()
+    reason = serializers.CharField(required=False, default="", allow_blank=True)
+
+
+class SeenIn(StrictSerializer):
+    """An act on a change; ``seen_digest`` refuses it when the content is another one by now."""
+
+    seen_digest = digest_field(required=False)
+
+
+class ReasonIn(StrictSerializer):
+    """An act with an optional reason."""
+
+    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+class ArtifactIn(StrictSerializer):
+    """An artifact: its name and its digest."""
+
+    name = serializers.CharField(max_length=200)
+    digest = digest_field()
+
+
+class RunIn(StrictSerializer):
+    """The run that asks or redeems."""
+
+    provider = serializers.CharField(max_length=40)
+    id = serializers.CharField(max_length=200)
+    url = serializers.URLField(required=False, default="", allow_blank=True)
+
+    def as_run(self) -> Run:
+        """Return what the gate takes."""
+        return Run(**self.validated_data)
+
+
+class DecisionIn(StrictSerializer):
+    """A question to the gate."""
+
+    service = serializers.CharField(max_length=63)
+    environment = serializers.CharField(max_length=63)
+    artifact = ArtifactIn()
+    intent = serializers.ChoiceField(choices=[one.value for one in Intent])
+    run = RunIn(required=False)
+    change_request = serializers.RegexField(
+        r"\A(CHG-)?[0-9]{1,9}\Z", required=False, error_messages={"invalid": "Write it like CHG-1042."}
+    )
+
+    def as_request(self) -> Request:
+        """Return what the gate takes."""
+        data = self.validated_data
+        number = data.get("change_request")
+        return Request(
+            service=data["service"],
+            environment=data["environment"],
+            artifact_name=data["artifact"]["name"],
+            digest=data["artifact"]["digest"],
+            intent=Intent(data["intent"]),
+            run=Run(**data["run"]) if "run" in data else Run(),
+            change_number=int(number.removeprefix("CHG-")) if number else None,
+        )
+
+
+class DecisionOut(serializers.Serializer[Any]):
+    """The gate's answer."""
+
+    decision_id = serializers.UUIDField()
+    verdict = serializers.ChoiceField(choices=[one.value for one in Verdict])
+    reasons = ReasonOut(many=True)
+    change_request = serializers.CharField(allow_null=True)
+    valid_until = serializers.DateTimeField(allow_null=True)
+    retry_after = serializers.IntegerField(allow_null=True)
+    permit = serializers.CharField(allow_null=True)
+    receipt_url = serializers.CharField()
+
+
+class RedeemIn(StrictSerializer):
+    """Taking a permit: by which run, for which artifact."""
+
+    run = RunIn()
+    artifact_digest = digest_field()
+
+
+class RedeemOut(serializers.Serializer[Any]):
+    """A permit that was taken."""
+
+    jti = serializers.UUIDField()
+    run = serializers.CharField()
+    redeemed_at = serializers.DateTimeField()
+    service = serializers.CharField()
+    environment = serializers.CharField()
+    artifact_digest = serializers.CharField()
+    intent = serializers.CharField()
+    change_request = serializers.CharField()
+
+
+class ReceiptOut(serializers.Serializer[Any]):
+    """A signed receipt: compact JWS that verifies offline with the keys of ``jwks.json``."""
+
+    decision_id = serializers.UUIDField()
+    receipt = serializers.CharField()
+
+
+class JwksOut(serializers.Serializer[Any]):
+    """A JSON Web Key Set."""
+
+    keys = serializers.ListField(child=serializers.DictField(child=serializers.CharField()))
+
+
+class OperationOut(serializers.Serializer[Any]):
+    """Durable work that was begun, or that goes on."""
+
+    change_request = serializers.CharField()
+    state = serializers.CharField()
+    operation = serializers.UUIDField()
+    url = serializers.CharField()

@@ -1,0 +1,30 @@
+"""Addresses of the REST door, under ``/api/``."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from releases.api import changes, gate
+
+urlpatterns = [
+    path("v1/schema", SpectacularAPIView.as_view(authentication_classes=()), name="api-schema"),
+    path(
+        "docs",
+        SpectacularSwaggerSplitView.as_view(url_name="api-schema", authentication_classes=()),
+        name="api-docs",
+    ),
+    path("v1/changes", changes.Changes.as_view(), name="api-changes"),
+    path("v1/changes/<int:number>", changes.Change.as_view(), name="api-change"),
+    path("v1/changes/<int:number>/submit", changes.Submit.as_view(), name="api-change-submit"),
+    path("v1/changes/<int:number>/votes", changes.Votes.as_view(), name="api-change-votes"),
+    path("v1/changes/<int:number>/rollout", changes.Release.as_view(), name="api-change-rollout"),
+    path("v1/changes/<int:number>/rollback", changes.GoBack.as_view(), name="api-change-rollback"),
+    *(
+        path(f"v1/changes/<int:number>/{name}", changes.act(name, call), name=f"api-change-{name}")
+        for name, call in changes.ACTS.items()
+    ),
+    path("v1/gate/decisions", gate.Decisions.as_view(), name="api-gate-decisions"),
+    path("v1/gate/decisions/<uuid:decision_id>", gate.Decision.as_view(), name="api-gate-decision"),
+    path("v1/gate/decisions/<uuid:decision_id>/receipt", gate.Receipt.as_view(), name="api-gate-receipt"),
+    path("v1/gate/permits/<uuid:jti>/redeem", gate.Redeem.as_view(), name="api-gate-redeem"),
+    path("v1/gate/jwks.json", gate.Jwks.as_view(), name="api-gate-jwks"),
+]

@@ -1,0 +1,121 @@
+"""The content that votes and permits bind to: one document, one digest (design/trust.md, section 1).
+
+Every field of these tables is either carried by the document or explicitly outside it; a house test compares this
+page with the models, so a new field cannot be forgotten.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from releases.catalog import queries as catalog
+from releases.changes.models import ChangeRequest, Item
+from releases.core import canonical
+
+SCHEMA = 1
+
+IN_DIGEST: Mapping[str, frozenset[str]] = {
+    "ChangeRequest": frozenset(
+        {
+            "id", "type", "title", "why", "plan", "parameters", "test_evidence", "starts_at", "ends_at",
+            "requester", "authors", "implementers", "assessment", "policy",
+        }
+    ),
+    "Item": frozenset({"service", "environment", "artifact", "position"}),
+    "RollbackPlan": frozenset({"target_artifact", "traffic_snapshot", "job", "migration_class"}),
+}  # fmt: skip
+OUT_OF_DIGEST: Mapping[str, Mapping[str, str]] = {
+    "ChangeRequest": {
+        "number": "a name, given once",
+        "state": "where it stands, not what it says",
+        "content_digest": "the digest itself",
+        "revision_number": "counts the digests",
+        "round": "holds the votes on this digest",
+        "outcome": "known only afterwards",
+        "is_on_hold": "stops a change, never widens it",
+        "hold_reason": "belongs to the hold",
+        "watch_until_at": "set when the release has gone out",
+        "superseded_by": "ends a change, never widens it",
+        "created_at": "when, not what",
+        "updated_at": "when, not what",
+        "closed_at": "when, not what",
+    },
+    "Item": {"id": "a name of the row", "change": "the document is the change's"},
+    "RollbackPlan": {"item": "the plan stands inside its item"},
+}
+
+
+def content(change: ChangeRequest) -> dict[str, Any]:
+    """Return the whole document of a change as it stands now, ready for canonical JSON.
+
+    Moments are epoch microseconds; people are ids in order. Assessment and policy are present once submitted.
+    """
+    assessment, policy = change.assessment, change.policy
+    return {
+        "schema": SCHEMA,
+        "change": str(change.pk),
+        "type": change.type,
+        "title": change.title,
+        "why": change.why,
+        "plan": change.plan,
+        "parameters": change.parameters,
+        "test_evidence": change.test_evidence,
+        "window": {
+            "starts_us": canonical.microseconds(change.starts_at) if change.starts_at else None,
+            "ends_us": canonical.microseconds(change.ends_at) if change.ends_at else None,
+        },
+        "requester": str(change.requester_id),
+        "authors": sorted(str(pk) for pk in change.authors.values_list("pk", flat=True)),
+        "implementers": sorted(str(pk) for pk in change.implementers.values_list("pk", flat=True)),
+        "items": [_item(item) for item in items_of(change)],
+        "assessment": {
+            "impact": assessment.impact,
+            "likelihood": assessment.likelihood,
+            "level": assessment.level,
+        }
+        if assessment
+        else None,
+        "policy": {"id": str(policy.pk), "version": policy.version, "digest": policy.digest} if policy else None,
+    }
+
+
+def digest_of(change: ChangeRequest) -> str:
+    """Return the content digest of a change as it stands now."""
+    return canonical.digest(content(change))
+
+
+def items_of(change: ChangeRequest) -> list[Item]:
+    """Return the items in order, with everything the document needs."""
+    return list(
+        change.items.select_related(
+            "service", "environment", "artifact", "way_back__target_artifact"
+        ).order_by("position")
+    )  # fmt: skip
+
+
+def _item(item: Item) -> dict[str, Any]:
+    back = item.way_back
+    return {
+        "position": item.position,
+        "service": str(item.service_id),
+        "environment": str(item.environment_id),
+        "artifact": item.artifact.digest,
+        "connections": catalog.wiring(item.service_id, item.environment_id),
+        "rollback": {
+            "artifact": back.target_artifact.digest if back.target_artifact else None,
+            "traffic": back.traffic_snapshot,
+            "job": back.job,
+            "migration_class": back.migration_class,
+        },
+    }
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return what differs between two documents as (dotted name, before, after), in order."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += [(f"{name}.{inner}", was, now) for inner, was, now in differences(old, new)]
+        elif old != new:
+            found.append((name, old, new))
+    return found

@@ -1,0 +1,69 @@
+"""What may be done with a change now, and why not: checklist and buttons, from the table of moves."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from releases.accounts import queries as accounts
+from releases.accounts.rights import Right
+from releases.audit.actor import Actor
+from releases.changes.facts import gather
+from releases.changes.machine import COMPLETE, LIFE
+from releases.changes.models import ChangeRequest
+from releases.changes.rules import Facts
+from releases.core.errors import Reason, Sentence
+from releases.core.machine import Guard
+from releases.core.words import mark as _
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist: what is checked, whether it holds, and what to do when not."""
+
+    code: str
+    title: str
+    sentence: Sentence | None
+
+    @property
+    def holds(self) -> bool:
+        """Say whether it holds."""
+        return self.sentence is None
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One move a person could ask for here; ``reasons`` empty means it may be pressed."""
+
+    verb: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether it may be pressed."""
+        return not self.reasons
+
+
+def checklist(facts: Facts, guards: tuple[Guard[Facts], ...] = COMPLETE) -> list[Check]:
+    """Return every guard of a complete request, in order, each with its sentence when it fails."""
+    return [Check(guard.code, guard.title, guard.check(facts)) for guard in guards]
+
+
+def buttons(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Button]:
+    """Return the moves that start here and that people make, each with every reason against it.
+
+    Moves of the system are left out, and so are submissions of another type.
+    """
+    facts, rights = gather(change, now=now), accounts.rights_of(actor)
+    return [
+        Button(move.verb, (*_lacking(move.right, rights), *move.refusals(facts)))
+        for move in LIFE.leaving(change.state)
+        if move.right != Right.SYSTEM_ACT and not any(g.code == "type" and g.check(facts) for g in move.guards)
+    ]
+
+
+def _lacking(right: str, rights: frozenset[Right]) -> tuple[Reason, ...]:
+    if right in rights:
+        return ()
+    who = ", ".join(person.name for person in accounts.holders_of_right(Right(right))[:3])
+    if not who:
+        return (Reason("not_permitted", Sentence(_("Nobody holds the right to do this yet."))),)
+    return (Reason("not_permitted", Sentence(_("You may not do this. %(who)s can."), {"who": who})),)

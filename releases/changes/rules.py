@@ -1,0 +1,236 @@
+"""What a change request must satisfy before it moves: facts in, one sentence or nothing out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from releases.changes.states import ChangeType, MigrationClass
+from releases.core.errors import Sentence
+from releases.core.words import mark as _
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """One item: what goes where, and what it goes back to."""
+
+    service: str
+    environment: str
+    version: str
+    digest: str
+    is_quarantined: bool
+    back_version: str = ""
+    back_digest: str = ""
+    back_is_quarantined: bool = False
+    migration_class: MigrationClass = MigrationClass.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the guards look at, at one moment; built by :mod:`releases.changes.facts`."""
+
+    now: datetime
+    type: ChangeType
+    title: str
+    why: str
+    plan: str
+    items: tuple[ItemFacts, ...]
+    tests_passed: int | None
+    tests_failed: int | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    is_on_hold: bool = False
+    hold_reason: str = ""
+    is_assessed: bool = False
+    is_pre_approved: bool = False
+    has_quorum: bool = False
+    closures: tuple[Sentence, ...] = ()
+    twins: tuple[int, ...] = ()
+    busy_with: tuple[int, ...] = ()
+    overdue_reviews: tuple[int, ...] = ()
+    has_active_operation: bool = False
+    has_review: bool = False
+    successor: int | None = None
+    warrant_until: datetime | None = None
+
+
+def has_title(facts: Facts) -> Sentence | None:
+    """Ask for a title."""
+    return None if facts.title.strip() else Sentence(_("Give the change a title."))
+
+
+def has_why(facts: Facts) -> Sentence | None:
+    """Ask who gains and what happens otherwise."""
+    return None if facts.why.strip() else Sentence(_("Say who gains, and what happens if we do nothing."))
+
+
+def has_items(facts: Facts) -> Sentence | None:
+    """Ask for at least one item, none of them in quarantine."""
+    if not facts.items:
+        return Sentence(_("Add at least one service with its version and digest."))
+    for item in facts.items:
+        if item.is_quarantined:
+            return Sentence(
+                _("%(service)s %(version)s is in quarantine: choose another version, or have it cleared."),
+                {"service": item.service, "version": item.version},
+            )
+    return None
+
+
+def has_plan(facts: Facts) -> Sentence | None:
+    """Ask for the steps forward."""
+    return None if facts.plan.strip() else Sentence(_("Write the plan: the steps, in order."))
+
+
+def has_evidence(facts: Facts) -> Sentence | None:
+    """Ask for test figures without a failure."""
+    if facts.tests_passed is None:
+        return Sentence(_("Say how many tests passed, and where the report is."))
+    if facts.tests_failed:
+        return Sentence(
+            _("%(failed)s tests failed: mend them, then file the new report."), {"failed": facts.tests_failed}
+        )
+    return None
+
+
+def has_rollback_plan(facts: Facts) -> Sentence | None:
+    """Ask for a way back of every item that can really be gone."""
+    for item in facts.items:
+        names = {"service": item.service, "environment": item.environment, "version": item.back_version}
+        if not item.back_digest:
+            return Sentence(
+                _("Name the version %(service)s goes back to in %(environment)s: nothing is known to run there."), names
+            )
+        if item.back_digest == item.digest:
+            return Sentence(_("%(service)s would go back to itself: choose an earlier version."), names)
+        if item.back_is_quarantined:
+            return Sentence(_("%(service)s cannot go back to %(version)s: it is in quarantine."), names)
+    return None
+
+
+def window_ordered(facts: Facts) -> Sentence | None:
+    """Ask for a window that ends after it starts."""
+    if facts.starts_at is None or facts.ends_at is None:
+        return Sentence(_("Choose a window: from when until when."))
+    return None if facts.starts_at < facts.ends_at else Sentence(_("Let the window end after it starts."))
+
+
+def window_ahead(facts: Facts) -> Sentence | None:
+    """Ask for a window that is not over; a planned one must still begin."""
+    if facts.starts_at is None or facts.ends_at is None:
+        return None
+    edge = facts.ends_at if facts.type is ChangeType.EMERGENCY else facts.starts_at
+    return None if edge > facts.now else Sentence(_("Choose a window that starts in the future."))
+
+
+def no_twin(facts: Facts) -> Sentence | None:
+    """Refuse a second open change for the same artifact in the same place."""
+    if not facts.twins:
+        return None
+    return Sentence(_("CHG-%(number)s already asks for this; cancel one of the two."), {"number": facts.twins[0]})
+
+
+def no_overdue_review(facts: Facts) -> Sentence | None:
+    """Refuse the next emergency while the review of the last one is overdue."""
+    if not facts.overdue_reviews:
+        return None
+    return Sentence(
+        _("The review of emergency CHG-%(number)s is overdue: write it first."), {"number": facts.overdue_reviews[0]}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TypeGuard:
+    """Holds for one type of change."""
+
+    wanted: ChangeType
+    sentence: str
+
+    def __call__(self, facts: Facts) -> Sentence | None:
+        """Return the sentence for every other type."""
+        return None if facts.type is self.wanted else Sentence(self.sentence)
+
+
+def is_assessed(facts: Facts) -> Sentence | None:
+    """Wait for the assessment of this content."""
+    return None if facts.is_assessed else Sentence(_("The impact of this content has not been assessed yet."))
+
+
+def is_pre_approved(facts: Facts) -> Sentence | None:
+    """Let a standard change pass only where the policy asks nobody."""
+    if facts.is_pre_approved:
+        return None
+    return Sentence(_("The policy does not pre-approve this as a standard change: file it as a normal one."))
+
+
+def has_quorum(facts: Facts) -> Sentence | None:
+    """Ask for the committee's authorization of exactly this content."""
+    if facts.has_quorum:
+        return None
+    return Sentence(_("The committee has not authorized this content."))
+
+
+def not_on_hold(facts: Facts) -> Sentence | None:
+    """Stop while the change is on hold."""
+    if not facts.is_on_hold:
+        return None
+    return Sentence(_("On hold: %(reason)s"), {"reason": facts.hold_reason})
+
+
+def inside_window(facts: Facts) -> Sentence | None:
+    """Hold outside the window; its end is not inside."""
+    if facts.starts_at and facts.ends_at and facts.starts_at <= facts.now < facts.ends_at:
+        return None
+    return Sentence(_("Now is outside the window of this change."))
+
+
+def window_over(facts: Facts) -> Sentence | None:
+    """Let a change expire only after its window."""
+    if facts.ends_at and facts.ends_at <= facts.now:
+        return None
+    return Sentence(_("The window is not over yet."))
+
+
+def nothing_closed(facts: Facts) -> Sentence | None:
+    """Hold while a freeze or a lock closes any of the places."""
+    return facts.closures[0] if facts.closures else None
+
+
+def nobody_busy(facts: Facts) -> Sentence | None:
+    """Hold while another change is being released or watched in the same place."""
+    if not facts.busy_with:
+        return None
+    return Sentence(
+        _("CHG-%(number)s is being released there: wait until its watch is over."), {"number": facts.busy_with[0]}
+    )
+
+
+def no_rollout_running(facts: Facts) -> Sentence | None:
+    """Leave a running rollout to itself."""
+    return Sentence(_("A rollout is running and reports this by itself.")) if facts.has_active_operation else None
+
+
+def warrant_live(facts: Facts) -> Sentence | None:
+    """Hold the warrant to go back until the watch ends."""
+    if facts.warrant_until is None or facts.now < facts.warrant_until:
+        return None
+    return Sentence(_("The watch is over, and the approved way back with it: file a change to go back."))
+
+
+def can_go_back(facts: Facts) -> Sentence | None:
+    """Refuse one click where data could not follow."""
+    for item in facts.items:
+        if item.migration_class is MigrationClass.IRREVERSIBLE:
+            return Sentence(
+                _("%(service)s changed data that cannot be undone: going back needs a change of its own."),
+                {"service": item.service},
+            )
+    return has_rollback_plan(facts)
+
+
+def has_review(facts: Facts) -> Sentence | None:
+    """Ask for the review before closing."""
+    return None if facts.has_review else Sentence(_("Write the review: what happened, and what we learned."))
+
+
+def has_successor(facts: Facts) -> Sentence | None:
+    """Ask for the change that takes its place."""
+    return None if facts.successor else Sentence(_("Name the change that takes the place of this one."))

@@ -1,0 +1,34 @@
+"""Writes of a change request: one function per thing a person can do; each opens its transaction.
+
+The ``move`` of :mod:`releases.changes.services.moving` is for rooms above, inside their own transaction.
+"""
+
+from releases.changes.services.deciding import vote
+from releases.changes.services.drafting import ChangeDraft, ItemDraft, draft, revise
+from releases.changes.services.ending import cancel, close, expire_due, settle_due, supersede
+from releases.changes.services.holding import hold, resume
+from releases.changes.services.moving import locked, move
+from releases.changes.services.reporting import deployed, failed, start
+from releases.changes.services.submitting import submit, withdraw
+
+__all__ = [
+    "ChangeDraft",
+    "ItemDraft",
+    "cancel",
+    "close",
+    "deployed",
+    "draft",
+    "expire_due",
+    "failed",
+    "hold",
+    "locked",
+    "move",
+    "resume",
+    "revise",
+    "settle_due",
+    "start",
+    "submit",
+    "supersede",
+    "vote",
+    "withdraw",
+]

@@ -1,0 +1,170 @@
+"""What the gate said, and what it would say now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.conf import settings
+from django.db.models import Count
+
+from releases.changes.document import items_of
+from releases.changes.models import ChangeRequest
+from releases.core.errors import Missing, Reason, Sentence
+from releases.core.words import mark as _
+from releases.gate import keys
+from releases.gate.facts import gather
+from releases.gate.models import GateDecision
+from releases.gate.rules import Decision, Request, decide
+from releases.gate.states import Intent
+
+PAGE_SIZE = 30
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionCard:
+    """One answer of the gate, ready to print."""
+
+    id: UUID
+    verdict: str
+    reasons: tuple[Reason, ...]
+    passed: tuple[str, ...]
+    service: str
+    environment: str
+    artifact_name: str
+    digest: str
+    intent: str
+    run: Mapping[str, str]
+    change_number: int | None
+    content_digest: str
+    asked_by: str
+    decided_at: datetime
+    valid_until: datetime | None
+    retry_after_seconds: int | None
+    permit_redeemed_at: datetime | None
+    permit_redeemed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A page of the gate log: answers newest first, how many of each verdict match, where the next page begins."""
+
+    cards: tuple[DecisionCard, ...]
+    counts: Mapping[str, int]
+    next_before: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the gate would say now to one item of a change."""
+
+    service: str
+    environment: str
+    decision: Decision
+
+
+def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
+    """Return what the gate would answer for each item right now; nothing is stored, no permit is given."""
+    return [
+        Outlook(
+            item.service.name,
+            item.environment.name,
+            decide(
+                gather(
+                    Request(
+                        service=item.service.name,
+                        environment=item.environment.name,
+                        artifact_name=item.service.name,
+                        digest=item.artifact.digest,
+                        intent=Intent.DEPLOY,
+                        change_number=change.number,
+                    ),
+                    now=now,
+                )[0],
+                now,
+            ),
+        )
+        for item in items_of(change)
+    ]
+
+
+def log(
+    *,
+    verdict: str = "",
+    service: str = "",
+    environment: str = "",
+    change_number: int | None = None,
+    before: UUID | None = None,
+) -> Log:
+    """Return answers that match, newest first, at most :data:`PAGE_SIZE`."""
+    wanted: dict[str, Any] = {"service": service, "environment": environment, "change__number": change_number}
+    found = GateDecision.objects.filter(**{name: value for name, value in wanted.items() if value})
+    counts = {row["verdict"]: row["n"] for row in found.values("verdict").annotate(n=Count("pk")).order_by()}
+    if verdict:
+        found = found.filter(verdict=verdict)
+    if before:
+        found = found.filter(pk__lt=before)
+    rows = list(found.select_related("change", "permit").order_by("-pk")[: PAGE_SIZE + 1])
+    more = rows[PAGE_SIZE - 1].pk if len(rows) > PAGE_SIZE else None
+    return Log(tuple(card(row) for row in rows[:PAGE_SIZE]), counts, more)
+
+
+def decision(decision_id: UUID) -> GateDecision:
+    """Return one stored answer.
+
+    :raises Missing: there is none with this id
+    """
+    found = GateDecision.objects.select_related("change", "permit").filter(pk=decision_id).first()
+    if found is None:
+        raise Missing(Sentence(_("There is no such decision.")))
+    return found
+
+
+def card(row: GateDecision) -> DecisionCard:
+    """Return a stored answer ready to print."""
+    permit = getattr(row, "permit", None)
+    return DecisionCard(
+        id=row.pk,
+        verdict=row.verdict,
+        reasons=tuple(reason_from(one) for one in row.reasons),
+        passed=tuple(row.passed),
+        service=row.service,
+        environment=row.environment,
+        artifact_name=row.artifact_name,
+        digest=row.digest,
+        intent=row.intent,
+        run=row.run,
+        change_number=row.change.number if row.change else None,
+        content_digest=row.content_digest,
+        asked_by=row.asked_by,
+        decided_at=row.decided_at,
+        valid_until=row.valid_until,
+        retry_after_seconds=row.retry_after_seconds,
+        permit_redeemed_at=permit.redeemed_at if permit else None,
+        permit_redeemed_by=permit.redeemed_by if permit else "",
+    )
+
+
+def reason_from(data: Mapping[str, Any]) -> Reason:
+    """Return a stored reason as it was."""
+    until = data["until_us"]
+    return Reason(
+        code=data["code"],
+        message=_sentence(data["message"]),
+        fix=_sentence(data["fix"]) if data["fix"] else None,
+        until=EPOCH + timedelta(microseconds=until) if until is not None else None,
+        severity=data["severity"],
+    )
+
+
+def public_keys() -> Mapping[str, Ed25519PublicKey]:
+    """Return the keys that permits and receipts verify with, by id."""
+    return keys.verifying(Path(settings.GMUD_KEYS))
+
+
+def _sentence(data: Mapping[str, Any]) -> Sentence:
+    return Sentence(data["text"], data["parts"])

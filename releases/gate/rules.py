@@ -1,0 +1,398 @@
+"""The one decision: facts in, verdict out. No database, no clock, no network.
+
+Every rule runs, so that the answer names everything at once. A reason either stops (``stop``: only a new act of
+people helps) or waits (``wait``: time or somebody's pending act helps). Any stop denies, else any wait waits, and only
+silence of all rules allows.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from releases.changes.states import State
+from releases.core.errors import Reason, Sentence
+from releases.core.words import mark as _
+from releases.gate.states import Intent, ReasonCode, Verdict
+
+PERMIT_LIVES = timedelta(seconds=300)
+ASK_AGAIN = timedelta(seconds=30)
+ASK_AGAIN_AT_MOST = timedelta(minutes=5)
+
+# In which states of the change each intent may pass.
+OPEN_FOR = {
+    Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING}),
+    Intent.PROMOTE: frozenset({State.IMPLEMENTING, State.WATCHING}),
+    Intent.TRAFFIC_SHIFT: frozenset({State.IMPLEMENTING, State.WATCHING}),
+    Intent.ROLLBACK: frozenset({State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK}),
+}
+BEFORE_AUTHORIZATION = frozenset({State.DRAFT, State.ASSESSING})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that asks: who runs it, its id there, where to look at it."""
+
+    provider: str = ""
+    id: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The question: may this artifact do that, there."""
+
+    service: str
+    environment: str
+    artifact_name: str
+    digest: str
+    intent: Intent
+    run: Run = Run()
+    change_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A freeze or a lock over the place, until when (``None``: until somebody lifts it)."""
+
+    code: ReasonCode
+    sentence: Sentence
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """What the write model says of the change request that covers the place."""
+
+    number: int
+    state: State
+    is_intact: bool
+    is_authorized: bool
+    missing_seats: tuple[Sentence, ...] = ()
+    self_voters: tuple[str, ...] = ()
+    approved_digest: str = ""
+    back_digest: str = ""
+    is_way_back_known: bool = True
+    is_traffic_as_planned: bool = True
+    has_evidence: bool = True
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    watch_until_at: datetime | None = None
+    is_on_hold: bool = False
+    hold_reason: str = ""
+    successor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the decision looks at."""
+
+    request: Request
+    change: ChangeFacts | None = None
+    has_policy: bool = True
+    is_quarantined: bool = False
+    closures: tuple[Closure, ...] = ()
+    released_there: tuple[int, ...] = ()
+    booked_there: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict with every reason; an allow says until when it holds, a wait when to ask again."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    valid_until: datetime | None = None
+    retry_after: timedelta | None = None
+    passed: tuple[ReasonCode, ...] = field(default=())
+
+
+def decide(facts: Facts, now: datetime) -> Decision:
+    """Return the one verdict on these facts at this moment."""
+    rules = BACKWARD if facts.request.intent is Intent.ROLLBACK else FORWARD
+    reasons: list[Reason] = []
+    passed: list[ReasonCode] = []
+    for code, rule in rules:
+        found = list(rule(facts, now))
+        reasons += found
+        if not found:
+            passed.append(code)
+    if any(reason.severity == "stop" for reason in reasons):
+        return Decision(Verdict.DENY, tuple(reasons), passed=tuple(passed))
+    if reasons:
+        return Decision(Verdict.WAIT, tuple(reasons), retry_after=_ask_again(reasons, now), passed=tuple(passed))
+    return Decision(Verdict.ALLOW, valid_until=_valid_until(facts, now), passed=tuple(passed))
+
+
+def _valid_until(facts: Facts, now: datetime) -> datetime:
+    end = now + PERMIT_LIVES
+    change = facts.change
+    if facts.request.intent is not Intent.ROLLBACK and change is not None and change.ends_at is not None:
+        return min(end, change.ends_at)
+    return end
+
+
+def _ask_again(reasons: Iterable[Reason], now: datetime) -> timedelta:
+    known = [reason.until - now for reason in reasons if reason.until is not None]
+    return min(max(*known, ASK_AGAIN), ASK_AGAIN_AT_MOST) if known else ASK_AGAIN
+
+
+def _stop(code: ReasonCode, message: Sentence, fix: Sentence) -> Reason:
+    return Reason(code, message, fix, severity="stop")
+
+
+def _wait(code: ReasonCode, message: Sentence, fix: Sentence, until: datetime | None = None) -> Reason:
+    return Reason(code, message, fix, until, severity="wait")
+
+
+def _named(change: ChangeFacts) -> dict[str, object]:
+    return {"change": f"CHG-{change.number}"}
+
+
+def covered_by_a_change(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse what no change request names."""
+    if facts.change is None:
+        yield _stop(
+            ReasonCode.NO_CHANGE_REQUEST,
+            Sentence(_("No change request names this artifact in this place.")),
+            Sentence(_("File a change request for it.")),
+        )
+
+
+def ruled_by_a_policy(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse when there is no policy to decide by."""
+    if not facts.has_policy:
+        yield _stop(
+            ReasonCode.POLICY_ERROR,
+            Sentence(_("There is no valid policy to decide by.")),
+            Sentence(_("Ask somebody who may edit policies to save one.")),
+        )
+
+
+def in_the_right_state(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse before authorization and after the end."""
+    change = facts.change
+    if change is None or change.state in OPEN_FOR[facts.request.intent]:
+        return
+    name = _named(change)
+    if change.state == State.AUTHORIZING:
+        return
+    if change.state == State.SUPERSEDED:
+        yield _stop(
+            ReasonCode.SUPERSEDED,
+            Sentence(_("Another change took the place of %(change)s."), name),
+            Sentence(_("Deploy the change that replaced it.")),
+        )
+    elif change.state == State.EXPIRED:
+        yield _stop(
+            ReasonCode.APPROVAL_EXPIRED,
+            Sentence(_("The window of %(change)s passed before it started."), name),
+            Sentence(_("File it again with a new window.")),
+        )
+    elif change.state in BEFORE_AUTHORIZATION:
+        yield _stop(
+            ReasonCode.NOT_AUTHORIZED,
+            Sentence(_("%(change)s has not been submitted."), name),
+            Sentence(_("Submit it and have it authorized.")),
+        )
+    else:
+        yield _stop(
+            ReasonCode.NOT_AUTHORIZED,
+            Sentence(_("%(change)s is %(state)s: nothing more may be done with it."), {**name, "state": change.state}),
+            Sentence(_("File a new change request.")),
+        )
+
+
+def approved_on_this_content(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Ask for the quorum of distinct, eligible people on exactly the present content."""
+    change = facts.change
+    if change is None or change.state in BEFORE_AUTHORIZATION:
+        return
+    if not change.is_intact:
+        yield _stop(
+            ReasonCode.APPROVAL_VOID,
+            Sentence(_("%(change)s, or a connection it uses, is no longer what was approved."), _named(change)),
+            Sentence(_("Submit it again, so that the committee sees the present content.")),
+        )
+    if change.self_voters:
+        yield _stop(
+            ReasonCode.SELF_APPROVAL,
+            Sentence(_("%(people)s took part in the change and voted."), {"people": ", ".join(change.self_voters)}),
+            Sentence(_("Submit it again and have others decide.")),
+        )
+    if change.is_authorized and change.state != State.AUTHORIZING:
+        return
+    fix = Sentence(_("Those who hold these seats can approve %(change)s."), _named(change))
+    missing = change.missing_seats or (Sentence(_("%(change)s has no valid approval."), _named(change)),)
+    if change.state == State.AUTHORIZING:
+        yield from (_wait(ReasonCode.APPROVALS_MISSING, one, fix) for one in missing)
+    elif change.state in OPEN_FOR[facts.request.intent]:
+        yield from (_stop(ReasonCode.APPROVALS_MISSING, one, fix) for one in missing)
+
+
+def the_approved_artifact(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse any other artifact than the approved one."""
+    change = facts.change
+    if change is None or facts.request.digest == change.approved_digest:
+        return
+    yield _stop(
+        ReasonCode.ARTIFACT_MISMATCH,
+        Sentence(
+            _("%(change)s approves %(approved)s, not %(asked)s."),
+            {
+                **_named(change),
+                "approved": change.approved_digest or "nothing in this place",
+                "asked": facts.request.digest,
+            },
+        ),
+        Sentence(_("Deploy the approved artifact, or revise the change.")),
+    )
+
+
+def inside_the_window(facts: Facts, now: datetime) -> Iterable[Reason]:
+    """Ask for a moment inside the half-open window."""
+    change = facts.change
+    if change is None or change.state in {State.EXPIRED, State.SUPERSEDED}:
+        return
+    if change.starts_at is None or change.ends_at is None or now >= change.ends_at:
+        yield _stop(
+            ReasonCode.OUTSIDE_WINDOW,
+            Sentence(_("The window of %(change)s is over."), _named(change)),
+            Sentence(_("Revise it with a new window.")),
+        )
+    elif now < change.starts_at:
+        yield _wait(
+            ReasonCode.OUTSIDE_WINDOW,
+            Sentence(_("The window of %(change)s has not opened yet."), _named(change)),
+            Sentence(_("Ask again when it opens.")),
+            change.starts_at,
+        )
+
+
+def nothing_closes_the_place(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Wait for the end of every freeze and lock."""
+    fix = Sentence(_("Wait until it ends, or have it lifted."))
+    for closure in facts.closures:
+        yield _wait(closure.code, closure.sentence, fix, closure.until)
+
+
+def not_in_quarantine(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse what was rolled back until a person clears it."""
+    if facts.is_quarantined:
+        yield _stop(
+            ReasonCode.QUARANTINED_ARTIFACT,
+            Sentence(_("This artifact is in quarantine.")),
+            Sentence(_("Deploy another artifact, or have a person clear this one.")),
+        )
+
+
+def has_a_way_back(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse to go where nobody can come back from."""
+    change = facts.change
+    if change is None:
+        return
+    if not change.is_way_back_known:
+        yield _stop(
+            ReasonCode.ROLLBACK_UNPROVED,
+            Sentence(_("The rollback plan of %(change)s cannot be carried out."), _named(change)),
+            Sentence(_("Revise it with a version to go back to.")),
+        )
+    if not change.is_traffic_as_planned and change.state == State.SCHEDULED:
+        yield _stop(
+            ReasonCode.ROLLBACK_UNPROVED,
+            Sentence(_("Traffic is no longer where the rollback plan of %(change)s would put it."), _named(change)),
+            Sentence(_("Revise the change, so that its rollback plan starts from what runs now.")),
+        )
+
+
+def has_test_evidence(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse what was never tested."""
+    if facts.change is not None and not facts.change.has_evidence:
+        yield _stop(
+            ReasonCode.EVIDENCE_MISSING,
+            Sentence(_("%(change)s has no test evidence."), _named(facts.change)),
+            Sentence(_("Revise it with the figures of the test report.")),
+        )
+
+
+def nobody_else_releases_there(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Wait while another change is being released or watched in the place."""
+    for number in facts.released_there:
+        yield _wait(
+            ReasonCode.WATCH_IN_PROGRESS,
+            Sentence(_("CHG-%(number)s is being released or watched there."), {"number": number}),
+            Sentence(_("Wait until its watch is over.")),
+        )
+
+
+def nobody_else_booked(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Wait while another change that was booked before has this moment."""
+    for number in facts.booked_there:
+        yield _wait(
+            ReasonCode.CONFLICT,
+            Sentence(_("CHG-%(number)s was booked first for this time and place."), {"number": number}),
+            Sentence(_("Wait until it is over, or agree on another window.")),
+        )
+
+
+def not_on_hold(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Wait while the change is on hold."""
+    change = facts.change
+    if change is not None and change.is_on_hold:
+        yield _wait(
+            ReasonCode.ON_HOLD,
+            Sentence(_("%(change)s is on hold: %(reason)s"), {**_named(change), "reason": change.hold_reason}),
+            Sentence(_("Ask a release manager to resume it.")),
+        )
+
+
+def the_way_back_artifact(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Allow a rollback only to the artifact the rollback plan names."""
+    change = facts.change
+    if change is None or facts.request.digest == change.back_digest:
+        return
+    yield _stop(
+        ReasonCode.ARTIFACT_MISMATCH,
+        Sentence(
+            _("The rollback plan of %(change)s goes back to %(approved)s, not %(asked)s."),
+            {**_named(change), "approved": change.back_digest or "nothing", "asked": facts.request.digest},
+        ),
+        Sentence(_("Go back to the planned artifact.")),
+    )
+
+
+def the_warrant_is_live(facts: Facts, now: datetime) -> Iterable[Reason]:
+    """Let the approved way back end with the watch."""
+    change = facts.change
+    if change is None or change.state != State.WATCHING or change.watch_until_at is None or now < change.watch_until_at:
+        return
+    yield _stop(
+        ReasonCode.APPROVAL_EXPIRED,
+        Sentence(_("The watch of %(change)s is over, and the approved way back with it."), _named(change)),
+        Sentence(_("File a change request to go back.")),
+    )
+
+
+Rule = Callable[[Facts, datetime], Iterable[Reason]]
+FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
+    (ReasonCode.NO_CHANGE_REQUEST, covered_by_a_change),
+    (ReasonCode.POLICY_ERROR, ruled_by_a_policy),
+    (ReasonCode.NOT_AUTHORIZED, in_the_right_state),
+    (ReasonCode.APPROVALS_MISSING, approved_on_this_content),
+    (ReasonCode.ARTIFACT_MISMATCH, the_approved_artifact),
+    (ReasonCode.OUTSIDE_WINDOW, inside_the_window),
+    (ReasonCode.BLACKOUT, nothing_closes_the_place),
+    (ReasonCode.QUARANTINED_ARTIFACT, not_in_quarantine),
+    (ReasonCode.ROLLBACK_UNPROVED, has_a_way_back),
+    (ReasonCode.EVIDENCE_MISSING, has_test_evidence),
+    (ReasonCode.WATCH_IN_PROGRESS, nobody_else_releases_there),
+    (ReasonCode.CONFLICT, nobody_else_booked),
+    (ReasonCode.ON_HOLD, not_on_hold),
+)
+# Going back is the least blocked of all acts: no window, no freeze, no hold, no second look at the votes.
+BACKWARD: tuple[tuple[ReasonCode, Rule], ...] = (
+    (ReasonCode.NO_CHANGE_REQUEST, covered_by_a_change),
+    (ReasonCode.NOT_AUTHORIZED, in_the_right_state),
+    (ReasonCode.ARTIFACT_MISMATCH, the_way_back_artifact),
+    (ReasonCode.QUARANTINED_ARTIFACT, not_in_quarantine),
+    (ReasonCode.APPROVAL_EXPIRED, the_warrant_is_live),
+)

@@ -1,0 +1,343 @@
+"""Ask the gate, redeem a permit, revoke what an edit broke."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from releases.accounts.rights import Right
+from releases.accounts.services import require
+from releases.audit.actor import Actor, system
+from releases.audit.kinds import Kind
+from releases.audit.services import record
+from releases.changes.models import ChangeRequest
+from releases.changes.services import locked, move
+from releases.changes.states import State
+from releases.core import canonical
+from releases.core.errors import Invalid, Missing, Reason, Refused, Sentence
+from releases.core.words import mark as _
+from releases.gate import keys, permits
+from releases.gate.facts import gather
+from releases.gate.models import GateDecision, IdempotencyKey, Permit
+from releases.gate.rules import Decision, Request, Run, decide
+from releases.gate.states import Intent, ReasonCode, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gate says: the stored decision, and on allow the signed permit."""
+
+    decision: GateDecision
+    permit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A permit that was taken: by which run, when, and what it allows."""
+
+    jti: UUID
+    run: str
+    redeemed_at: datetime
+    service: str
+    environment: str
+    digest: str
+    intent: str
+    change: str
+
+
+class KeyReused(Refused):
+    """The idempotency key was used for another question."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
+class Replayed(Refused):
+    """The permit was redeemed by another run, revoked, or is over."""
+
+    code = ReasonCode.PERMIT_REPLAYED
+
+
+def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", bind_run: bool = True) -> Answer:
+    """Decide, store and record; on allow issue a permit, signed only after everything is committed.
+
+    ``bind_run=False`` lets any run redeem first: for permits that are handed to a job whose run is not known yet.
+
+    :raises NotPermitted: the caller may not ask the gate
+    :raises Invalid: the service or environment does not exist
+    :raises KeyReused: the key was used for another question
+    """
+    decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
+    return Answer(decision, permit_of(decision))
+
+
+def permit_of(decision: GateDecision) -> str | None:
+    """Return the signed permit of a stored allow, the same each time, or ``None``."""
+    permit = Permit.objects.select_related("change").filter(decision=decision).first()
+    found = keys.signing(Path(settings.GMUD_KEYS))
+    if permit is None or found is None:
+        return None
+    kid, private = found
+    return permits.sign_permit(_claims(permit, decision), kid=kid, key=private)
+
+
+def receipt_of(decision: GateDecision) -> str | None:
+    """Return the signed receipt of a decision, or ``None`` without a signing key."""
+    found = keys.signing(Path(settings.GMUD_KEYS))
+    if found is None:
+        return None
+    kid, private = found
+    return permits.sign_receipt(_facts(decision), kid=kid, key=private)
+
+
+@transaction.atomic(durable=True)
+def redeem(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: datetime) -> Redeemed:
+    """Take a permit: exactly one run can, and only if the gate would still open.
+
+    The first redemption of a scheduled change starts it. The same run may repeat the call.
+
+    :raises NotPermitted: the caller may not redeem
+    :raises Missing: there is no such permit
+    :raises Replayed: another run took it, or it is over or revoked
+    :raises Refused: the artifact is another one, or the gate would not open any more, with every reason
+    """
+    require(actor, Right.PERMIT_REDEEM)
+    name = _run_name(run)
+    if not name:
+        sentence = Sentence(_("Say which run redeems the permit."))
+        raise Invalid(sentence, fields={"run": [sentence]})
+    permit = Permit.objects.select_related("decision").filter(pk=jti).first()
+    if permit is None:
+        raise Missing(Sentence(_("There is no such permit.")))
+    change = locked(permit.change_id)  # closes the races redeem × edit, redeem × vote, redeem × redeem
+    permit = Permit.objects.select_related("decision").get(pk=jti)
+    decision = permit.decision
+    if artifact_digest != decision.digest:
+        raise _refused(
+            ReasonCode.ARTIFACT_MISMATCH,
+            Sentence(_("This permit is for %(approved)s."), {"approved": decision.digest}),
+        )
+    if permit.redeemed_at is not None:
+        if permit.redeemed_by == name:
+            return _redeemed(permit, change)
+        raise _replayed(Sentence(_("Another run has redeemed this permit: %(run)s."), {"run": permit.redeemed_by}))
+    if permit.revoked_at is not None or now >= permit.expires_at or now < permit.issued_at:
+        raise _replayed(Sentence(_("This permit is over: ask the gate again.")))
+    if permit.run and permit.run != name:
+        raise _replayed(Sentence(_("This permit was given to the run %(run)s."), {"run": permit.run}))
+    _decide_again(decision, change, now=now)
+    taken = Permit.objects.filter(pk=jti, redeemed_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now)
+    if taken.update(redeemed_at=now, redeemed_by=name) != 1:
+        raise _replayed(Sentence(_("Another run has redeemed this permit: %(run)s."), {"run": "–"}))
+    permit.redeemed_at, permit.redeemed_by = now, name
+    record(
+        stream=change.stream,
+        kind=Kind.PERMIT_REDEEMED,
+        actor=actor,
+        data={
+            "number": change.number,
+            "state": change.state,
+            "permit": str(jti),
+            "decision": str(decision.pk),
+            "run": name,
+            "artifact": artifact_digest,
+        },
+    )
+    if change.state == State.SCHEDULED and decision.intent == Intent.DEPLOY:
+        move(change, "start", actor=system("gate"), now=now, data={"permit": str(jti), "run": name})
+    return _redeemed(permit, change)
+
+
+def revoke_for(*, change_id: UUID, now: datetime) -> int:
+    """Mark the open permits of a change revoked; return how many. Redeeming decides again in any case."""
+    with transaction.atomic(durable=True):
+        change = locked(change_id)
+        open_permits = Permit.objects.filter(change=change, redeemed_at__isnull=True, revoked_at__isnull=True)
+        count = open_permits.filter(expires_at__gt=now).update(revoked_at=now)
+        if count:
+            record(
+                stream=change.stream,
+                kind=Kind.PERMIT_REVOKED,
+                actor=system("gate"),
+                data={"number": change.number, "state": change.state, "permits": count},
+            )
+    return count
+
+
+@transaction.atomic(durable=True)
+def _decide_and_store(*, actor: Actor, request: Request, key: str, bind_run: bool, now: datetime) -> GateDecision:
+    require(actor, Right.GATE_ASK)
+    question = canonical.digest(_question(request))
+    if key:
+        earlier = IdempotencyKey.objects.select_related("decision").filter(principal=actor.id, key=key).first()
+        if earlier is not None:
+            if earlier.request_digest != question:
+                raise KeyReused(Sentence(_("This Idempotency-Key was used for another question: use a new one.")))
+            return earlier.decision
+    facts, change = gather(request, now=now)
+    if change is not None:
+        change = locked(change.pk)  # closes the race decide × edit: facts are gathered again under the lock
+        facts, change = gather(request, now=now)
+    decision = _with_a_key_to_sign(decide(facts, now))
+    row = GateDecision.objects.create(
+        service=request.service,
+        environment=request.environment,
+        artifact_name=request.artifact_name,
+        digest=request.digest,
+        intent=request.intent,
+        run={"provider": request.run.provider, "id": request.run.id, "url": request.run.url},
+        change=change,
+        content_digest=change.content_digest if change else "",
+        verdict=decision.verdict,
+        reasons=[as_data(reason) for reason in decision.reasons],
+        passed=list(decision.passed),
+        valid_until=decision.valid_until,
+        retry_after_seconds=int(decision.retry_after.total_seconds()) if decision.retry_after else None,
+        asked_by=actor.name,
+        decided_at=now,
+    )
+    if key:
+        IdempotencyKey.objects.create(
+            principal=actor.id, key=key, request_digest=question, decision=row, created_at=now
+        )
+    if change is not None and decision.verdict is Verdict.ALLOW and decision.valid_until is not None:
+        found = keys.signing(Path(settings.GMUD_KEYS))
+        Permit.objects.create(
+            decision=row,
+            change=change,
+            kid=found[0] if found else "",
+            run=_run_name(request.run) if bind_run else "",
+            issued_at=now.replace(microsecond=0),
+            expires_at=decision.valid_until,
+        )
+    record(
+        stream=change.stream if change else f"gate:{request.service}/{request.environment}",
+        kind=Kind.GATE_DECIDED,
+        actor=actor,
+        data={**_facts(row), **({"number": change.number, "state": change.state} if change else {})},
+    )
+    return row
+
+
+def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetime) -> None:
+    request = Request(
+        service=decision.service,
+        environment=decision.environment,
+        artifact_name=decision.artifact_name,
+        digest=decision.digest,
+        intent=Intent(decision.intent),
+        run=Run(**decision.run),
+        change_number=change.number,
+    )
+    facts, _change = gather(request, now=now)
+    again = decide(facts, now)
+    if change.content_digest != decision.content_digest:
+        raise _refused(
+            ReasonCode.APPROVAL_VOID,
+            Sentence(_("The change was edited after this permit was given: ask the gate again.")),
+        )
+    if again.verdict is not Verdict.ALLOW:
+        raise Refused(again.reasons[0].message, reasons=again.reasons)
+
+
+def _with_a_key_to_sign(decision: Decision) -> Decision:
+    """Turn an allow into a deny when there is no key to sign its permit with."""
+    if decision.verdict is not Verdict.ALLOW or keys.signing(Path(settings.GMUD_KEYS)) is not None:
+        return decision
+    reason = Reason(
+        ReasonCode.POLICY_ERROR,
+        Sentence(_("There is no key to sign permits with.")),
+        Sentence(_("Ask the operator to make one: manage.py keys make.")),
+    )
+    return Decision(Verdict.DENY, (reason,))
+
+
+def as_data(reason: Reason) -> dict[str, Any]:
+    """Return a reason as it is stored: the sentence by key and parts, so that every reader's language can show it."""
+    return {
+        "code": str(reason.code),
+        "severity": reason.severity,
+        "message": _sentence_data(reason.message),
+        "fix": _sentence_data(reason.fix) if reason.fix else None,
+        "until_us": canonical.microseconds(reason.until) if reason.until else None,
+    }
+
+
+def _sentence_data(sentence: Sentence) -> dict[str, Any]:
+    return {"text": sentence.text, "parts": {name: str(value) for name, value in sentence.parts.items()}}
+
+
+def _question(request: Request) -> dict[str, Any]:
+    return {
+        "service": request.service,
+        "environment": request.environment,
+        "artifact": {"name": request.artifact_name, "digest": request.digest},
+        "intent": request.intent,
+        "run": {"provider": request.run.provider, "id": request.run.id, "url": request.run.url},
+        "change": request.change_number,
+    }
+
+
+def _facts(row: GateDecision) -> Mapping[str, Any]:
+    return {
+        "decision": str(row.pk),
+        "verdict": row.verdict,
+        "reasons": [reason["code"] for reason in row.reasons],
+        "service": row.service,
+        "environment": row.environment,
+        "artifact": row.digest,
+        "intent": row.intent,
+        "run": row.run,
+        "content_digest": row.content_digest,
+        "decided_us": canonical.microseconds(row.decided_at),
+    }
+
+
+def _claims(permit: Permit, decision: GateDecision) -> permits.Claims:
+    return permits.Claims(
+        jti=str(permit.jti),
+        audience=permits.audience_of(
+            intent=decision.intent, environment=decision.environment, service=decision.service
+        ),
+        change=permit.change.name,
+        service=decision.service,
+        environment=decision.environment,
+        artifact=decision.digest,
+        content=decision.content_digest,
+        intent=decision.intent,
+        run=permit.run,
+        decision=str(decision.pk),
+        issued_at=permit.issued_at,
+        expires_at=permit.expires_at,
+    )
+
+
+def _run_name(run: Run) -> str:
+    return f"{run.provider}:{run.id}" if run.id else ""
+
+
+def _redeemed(permit: Permit, change: ChangeRequest) -> Redeemed:
+    decision = permit.decision
+    return Redeemed(
+        jti=permit.jti,
+        run=permit.redeemed_by,
+        redeemed_at=permit.redeemed_at or permit.issued_at,
+        service=decision.service,
+        environment=decision.environment,
+        digest=decision.digest,
+        intent=decision.intent,
+        change=change.name,
+    )
+
+
+def _refused(code: ReasonCode, sentence: Sentence) -> Refused:
+    return Refused(sentence, reasons=[Reason(code, sentence)])
+
+
+def _replayed(sentence: Sentence) -> Replayed:
+    return Replayed(sentence, reasons=[Reason(ReasonCode.PERMIT_REPLAYED, sentence)])

@@ -1,0 +1,21 @@
+"""The rollback plan of a change carried out: one row per change, whatever it takes."""
+
+from django.db import models
+
+from releases.changes.models import ChangeRequest
+from releases.core.ids import uuid7
+
+
+class Rollback(models.Model):
+    """Which operation brings a change back now; begun by whom, and why."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    change = models.OneToOneField(ChangeRequest, on_delete=models.PROTECT, related_name="rollback")
+    operation = models.UUIDField()
+    reason = models.CharField(max_length=500, blank=True)
+    begun_by = models.CharField(max_length=120)
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"rollback of {self.change}"

@@ -1,0 +1,244 @@
+"""Start a release, advance it, stop it, and follow what its operations report."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from releases.accounts.rights import Right
+from releases.accounts.services import require
+from releases.audit import services as audit
+from releases.audit.actor import Actor, system
+from releases.audit.kinds import Kind
+from releases.catalog import queries as catalog
+from releases.catalog import services as catalog_services
+from releases.catalog.kinds import Purpose
+from releases.changes import services as changes
+from releases.changes.document import items_of
+from releases.changes.models import ChangeRequest, Item
+from releases.changes.services import locked, move
+from releases.changes.states import State
+from releases.core.errors import Missing, Reason, Refused, Sentence
+from releases.core.words import mark as _
+from releases.delivery import services as delivery
+from releases.health import steps as health
+from releases.operations import queries as operations_queries
+from releases.operations import services as operations
+from releases.operations.models import Operation
+from releases.operations.ports import StepPlan
+from releases.rollout.models import Rollout
+from releases.rollout.rules import idle_target, split
+from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage, Work
+from releases.traffic import queries as traffic
+from releases.traffic import steps as shifts
+
+LASTS_AT_MOST = timedelta(hours=2)
+
+
+@transaction.atomic(durable=True)
+def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
+    """Begin the release of a scheduled change: deploy, 10 %, verdict, 100 %; the watch follows by itself.
+
+    The change is moved, the operation written down and the workers called in one transaction. Each deployment asks
+    the gate for its own permit when it is sent.
+
+    :raises Refused: it may not begin now, with every reason; an item has no deploy job
+    :raises NotPermitted: the actor may not release
+    """
+    change = locked(change_id)
+    move(change, "start", actor=actor, now=now)
+    operation = operations.begin(
+        kind=Work.ROLLOUT,
+        target=change.stream,
+        subject=change.pk,
+        steps=_forward(change, actor=actor, now=now),
+        actor=actor,
+        deadline=now + LASTS_AT_MOST,
+        key=f"rollout:{change.pk}",
+        now=now,
+    )
+    row = Rollout.objects.create(change=change, operation=operation.pk, started_by=actor.name, started_at=now)
+    _tell(Kind.ROLLOUT_STARTED, change, actor)
+    return row
+
+
+@transaction.atomic(durable=True)
+def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
+    """Go on to all traffic without waiting for the rest of the verdict; what is unhealthy still stops it.
+
+    :raises Refused: there is no verdict to cut short now
+    :raises NotPermitted: the actor may not release
+    """
+    change = locked(change_id)
+    require(actor, Right.CHANGE_RELEASE)
+    row, operation = _running(change)
+    if operation.stage != Stage.VERDICT:
+        raise _refused("not_waiting", Sentence(_("The rollout is not waiting for a verdict now.")))
+    row.advanced_by, row.advanced_at = actor.name, now
+    row.save()
+    _tell(Kind.ROLLOUT_ADVANCED, change, actor)
+    operations.nudge(operation_id=operation.pk, now=now)
+    return row
+
+
+@transaction.atomic(durable=True)
+def stop(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Rollout:
+    """Stop a rollout where it stands: nothing more is sent; traffic stays as it is until somebody goes back.
+
+    :raises Refused: no rollout is running
+    :raises NotPermitted: the actor may not release
+    """
+    change = locked(change_id)
+    require(actor, Right.CHANGE_RELEASE)
+    row, operation = _running(change)
+    operations.stop(operation_id=operation.pk, actor=actor, now=now, reason=reason)
+    _tell(Kind.ROLLOUT_STOPPED, change, actor, reason=reason)
+    return row
+
+
+@transaction.atomic(durable=True)
+def ended(*, operation_id: UUID, state: str, now: datetime) -> None:
+    """Follow the end of a rollout's or a watch's operation; safe to repeat.
+
+    Succeeded: the change is watched, what runs is written down, the watch begins. Failed or stopped before any
+    traffic: the change goes to its review. After traffic it stays, and somebody goes back.
+    """
+    row = Rollout.objects.filter(operation=operation_id).first()
+    if row is None:
+        return
+    change = locked(row.change_id)
+    row.refresh_from_db()
+    if row.ended_at is not None:
+        return
+    row.ended_at, row.outcome = now, state
+    if change.state == State.IMPLEMENTING:
+        if state == "succeeded":
+            _reached(change, row, now=now)
+        elif not traffic.has_shifted(change.pk):
+            move(change, "failed", actor=system("rollout"), now=now)
+    row.save()
+    _tell(Kind.ROLLOUT_ENDED, change, system("rollout"), outcome=state)
+
+
+@transaction.atomic(durable=True)
+def watched(*, operation_id: UUID, state: str, now: datetime) -> None:
+    """Follow the end of a watch: when it succeeded, the change goes to its review; safe to repeat."""
+    row = Rollout.objects.filter(watch_operation=operation_id).first()
+    if row is None or state != "succeeded":
+        return
+    change = locked(row.change_id)
+    if change.state == State.WATCHING:
+        changes.settle(change, now=now)
+
+
+def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
+    """All traffic is on the new version: write down what runs, and watch."""
+    items = items_of(change)
+    for item in items:
+        catalog_services.note_running(
+            actor=system("rollout"),
+            service_id=item.service_id,
+            environment_id=item.environment_id,
+            artifact_id=item.artifact_id,
+            change_number=change.number,
+            now=now,
+        )
+    move(change, "deployed", actor=system("rollout"), now=now)
+    steps = [
+        step
+        for item in items
+        if (step := _health(item, "watch", stage=1, seconds=settings.GMUD_WATCH_SECONDS)) is not None
+    ]
+    if steps:
+        row.watch_operation = operations.begin(
+            kind=Work.WATCH,
+            target=change.stream,
+            subject=change.pk,
+            steps=steps,
+            actor=system("rollout"),
+            deadline=now + timedelta(seconds=settings.GMUD_WATCH_SECONDS) + LASTS_AT_MOST,
+            key=f"watch:{change.pk}",
+            now=now,
+        ).pk
+
+
+def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[StepPlan]:
+    steps: list[StepPlan] = []
+    for item in items_of(change):
+        name = item.service.name
+        weights = item.way_back.traffic_snapshot.get("weights", {})
+        deployment = delivery.request(
+            change_id=change.pk,
+            item_id=item.pk,
+            service_id=item.service_id,
+            environment_id=item.environment_id,
+            artifact_id=item.artifact_id,
+            slot=idle_target(weights),
+            actor=actor,
+            now=now,
+        )
+        steps.append(delivery.step_for(deployment, name=f"deploy {name}", stage=Stage.DEPLOY))
+        route = catalog.route_for(item.service_id, item.environment_id)
+        if route is None or not weights:
+            continue
+        for stage, percent in ((Stage.CANARY, CANARY_PERCENT), (Stage.ALL, ALL_PERCENT)):
+            steps.append(
+                shifts.plan(
+                    route=route,
+                    weights=split(weights, percent),
+                    change_id=change.pk,
+                    asked_by=actor.name,
+                    name=f"{percent} % {name}",
+                    stage=stage,
+                )
+            )
+        verdict = _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
+        if verdict is not None:
+            steps.append(verdict)
+    return steps
+
+
+def _health(item: Item, verb: str, *, stage: int, seconds: float) -> StepPlan | None:
+    binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)
+    if binding is None:
+        return None
+    return health.plan(
+        binding=binding,
+        kind=verb,
+        service=item.service.name,
+        environment=item.environment.name,
+        version=item.artifact.version,
+        change_id=item.change_id,
+        seconds=seconds,
+        name=f"{verb} {item.service.name}",
+        stage=stage,
+    )
+
+
+def _running(change: ChangeRequest) -> tuple[Rollout, Operation]:
+    row = Rollout.objects.filter(change=change).first()
+    operation = operations_queries.active_on(change.stream)
+    if row is None or operation is None or operation.pk != row.operation:
+        raise _refused("no_rollout", Sentence(_("No rollout of %(name)s is running."), {"name": change.name}))
+    return row, operation
+
+
+def _tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "", outcome: str = "") -> None:
+    data = {"number": change.number, "state": change.state, "outcome": outcome}
+    audit.record(stream=change.stream, kind=kind, actor=actor, data=data, text={"reason": reason} if reason else {})
+
+
+def _refused(code: str, sentence: Sentence) -> Refused:
+    return Refused(sentence, reasons=[Reason(code, sentence)])
+
+
+def of(change: ChangeRequest) -> Rollout:
+    """Return the rollout of a change.
+
+    :raises Missing: it has not been started here
+    """
+    row = Rollout.objects.filter(change=change).first()
+    if row is None:
+        raise Missing(Sentence(_("%(name)s has no rollout here."), {"name": change.name}))
+    return row
