@@ -4,6 +4,8 @@ from releases.accounts import models as accounts
 from releases.calendar import models as calendar
 from releases.catalog import models as catalog
 from releases.committee import models as committee
+from releases.delivery import models as delivery
+from releases.health import models as health
 from releases.impact import models as impact
 from releases.operations import models as operations
 from releases.audit import models as audit
@@ -24,6 +26,8 @@ __all__ = [
     "calendar",
     "catalog",
     "committee",
+    "delivery",
+    "health",
     "impact",
     "operations",
     "traffic",

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     DEPLOYMENT_ENDED = "deployment.ended"
     DEPLOYMENT_REQUESTED = "deployment.requested"
     DEPLOYMENT_STARTED = "deployment.started"
+    DEPLOYMENT_STOP_ASKED = "deployment.stop_asked"
     ENVIRONMENT_REGISTERED = "environment.registered"
     FREEZE_LIFTED = "freeze.lifted"
     FREEZE_SET = "freeze.set"
@@ -101,3 +102,4 @@ class Kind(StrEnum):
     TOKEN_REVOKED = "token.revoked"
     WINDOW_CLOSED = "window.closed"
     WINDOW_OPENED = "window.opened"
+    VERDICT_GIVEN = "verdict.given"

@@ -1,0 +1,1 @@
+"""A health address of the service itself."""

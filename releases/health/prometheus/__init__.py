@@ -1,0 +1,1 @@
+"""Prometheus: instant queries only."""

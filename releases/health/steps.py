@@ -1,0 +1,114 @@
+"""Steps that find out how a version is doing: one figure per look, until the rules can say."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from releases.catalog.doors import door_for
+from releases.catalog.kinds import ConnectionKind
+from releases.catalog.models import Connection
+from releases.core import clock
+from releases.core.errors import Unreachable
+from releases.core.http import Door
+from releases.health import services
+from releases.health.endpoint.adapter import EndpointProbe
+from releases.health.ports import Measure, Probe, Question
+from releases.health.prometheus.adapter import PrometheusProbe
+from releases.health.rules import Judgement, Limits, judge, watched
+from releases.health.states import Health
+from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepView
+
+KEPT = 200
+PROBES: Mapping[str, Callable[[Door], Probe]] = {
+    ConnectionKind.PROMETHEUS.value: PrometheusProbe,
+    ConnectionKind.HTTP.value: EndpointProbe,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictStep:
+    """The StepHandler of ``health.verdict``: healthy measures in a row over a span, or a failure with its sentence."""
+
+    now: Callable[[], datetime] = clock.now
+
+    def probe(self, step: StepView) -> str | None:
+        """Return nothing: looking changes nothing, so it can always begin anew."""
+        return None
+
+    def snapshot(self, step: StepView) -> Mapping[str, object]:
+        """Return nothing: there is nothing to go back to."""
+        return {}
+
+    def send(self, step: StepView) -> str:
+        """Ask nothing of the outside: a verdict only looks."""
+        return f"measures:{step.step_id}"
+
+    def observe(self, step: StepView) -> Outcome:
+        """Take one measure and judge all so far; without an answer the measure has no value.
+
+        :raises Rejected: the question cannot be asked like this
+        """
+        measures = _kept([*_measures(step), self._measure(step)])
+        verdict = self.verdict(step, measures)
+        seen = {
+            "measures": [one.as_json() for one in measures],
+            "health": verdict.health.value,
+            "sentence": {"text": verdict.sentence.text, "parts": dict(verdict.sentence.parts)},
+            "limit": step.desired["question"]["limit"],
+        }
+        match verdict.health:
+            case Health.HEALTHY:
+                return Done(seen)
+            case Health.UNHEALTHY:
+                return Failed(verdict.sentence, seen)
+        return Pending(float(step.desired["every"]), seen)
+
+    def settle(self, step: StepView, outcome: Ending, now: datetime) -> None:
+        """Write the verdict; when a human is asked, that is not one yet."""
+        if isinstance(outcome, NeedsHuman):
+            return
+        measures = [Measure.from_json(one) for one in outcome.seen.get("measures", ())]
+        judgement = self.verdict(step, measures)
+        services.judge(
+            step_id=step.step_id, name=step.name, desired=step.desired, judgement=judgement, measures=measures, now=now
+        )
+
+    def verdict(self, step: StepView, measures: list[Measure]) -> Judgement:
+        """Return what the measures say."""
+        return judge(measures, _limits(step))
+
+    def _measure(self, step: StepView) -> Measure:
+        question, at = Question.from_json(step.desired["question"]), self.now()
+        connection = Connection.objects.get(name=question.connection)
+        try:
+            return PROBES[question.kind](door_for(connection, urgent=step.urgent)).measure(question, at=at)
+        except Unreachable as error:
+            return Measure(None, at, question.kind, error.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStep(VerdictStep):
+    """The StepHandler of ``health.watch``: as a verdict, but it lasts a given time and any failure ends it."""
+
+    def verdict(self, step: StepView, measures: list[Measure]) -> Judgement:
+        """Return what the measures say of the watch so far."""
+        return watched(measures, _limits(step), lasts=timedelta(seconds=float(step.desired["lasts"])))
+
+
+def _measures(step: StepView) -> list[Measure]:
+    return [Measure.from_json(one) for one in step.data.get("measures", ())]
+
+
+def _kept(measures: list[Measure]) -> list[Measure]:
+    """Return the newest measures and the very first, which says when it began."""
+    return measures if len(measures) <= KEPT else [measures[0], *measures[1 - KEPT :]]
+
+
+def _limits(step: StepView) -> Limits:
+    desired = step.desired
+    return Limits(
+        at_most=float(desired["question"]["limit"]),
+        needed=int(desired["needed"]),
+        span=timedelta(seconds=float(desired["span"])),
+        patience=int(desired["patience"]),
+    )
