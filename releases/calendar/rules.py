@@ -205,8 +205,9 @@ def opens_at(
     Only the beginning and the ends of spans can be that moment, so only these are tried.
     """
     places = tuple(places)
-    closing: list[Span] = [card for card in (*freezes, *locks) if _touches(card.scope, places)]
-    closing += list(taken)
+    closing: list[Span] = [freeze for freeze in freezes if _touches(freeze.scope, places)]
+    closing += [lock for lock in locks if _touches(lock.scope, places)]
+    closing += taken
     moments = {after, *(span.ends_at for span in closing), *(window.starts_at for window in opens)}
     for moment in sorted(one for one in moments if after <= one < before):
         if not any(contains(span, moment) for span in closing) and not _outside(places, moment, opens):

@@ -94,8 +94,9 @@ def lift(*, window_id: UUID, actor: Actor, now: datetime) -> Window:
     if window.lifted_at is None:
         window.lifted_at, window.lifted_by = now, actor.name
         window.save(update_fields=["lifted_at", "lifted_by"])
-        record(stream=window.stream, kind=Kind.WINDOW_LIFTED, actor=actor, data={"kind": window.kind})
-        post(kind="window.lifted", ref=window.pk, now=now)
+        kind = Kind.FREEZE_LIFTED if window.kind == WindowKind.FREEZE else Kind.WINDOW_CLOSED
+        record(stream=window.stream, kind=kind, actor=actor, data={"title": window.title})
+        post(kind=kind.value, ref=window.pk, now=now)
     return window
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from releases.accounts.models import Grant
-from releases.committee import policy as policies
 from releases.committee.models import Delegation, Policy, Round, Vote
-from releases.committee.policy import Need, Rule
 from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, tally, ways, why_no_way
+from releases.committee.rules import policy as policies
+from releases.committee.rules.policy import Need, Rule
 from releases.committee.seats import SEATS
 from releases.core import canonical
 from releases.core.errors import Reason, Refused, Sentence

@@ -13,9 +13,12 @@ FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and th
 OWN = {
     "accounts": {"columns", "rights", "roles"},
     "audit": {"actor", "kinds"},
+    "calendar": {"kinds"},
     "catalog": {"imports"},
     "changes": {"document"},
+    "committee": {"seats"},
     "gate": {"keys", "permits", "reasons"},
+    "impact": {"facts", "lenses", "scales"},
     "operations": {"bell", "failpoints"},
 }
 

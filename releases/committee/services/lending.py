@@ -60,8 +60,8 @@ def delegate(
         "starts_at": starts_at.isoformat(),
         "ends_at": ends_at.isoformat(),
     }
-    record(stream=delegation.stream, kind=Kind.SEAT_LENT, actor=actor, data=data)
-    post(kind="seat.lent", ref=delegation.pk, now=now)
+    record(stream=delegation.stream, kind=Kind.DELEGATION_GIVEN, actor=actor, data=data)
+    post(kind="delegation.given", ref=delegation.pk, now=now)
     return delegation
 
 
@@ -81,8 +81,8 @@ def revoke_delegation(*, delegation_id: UUID, actor: Actor, now: datetime) -> De
         delegation.revoked_at = now
         delegation.save(update_fields=["revoked_at"])
         data = {"delegation": str(delegation.pk), "seat": delegation.seat}
-        record(stream=delegation.stream, kind=Kind.SEAT_TAKEN_BACK, actor=actor, data=data)
-        post(kind="seat.taken_back", ref=delegation.pk, now=now)
+        record(stream=delegation.stream, kind=Kind.DELEGATION_REVOKED, actor=actor, data=data)
+        post(kind="delegation.revoked", ref=delegation.pk, now=now)
     return delegation
 
 

@@ -12,11 +12,11 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
 from releases.audit.services import record
-from releases.committee import policy as policies
 from releases.committee import queries
 from releases.committee.models import Policy
-from releases.committee.policy import Rule
 from releases.committee.rules import Tally
+from releases.committee.rules import policy as policies
+from releases.committee.rules.policy import Rule
 from releases.committee.seats import Decision, Relation, RoundOutcome
 from releases.committee.services.voting import begin, cast, close_round
 from releases.core import canonical
@@ -55,8 +55,12 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
         created_by=actor.name,
         created_at=now,
     )
-    data = {"version": saved.version, "digest": saved.digest, "name": saved.name, "rules": document}
-    record(stream=saved.stream, kind=Kind.POLICY_PROPOSED, actor=actor, data=data)
+    record(
+        stream=saved.stream,
+        kind=Kind.POLICY_PROPOSED,
+        actor=actor,
+        data={"version": saved.version, "digest": saved.digest, "name": saved.name, "rules": document},
+    )
     if current is None:
         _put_in_force(saved, actor=actor, now=now)
         return saved

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from releases.audit.actor import Actor, ActorKind
 from releases.committee import queries
 from releases.committee.models import Policy, Round, Vote
-from releases.committee.policy import Need
 from releases.committee.rules import Standing, Tally, Way, signed_in_freshly, tally, ways, why_no_way
+from releases.committee.rules.policy import Need
 from releases.committee.seats import NEEDS_REASON, Decision, RoundOutcome
 from releases.core.errors import Invalid, NotPermitted, Reason, Refused, Sentence, Stale
 from releases.core.words import mark as _
@@ -120,8 +120,8 @@ def cast(
                 cast_at=now,
             )
     except IntegrityError as error:
-        sentence = _("You have voted already; one person votes once, from any account.")
-        raise _refused("already_voted", Sentence(sentence)) from error  # two accounts of one person at once
+        twice = Sentence(_("You have voted already; one person votes once, from any account."))
+        raise _refused("already_voted", twice) from error  # two accounts of one person at once
     return queries.tally_of(held, now)
 
 

@@ -11,36 +11,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from releases.committee.eligibility import Ballot, Lent, Member, Standing, eligibility, signed_in_freshly
-from releases.committee.matching import Seating
-from releases.committee.policy import Need, Requirement, required, strictest
-from releases.committee.seats import Decision, Relation, RoundOutcome, title_of
+from releases.committee.rules.eligibility import Ballot, Member, Standing, eligibility
+from releases.committee.rules.matching import Seating
+from releases.committee.seats import Decision, title_of
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
-
-__all__ = [
-    "Ballot",
-    "BallotView",
-    "Decider",
-    "Decision",
-    "Lent",
-    "Member",
-    "Need",
-    "Relation",
-    "Requirement",
-    "RoundOutcome",
-    "SeatTally",
-    "Standing",
-    "Tally",
-    "Way",
-    "eligibility",
-    "required",
-    "signed_in_freshly",
-    "strictest",
-    "tally",
-    "ways",
-    "why_no_way",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from releases.catalog.kinds import EnvironmentKind
-from releases.committee.matching import Seating
+from releases.committee.rules.matching import Seating
 from releases.committee.seats import SEATS, title_of
 from releases.core.errors import Invalid, Reason, Refused, Sentence
 from releases.core.words import mark as _
