@@ -1,32 +1,37 @@
 """Answers for machines that look after this one: alive, and ready.
 
 ``/healthz`` touches nothing: a process that cannot answer it should be started again. ``/readyz`` looks at what a
-person's click needs: the database, its migrations, and a worker that was seen lately; 503 names what is missing.
+person's click needs: the database, its migrations, and a worker seen lately on every queue; 503 names what is missing.
 Redis is not among it: the gate, votes and rollback work without it.
+
+They are answered before any other middleware: a probe has no session, calls by address instead of host name, and is
+not worth a line in the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
-from django.urls import path
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from releases.core import clock
 from releases.operations import queries as operations
 
+QUEUES = frozenset({"rollback", "deploy", "notify", "default"})
+READING = frozenset({"GET", "HEAD"})
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: whether it is well, and in a few words what is not; ``facts`` are for the curious."""
+    """One thing looked at: whether it is well, in a few words what is not, and facts for the curious."""
 
     ok: bool
     detail: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def database(_now: datetime) -> Check:
@@ -39,44 +44,59 @@ def database(_now: datetime) -> Check:
 def migrations(_now: datetime) -> Check:
     """Compare the migrations we carry with those the database has."""
     executor = MigrationExecutor(connection)
-    missing = [str(migration) for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return Check(not missing, f"{len(missing)} migrations wait: run manage.py migrate" if missing else "")
 
 
 def workers(now: datetime) -> Check:
-    """Look when the workers were last seen."""
-    alive = operations.workers_alive(now=now)
-    ages = {worker.name: round((now - worker.seen_at).total_seconds(), 1) for worker in alive}
-    return Check(bool(ages), "" if ages else "no worker was seen lately: start one", {"age_seconds": ages})
+    """Look which queues have a worker that was seen lately."""
+    alive = operations.workers_alive(now)
+    ages = {worker.worker: round((now - worker.beat_at).total_seconds(), 1) for worker in alive}
+    deserted = sorted(QUEUES.difference(*(worker.queues for worker in alive)))
+    detail = f"nobody works on {', '.join(deserted)}: start a worker" if deserted else ""
+    return Check(not deserted, detail, {"seconds_since_seen": ages})
 
 
-CHECKS: dict[str, Callable[[datetime], Check]] = {"database": database, "migrations": migrations, "workers": workers}
+CHECKS: Mapping[str, Callable[[datetime], Check]] = MappingProxyType(
+    {"database": database, "migrations": migrations, "workers": workers}
+)
 
 
-@require_safe
-def alive(_request: HttpRequest) -> JsonResponse:
+def alive(_now: datetime) -> JsonResponse:
     """Answer that this process is alive."""
     return JsonResponse({"alive": True})
 
 
-@require_safe
-def ready(_request: HttpRequest) -> JsonResponse:
+def ready(now: datetime) -> JsonResponse:
     """Answer whether work can be done here now, and name what is missing."""
-    now = clock.now()
     found = {name: _look(check, now) for name, check in CHECKS.items()}
     missing = [name for name, check in found.items() if not check.ok]
     checks = {name: {"ok": check.ok, "detail": check.detail, **check.facts} for name, check in found.items()}
     return JsonResponse({"ready": not missing, "missing": missing, "checks": checks}, status=503 if missing else 200)
 
 
+ANSWERS: Mapping[str, Callable[[datetime], JsonResponse]] = MappingProxyType({"/healthz": alive, "/readyz": ready})
+
+
+class Probes:
+    """Stand first, answer probes, and let everybody else pass."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next layer."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a probe; it is never to be stored."""
+        answer = ANSWERS.get(request.path) if request.method in READING else None
+        if answer is None:
+            return self.get_response(request)
+        response = answer(clock.now())
+        response["Cache-Control"] = "no-store"
+        return response
+
+
 def _look(check: Callable[[datetime], Check], now: datetime) -> Check:
     try:
         return check(now)
-    except DatabaseError as error:  # an outage is an answer here, not a failure; the words stay in our log
+    except Error as error:  # an outage is an answer here, not a failure
         return Check(ok=False, detail=f"the database does not answer ({type(error).__name__})")
-
-
-urlpatterns = [
-    path("healthz", alive, name="healthz"),
-    path("readyz", ready, name="readyz"),
-]

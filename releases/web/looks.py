@@ -10,7 +10,7 @@ from django.utils.translation import pgettext_lazy
 
 from releases.core.errors import Reason, Sentence
 
-Words = str | Promise | Sentence
+Words = str | Promise | Sentence | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,12 @@ LENSES: Mapping[str, str | Promise] = {
     "management": _("Management"),
     "uptime": _("Uptime"),
     "delivery": _("Delivery"),
+}
+MIGRATIONS: Mapping[str, Line] = {
+    "none": Line("go", "✓", _("Data: nothing to undo")),
+    "expand": Line("go", "✓", _("Data: what was added stays"), _("it only adds, the old version ignores it")),
+    "contract": Line("wait", "◔", _("Data: something was removed"), _("the old version may miss it")),
+    "irreversible": Line("stop", "✕", _("Data: cannot be undone"), _("going back needs a change of its own")),
 }
 SEVERITIES: Mapping[str, tuple[str, str]] = {"stop": ("stop", "✕"), "wait": ("wait", "◔"), "info": ("info", "i")}
 LIFE = ("draft", "assessing", "authorizing", "scheduled", "implementing", "watching", "reviewing", "closed")

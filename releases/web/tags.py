@@ -30,6 +30,8 @@ def say(words: object) -> str:
     if isinstance(words, Sentence):
         text = gettext(words.text) if words.text else ""
         return text % {name: _part(value) for name, value in words.parts.items()} if words.parts else text
+    if isinstance(words, datetime):
+        return moment(words)
     return "" if words is None else str(words)
 
 
@@ -89,6 +91,12 @@ def moment(at: datetime | None) -> str:
 
 
 @register.filter
+def this_day(when: datetime) -> str:
+    """Return the day in full: "Thursday 19 November, 10:40"."""
+    return _dated(timezone.localtime(when), pgettext("date format", "l j F, H:i"))
+
+
+@register.filter
 def hour(when: datetime) -> str:
     """Return "22:00" on the reader's clock."""
     return timezone.localtime(when).strftime("%H:%M")
@@ -100,6 +108,7 @@ def hour_and_seconds(when: datetime) -> str:
     return timezone.localtime(when).strftime("%H:%M:%S")
 
 
+@register.filter
 def exactly(at: datetime) -> str:
     """Return the full moment with seconds and zone."""
     local = timezone.localtime(at)

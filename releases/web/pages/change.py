@@ -1,9 +1,37 @@
 """One change: whether it may go, and how we got here."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from releases.web.looks import Bar, Fact, Line, Look, Stop, Told, Words
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext as now_in_words
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from releases.accounts.rights import Right
+from releases.accounts.services import require
+from releases.audit.actor import Actor
+from releases.changes import queries, services
+from releases.changes.models import ChangeRequest
+from releases.changes.states import RUNNING, Outcome, State
+from releases.committee.rules import Decision as Choice
+from releases.core import clock
+from releases.core.errors import GmudError, Missing, Sentence
+from releases.core.words import mark
+from releases.web import looks
+from releases.web.answer import page, part
+from releases.web.errors import trouble_of
+from releases.web.looks import Fact, Line, Look, Stop, Words
+from releases.web.pages import panels
+from releases.web.request import Request, shows_again, signed_in
+from releases.web.tags import moment
+
+TEMPLATE = "changes/change.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +40,6 @@ class Lens:
 
     title: Words
     factors: tuple[Line, ...]
-    points: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,43 +52,8 @@ class WayBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing."""
-
-    verb: str
-    word: Words
-    refusals: tuple[Line, ...] = ()
-    weight: str = ""
-    needs_reason: bool = False
-    href: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The panel of the committee's decision."""
-
-    sentence: Words
-    seats: tuple[Line, ...]
-    acts: tuple[Act, ...]
-    digest: str
-    notes: tuple[Words, ...] = ()
-    refusals: tuple[Line, ...] = ()
-    sign_in_again: str = ""
-    is_open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GateNow:
-    """What the gate would say right now; nothing is stored, no permit is given."""
-
-    look: Look
-    lines: tuple[Line, ...]
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
-    """The whole page."""
+    """What stands still while one looks."""
 
     number: int
     name: str
@@ -77,10 +69,273 @@ class Change:
     impact: Words
     lenses: tuple[Lens, ...]
     ways_back: tuple[WayBack, ...]
-    traffic: tuple[Bar, ...]
-    traffic_note: Words
-    story: tuple[Told, ...]
-    decision: Decision
-    gate: GateNow | None
-    acts: tuple[Act, ...]
+    digest: str
     live_href: str = ""
+
+
+class VoteForm(forms.Form):
+    """One person's act on the content they saw."""
+
+    decision = forms.ChoiceField(choices=[(one.value, one.value) for one in Choice])
+    seen_digest = forms.CharField(max_length=71)
+    reason = forms.CharField(max_length=2000, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for a reason where somebody has to act on it."""
+        data = super().clean() or {}
+        if data.get("decision") in {Choice.REJECT, Choice.REQUEST_CHANGES} and not data.get("reason", "").strip():
+            self.add_error("reason", _("Say why, so that they can act on it."))
+        return data
+
+
+class ReviewForm(forms.Form):
+    """How it went."""
+
+    outcome = forms.ChoiceField(choices=[(one.value, looks.OUTCOMES[one].word) for one in Outcome])
+    summary = forms.CharField(max_length=10000)
+
+
+WEIGHTS = {0: "", 1: "wait", 2: "wait"}
+
+
+def the_change(row: ChangeRequest) -> Change:
+    """Return the still part of the page, ready to print."""
+    card = queries.card(row)
+    badges = [looks.STATES[card.state]]
+    badges += [looks.RISKS[card.level]] if card.level else []
+    badges += [looks.TYPES[card.type]] if card.type != "normal" else []
+    badges += [looks.OUTCOMES[card.outcome]] if card.outcome else []
+    assessment = row.assessment
+    by = Sentence(mark("asked by %(who)s, %(team)s"), {"who": card.requester, "team": card.team})
+    return Change(
+        number=card.number,
+        name=card.name,
+        title=card.title,
+        by=by if card.team else Sentence(mark("asked by %(who)s"), {"who": card.requester}),
+        href=reverse("change", args=[card.number]),
+        badges=tuple(badges),
+        rail=looks.rail(card.state, reached=_reached(row)),
+        hold=card.hold_reason if card.is_on_hold else "",
+        why=card.why,
+        plan=row.plan,
+        facts=_facts(row, card),
+        impact=Sentence(
+            mark("impact %(impact)s × likelihood %(likelihood)s, of 4 each"),
+            {"impact": assessment.impact, "likelihood": assessment.likelihood},
+        )
+        if assessment
+        else "",
+        lenses=_lenses(row),
+        ways_back=tuple(_way_back(item) for item in card.items),
+        digest=row.content_digest,
+        live_href=reverse("live-change", args=[card.number]) if row.state in RUNNING else "",
+    )
+
+
+def _reached(row: ChangeRequest) -> str:
+    """Return how far a change came that ended off the main line."""
+    return State.AUTHORIZING if row.round_id else State.DRAFT
+
+
+def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
+    facts: list[Fact] = []
+    for item in card.items:
+        versions = f"{item.back_version or '—'} → {item.version}"
+        facts.append(Fact(item.service, versions, note=item.environment, href=reverse("service", args=[item.service])))
+        facts.append(Fact(_("Artifact"), item.digest, code=True))
+    if card.starts_at and card.ends_at:
+        span = {"start": card.starts_at, "end": card.ends_at}
+        facts.append(Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span)))
+    tests = row.test_evidence
+    if "passed" in tests:
+        figures = {"passed": tests["passed"], "failed": tests.get("failed", 0)}
+        facts.append(
+            Fact(
+                _("Tests"),
+                Sentence(mark("%(passed)s passed, %(failed)s failed"), figures),
+                href=_safe(tests.get("url")),
+            )
+        )
+    if card.revision_number:
+        facts.append(Fact(_("Revision"), str(card.revision_number)))
+    facts.append(Fact(_("Content"), card.content_digest, code=True))
+    return tuple(facts)
+
+
+def _safe(url: str | None) -> str:
+    return url if url and url.startswith(("https://", "http://")) else ""
+
+
+def _lenses(row: ChangeRequest) -> tuple[Lens, ...]:
+    if row.assessment is None:
+        return ()
+    factors = list(row.assessment.factors.all())
+    return tuple(
+        Lens(title, tuple(_factor(factor) for factor in factors if factor.lens == name))
+        for name, title in looks.LENSES.items()
+    )
+
+
+def _factor(factor: Any) -> Line:
+    if not factor.is_known:
+        return Line("wait", "?", factor.sentence, detail=factor.source, at=factor.seen_at)
+    sign = f"+{factor.points}" if factor.points else "·"
+    return Line(WEIGHTS.get(factor.points, "stop"), sign, factor.sentence, detail=factor.source, at=factor.seen_at)
+
+
+def _way_back(item: queries.ItemCard) -> WayBack:
+    names = {"service": item.service, "version": item.back_version, "where": item.environment}
+    steps = [
+        Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), names), detail=_weights(item.snapshot))
+        if item.snapshot
+        else Line("", "·", _("No route is split here"), detail=_("the redeployment alone brings it back")),
+        Line("go", "✓", Sentence(mark("Redeploy %(version)s"), names), detail=item.job)
+        if item.job
+        else Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog")),
+        looks.MIGRATIONS[item.migration_class],
+    ]
+    if not item.back_digest:
+        steps = [Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))]
+    worst = "impossible" if any(s.tone == "stop" for s in steps) else "assumed"
+    title = Sentence(mark("%(service)s in %(where)s back to %(version)s"), names)
+    return WayBack(title if item.back_version else item.service, looks.PROOFS[worst], tuple(steps))
+
+
+def _weights(snapshot: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {weight} %" for name, weight in snapshot.items())
+
+
+def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:
+    now = clock.now()
+    makers: Mapping[str, Callable[[ChangeRequest, Actor, datetime], Any]] = {
+        "decision": lambda row, actor, now: panels.decision(row, actor=actor, now=now),
+        "gate": lambda row, _actor, now: panels.gate_now(row, now=now),
+        "traffic": lambda row, _actor, _now: panels.traffic(row),
+        "story": lambda row, _actor, _now: panels.story(row),
+        "acts": lambda row, actor, now: panels.acts(row, actor=actor, now=now),
+    }
+    context = {name: makers[name](row, request.actor, now) for name in names if name in makers}
+    return {"change": the_change(row), "form": VoteForm(), **context}
+
+
+PARTS = ("head", "decision", "gate", "traffic", "story", "acts")
+
+
+@require_GET
+@signed_in
+def change(request: Request, number: int) -> HttpResponse:
+    """Show one change, or the part of it that is asked for."""
+    require(request.actor, Right.CHANGE_READ)
+    row, name = queries.by_number(number), request.GET.get("part", "")
+    if name in PARTS:
+        return part(request, f"{TEMPLATE}#{name}", _context(row, request, (name,)))
+    return page(request, TEMPLATE, _context(row, request, PARTS), here="changes")
+
+
+def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
+    """Show the panel, or the page, as it is now, and say what happened."""
+    row = queries.by_number(number)
+    context = {"trouble": trouble_of(error)}
+    if getattr(request, "htmx", False):
+        return part(
+            request, f"{TEMPLATE}#decision", _context(row, request, ("decision",)) | context, status=error.status
+        )
+    return page(request, TEMPLATE, _context(row, request, PARTS) | context, here="changes", status=error.status)
+
+
+@require_POST
+@signed_in
+@shows_again(_again)
+def vote(request: Request, number: int) -> HttpResponse:
+    """Cast a vote and show the decision panel again."""
+    row, form = queries.by_number(number), VoteForm(request.POST)
+    if not form.is_valid():
+        context = _context(row, request, PARTS) | {"form": form}
+        if getattr(request, "htmx", False):
+            return part(request, f"{TEMPLATE}#decision", context, status=422)
+        return page(request, TEMPLATE, context, here="changes", status=422)
+    decision = Choice(form.cleaned_data.pop("decision"))
+    services.vote(change_id=row.pk, actor=request.actor, decision=decision, now=clock.now(), **form.cleaned_data)
+    if getattr(request, "htmx", False):
+        fresh = queries.by_number(number)
+        return part(request, "changes/voted.html", _context(fresh, request, PARTS))
+    return HttpResponseRedirect(reverse("change", args=[number]))
+
+
+Deed = Callable[[ChangeRequest, Actor, str, datetime], object]
+DEEDS: Mapping[str, Deed] = {
+    "withdraw": lambda row, actor, reason, now: services.withdraw(
+        change_id=row.pk, actor=actor, reason=reason, now=now
+    ),
+    "cancel": lambda row, actor, reason, now: services.cancel(change_id=row.pk, actor=actor, reason=reason, now=now),
+    "hold": lambda row, actor, reason, now: services.hold(change_id=row.pk, actor=actor, reason=reason, now=now),
+    "resume": lambda row, actor, _reason, now: services.resume(change_id=row.pk, actor=actor, now=now),
+    "start": lambda row, actor, _reason, now: services.start(change_id=row.pk, actor=actor, now=now),
+    "deployed": lambda row, actor, _reason, now: services.deployed(change_id=row.pk, actor=actor, now=now),
+    "failed": lambda row, actor, reason, now: services.failed(change_id=row.pk, actor=actor, reason=reason, now=now),
+    **dict.fromkeys(
+        ("submit", "submit_standard", "submit_emergency", "report"),
+        lambda row, actor, _reason, now: services.submit(change_id=row.pk, actor=actor, now=now),
+    ),
+}
+DONE: Mapping[str, Any] = {
+    "withdraw": _("It is a draft again."),
+    "cancel": _("It is canceled."),
+    "hold": _("It is on hold: the gate refuses it."),
+    "resume": _("It goes on."),
+    "start": _("It is started."),
+    "deployed": _("The watch has begun."),
+    "failed": _("The review is open."),
+}
+HANDED_IN = _("It is handed in. Those who decide see it in their inbox.")
+
+
+@require_POST
+@signed_in
+@shows_again(_again)
+def act(request: Request, number: int, verb: str) -> HttpResponse:
+    """Make one move of the table that a person asked for."""
+    deed = DEEDS.get(verb)
+    if deed is None:
+        raise Missing(Sentence(mark("There is no such act.")))
+    row = queries.by_number(number)
+    deed(row, request.actor, request.POST.get("reason", "")[:2000], clock.now())
+    messages.success(request, DONE.get(verb, HANDED_IN))
+    return HttpResponseRedirect(reverse("change", args=[number]))
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+@shows_again(_again)
+def review(request: Request, number: int) -> HttpResponse:
+    """Write the review, and close the change with it."""
+    require(request.actor, Right.CHANGE_READ)
+    row = queries.by_number(number)
+    form = ReviewForm(request.POST or None, initial={"outcome": row.outcome or Outcome.SUCCESSFUL})
+    if request.method == "POST" and form.is_valid():
+        services.close(
+            change_id=row.pk,
+            actor=request.actor,
+            outcome=Outcome(form.cleaned_data["outcome"]),
+            summary=form.cleaned_data["summary"],
+            now=clock.now(),
+        )
+        messages.success(request, now_in_words("The review is written, the change is closed."))
+        return HttpResponseRedirect(reverse("change", args=[number]))
+    opened = queries.review_of(row)
+    context = {
+        "change": the_change(row),
+        "form": form,
+        "outcomes": [(one.value, looks.OUTCOMES[one].word) for one in Outcome],
+        "summary": form["summary"].value() or "",
+        "due": moment(opened.due_at) if opened else "",
+    }
+    return page(request, "changes/review.html", context, here="changes", status=422 if form.errors else 200)
+
+
+urlpatterns = [
+    path("changes/<int:number>", change, name="change"),
+    path("changes/<int:number>/vote", vote, name="vote"),
+    path("changes/<int:number>/review", review, name="review"),
+    path("changes/<int:number>/do/<slug:verb>", act, name="act"),
+]

@@ -1,9 +1,41 @@
 """Today: what waits for me, and what is about to happen."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import gettext as now_in_words
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+
+from releases.accounts import queries as accounts
+from releases.accounts.rights import Right
+from releases.accounts.services import require
+from releases.audit.actor import Actor
+from releases.calendar import queries as calendar
+from releases.changes import queries, services
+from releases.changes.facts import tally_of
+from releases.changes.models import ChangeRequest
+from releases.changes.states import EDITABLE, RUNNING, State
+from releases.committee import queries as committee
+from releases.committee.rules import Decision, Tally, ways
+from releases.core import clock
+from releases.core.errors import GmudError, Sentence
+from releases.core.words import mark
+from releases.web import looks
+from releases.web.answer import page, part
+from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
+from releases.web.pages import panels
+from releases.web.request import Request, shows_again, signed_in
+
+DAY = timedelta(hours=24)
+INLINE = frozenset({"low", "moderate"})
+MOST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +101,200 @@ class Today:
     asked: tuple[Mine, ...]
     run: tuple[Mine, ...]
     day: tuple[Moment, ...]
+
+
+def waiting(actor: Actor, now: datetime) -> int:
+    """Return how many changes wait for this person's vote."""
+    subjects = committee.awaits(actor.person_id, now) if actor.person_id else []
+    return ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count()
+
+
+def the_day(actor: Actor, now: datetime) -> Today:
+    """Return the page for one person."""
+    me = actor.person_id
+    subjects = committee.awaits(me, now) if me else []
+    waits = [queries.by_id(pk) for pk in subjects if ChangeRequest.objects.filter(pk=pk).exists()]
+    decide = tuple(_ask(change, me, now) for change in waits if me and change.state == State.AUTHORIZING)
+    asked = queries.page(states=(*EDITABLE, State.REVIEWING), requester_id=me).cards if me else ()
+    return Today(
+        now=now,
+        decide=decide,
+        not_yours=tuple(_not_yours(me, {ask.number for ask in decide}, now)) if me else (),
+        asked=tuple(_mine(card) for card in asked[:MOST]),
+        run=tuple(_mine(card) for card in _run(actor)),
+        day=_next_hours(now),
+    )
+
+
+def _ask(change: ChangeRequest, me: UUID, now: datetime) -> Ask:
+    card, tally, round_ = queries.card(change), tally_of(change, now=now), change.round
+    seats: list[Line] = []
+    seat = ""
+    if tally is not None and round_ is not None:
+        for one in tally.seats:
+            seats += [Line("go", "✓", looks.SEATS[one.seat], detail=ballot.name) for ballot in one.approved_by]
+            if one.missing:
+                seats.append(Line("wait", "◔", looks.SEATS[one.seat], detail=panels.who_may(one, me)))
+        seat = _seat(me, tally, change)
+    return Ask(
+        number=card.number,
+        name=card.name,
+        title=card.title,
+        why=card.why,
+        href=reverse("change", args=[card.number]),
+        badges=_badges(card),
+        meta=_meta(card),
+        seats=tuple(seats),
+        approve=looks.APPROVE_AS.get(seat, _("Approve")),
+        digest=card.content_digest,
+        opens_first=card.level not in INLINE,
+        waits_since=round_.opened_at if round_ else card.updated_at,
+        due_at=card.starts_at if card.starts_at and card.starts_at > now else None,
+    )
+
+
+def _seat(me: UUID, tally: Tally, change: ChangeRequest) -> str:
+    if change.round is None:
+        return ""
+    standing = committee.standing_for(change.round)
+    mine = ways(me, needed=change.round.needed, ballots=tally.ballots, standing=standing, now=clock.now())
+    still = {one.seat for one in tally.seats if one.missing}
+    return min(mine, key=lambda way: way.seat not in still).seat if mine else ""
+
+
+def _badges(card: queries.ChangeCard) -> tuple[Look, ...]:
+    kind = (looks.TYPES[card.type],) if card.type != "normal" else ()
+    return (*kind, *((looks.RISKS[card.level],) if card.level else ()))
+
+
+def _meta(card: queries.ChangeCard) -> tuple[Words, ...]:
+    items = tuple(f"{item.service} {item.back_version or '—'} → {item.version}" for item in card.items)
+    places = ", ".join(dict.fromkeys(item.environment for item in card.items))
+    window = (card.starts_at,) if card.starts_at else ()
+    return (*items, *((places,) if places else ()), *window)
+
+
+def _not_yours(me: UUID, decided: set[int], now: datetime) -> Iterable[NotYours]:
+    """Yield changes that need a seat of this person, who took part and so may not decide."""
+    held = {role.value for role in accounts.roles_of(me)}
+    for card in queries.page(states=(State.AUTHORIZING,)).cards:
+        if card.number in decided:
+            continue
+        change = queries.by_number(card.number)
+        tally = tally_of(change, now=now)
+        if tally is None or change.round is None or str(me) not in map(str, change.round.relations):
+            continue
+        missing = [seat for seat in tally.seats if seat.missing and seat.seat in held]
+        if missing:
+            names = [decider.name for decider in missing[0].may_decide]
+            why = Sentence(
+                mark("needs %(seat)s too, but not you: you took part in it. %(who)s can decide."),
+                {"seat": looks.SEATS[missing[0].seat], "who": names or Sentence(mark("nobody yet"))},
+            )
+            yield NotYours(card.name, reverse("change", args=[card.number]), why)
+
+
+NEXT: dict[str, tuple[Words, str]] = {
+    State.DRAFT: (_("Go on writing"), "edit-change"),
+    State.REVIEWING: (_("Write the review"), "review"),
+    State.IMPLEMENTING: (_("Open live"), "live-change"),
+    State.WATCHING: (_("Open live"), "live-change"),
+    State.ROLLING_BACK: (_("Open live"), "live-change"),
+}
+
+
+def _mine(card: queries.ChangeCard) -> Mine:
+    word, name = NEXT.get(card.state, (_("Open"), "change"))
+    outcome = (looks.OUTCOMES[card.outcome],) if card.outcome else ()
+    return Mine(
+        name=card.name,
+        title=card.title or card.name,
+        href=reverse("change", args=[card.number]),
+        badges=(looks.STATES[card.state], *outcome),
+        meta=_meta(card),
+        act=word,
+        act_href=reverse(name, args=[card.number]),
+    )
+
+
+def _run(actor: Actor) -> Iterable[queries.ChangeCard]:
+    """Return what this person releases: all that is due for who may go back or plan, else what they implement."""
+    rights = accounts.rights_of(actor)
+    states = (State.SCHEDULED, *sorted(RUNNING))
+    if Right.ROLLBACK_BEGIN in rights:
+        return queries.page(states=states).cards[:MOST]
+    mine = ChangeRequest.objects.filter(implementers=actor.person_id, state__in=states).values_list("number", flat=True)
+    return [queries.card(queries.by_number(number)) for number in mine[:MOST]]
+
+
+def _next_hours(now: datetime) -> tuple[Moment, ...]:
+    found = [Moment(now, "now", _("Now"))]
+    for window in calendar.windows_between(now, now + DAY):
+        parts = {"where": window.scope.environment_name, "until": window.ends_at}
+        where = Sentence(mark("%(where)s until %(until)s"), parts)
+        found.append(Moment(max(window.starts_at, now), "window", window.title, (where,), _hours(window, now)))
+    for freeze in calendar.freezes_between(now, now + DAY):
+        until = Sentence(mark("until %(until)s. Going back is always allowed."), {"until": freeze.ends_at})
+        title = Sentence(mark("Freeze, %(where)s"), {"where": freeze.scope.environment_name})
+        found.append(Moment(max(freeze.starts_at, now), "freeze", title, (freeze.title, until), _hours(freeze, now)))
+    for card in queries.page(states=(State.SCHEDULED, *sorted(RUNNING))).cards:
+        running = card.state in RUNNING
+        if card.starts_at is None or not (running or now <= card.starts_at < now + DAY):
+            continue
+        title = f"{card.name} {card.title}"
+        live = reverse("live-change" if running else "change", args=[card.number])
+        state = looks.STATES[card.state].word
+        found.append(Moment(card.starts_at, "run" if running else "point", title, (state,), 2 if running else 0, live))
+    return tuple(sorted(found, key=lambda one: one.at))
+
+
+def _hours(span: "calendar.WindowCard", now: datetime) -> int:
+    """Return how tall a span is drawn: 2, 4 or 8."""
+    length = min(span.ends_at, now + DAY) - max(span.starts_at, now)
+    return 8 if length > timedelta(hours=6) else 4 if length > timedelta(hours=3) else 2
+
+
+PARTS = frozenset({"decide", "day"})
+
+
+@require_GET
+@signed_in
+def today(request: Request) -> HttpResponse:
+    """Show what waits for this person, or the part of it that is asked for."""
+    require(request.actor, Right.CHANGE_READ)
+    context = {"today": the_day(request.actor, clock.now())}
+    if (name := request.GET.get("part", "")) in PARTS:
+        return part(request, f"today/today.html#{name}", context)
+    return page(request, "today/today.html", context, here="today")
+
+
+def _again(request: Request, error: GmudError, **_kwargs: object) -> HttpResponse:
+    context = {"today": the_day(request.actor, clock.now()), "trouble": trouble_of(error)}
+    if getattr(request, "htmx", False):
+        return part(request, "today/today.html#decide", context, status=error.status)
+    return page(request, "today/today.html", context, here="today", status=error.status)
+
+
+@require_POST
+@signed_in
+@shows_again(_again)
+def approve(request: Request, number: int) -> HttpResponse:
+    """Approve from the inbox, on the content that was shown there."""
+    services.vote(
+        change_id=queries.by_number(number).pk,
+        actor=request.actor,
+        decision=Decision.APPROVE,
+        seen_digest=request.POST.get("seen_digest", ""),
+        now=clock.now(),
+    )
+    if getattr(request, "htmx", False):
+        context = {"today": the_day(request.actor, clock.now()), "approved": f"CHG-{number}"}
+        return part(request, "today/approved.html", context)
+    messages.success(request, now_in_words("Your approval of %(name)s counts.") % {"name": f"CHG-{number}"})
+    return HttpResponseRedirect(reverse("today"))
+
+
+urlpatterns = [
+    path("", today, name="today"),
+    path("today/<int:number>/approve", approve, name="approve"),
+]

@@ -1,0 +1,270 @@
+"""The parts of a change's page that move by themselves: decision, gate, traffic, story, what can be done."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from releases.accounts import queries as accounts
+from releases.accounts.rights import Right
+from releases.audit import queries as audit
+from releases.audit.actor import Actor
+from releases.catalog import queries as catalog
+from releases.changes import queries as changes
+from releases.changes.facts import tally_of
+from releases.changes.models import ChangeRequest
+from releases.changes.states import ENDED, RUNNING, State
+from releases.committee import queries as committee
+from releases.committee.models import Round
+from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, ways
+from releases.core.errors import Reason, Sentence
+from releases.core.words import mark
+from releases.gate import queries as gate
+from releases.web import telling
+from releases.web.looks import APPROVE_AS, SEATS, VERDICTS, Bar, Line, Look, Told, Words, held, line_of
+from releases.web.tags import both, either
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing."""
+
+    verb: str
+    word: Words
+    refusals: tuple[Line, ...] = ()
+    weight: str = ""
+    needs_reason: bool = False
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The panel of the committee's decision."""
+
+    sentence: Words
+    seats: tuple[Line, ...] = ()
+    acts: tuple[Act, ...] = ()
+    notes: tuple[Words, ...] = ()
+    refusals: tuple[Line, ...] = ()
+    sign_in_again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateNow:
+    """What the gate would say right now; nothing is stored, no permit is given."""
+
+    look: Look
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was asked of each route beside what was seen."""
+
+    bars: tuple[Bar, ...]
+    seen_at: datetime | None
+    is_moving: bool
+
+
+# What people can ask for, in the order of the page: verb -> word, weight, whether a reason is needed.
+ACTS: Mapping[str, tuple[str | Promise, str, bool]] = {
+    "submit": (_("Submit"), "main", False),
+    "submit_standard": (_("Submit"), "main", False),
+    "submit_emergency": (_("Submit as an emergency"), "main", False),
+    "report": (_("Report what ran"), "main", False),
+    "start": (_("Start"), "main", False),
+    "roll_back": (_("Go back"), "undo", False),
+    "deployed": (_("Report: deployed"), "", False),
+    "failed": (_("Report: failed"), "stop", True),
+    "close": (_("Write the review"), "main", False),
+    "revise": (_("Edit"), "", False),
+    "withdraw": (_("Withdraw"), "", False),
+    "hold": (_("Put on hold"), "", True),
+    "resume": (_("Let it go on"), "main", False),
+    "cancel": (_("Cancel"), "stop", True),
+}
+DECIDED_SENTENCES: Mapping[str, str] = {
+    State.DRAFT: mark("Not before the committee yet."),
+    State.ASSESSING: mark("The impact is being assessed."),
+    State.REJECTED: mark("The committee rejected it."),
+}
+
+
+def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
+    """Return the Decision panel as this person sees it."""
+    round_, tally = change.round, tally_of(change, now=now)
+    if round_ is None or tally is None:
+        return Decision(Sentence(DECIDED_SENTENCES.get(State(change.state), mark("No decision is asked for."))))
+    me = actor.person_id
+    seats = tuple(line for seat in tally.seats for line in _seat_lines(seat, me))
+    if change.state != State.AUTHORIZING:
+        return Decision(_outcome(change, tally), seats)
+    sentence = Sentence(
+        mark("%(given)s of %(needed)s needed have approved."), {"given": tally.given, "needed": tally.needed}
+    )
+    standing = committee.standing_for(round_)
+    mine = ways(me, needed=round_.needed, ballots=tally.ballots, standing=standing, now=now) if me else []
+    if not mine:
+        why_not = tuple(line_of(reason) for reason in _why_not(me, round_, tally, standing, now))
+        return Decision(sentence, seats, refusals=why_not)
+    still = {seat.seat for seat in tally.seats if seat.missing}
+    seat = min(mine, key=lambda way: way.seat not in still).seat
+    if not signed_in_freshly(actor.signed_in_at, within_minutes=round_.fresh_sign_in_minutes, now=now):
+        here = reverse("change", args=[change.number])
+        again = f"{reverse('sign-in-again')}?{urlencode({'next': here})}"
+        minutes = Sentence(
+            mark("The policy asks for a sign-in not older than %(minutes)s minutes before this vote."),
+            {"minutes": round_.fresh_sign_in_minutes},
+        )
+        return Decision(sentence, seats, notes=(minutes,), sign_in_again=again)
+    acts = (
+        Act("approve", APPROVE_AS.get(seat, seat), weight="main"),
+        Act("request_changes", _("Request changes")),
+        Act("abstain", _("Abstain")),
+        Act("reject", _("Reject"), weight="stop"),
+    )
+    note = Sentence(
+        mark("You approve revision %(revision)s and its way back. You did not ask for this change."),
+        {"revision": change.revision_number},
+    )
+    return Decision(sentence, seats, acts, notes=(note,))
+
+
+def _outcome(change: ChangeRequest, tally: Tally) -> Sentence:
+    if change.state in DECIDED_SENTENCES:
+        return Sentence(DECIDED_SENTENCES[State(change.state)])
+    if tally.approved and tally.is_pre_approved:
+        return Sentence(mark("Pre-approved by the policy."))
+    if tally.approved:
+        return Sentence(mark("Authorized: %(given)s of %(needed)s approved."), _counts(tally))
+    return Sentence(mark("%(given)s of %(needed)s had approved."), _counts(tally))
+
+
+def _counts(tally: Tally) -> dict[str, object]:
+    return {"given": tally.given, "needed": tally.needed}
+
+
+def _seat_lines(seat: SeatTally, me: UUID | None) -> Iterable[Line]:
+    for ballot in seat.approved_by:
+        who = Sentence(mark("%(who)s for %(other)s"), {"who": ballot.name, "other": ballot.for_name})
+        yield Line("go", "✓", SEATS[seat.seat], detail=who if ballot.for_name else ballot.name, at=ballot.cast_at)
+    if seat.missing:
+        yield Line("wait", "◔", SEATS[seat.seat], detail=who_may(seat, me), end=_how_many(seat.missing))
+
+
+def who_may(seat: SeatTally, me: UUID | None) -> Words:
+    """Return who may still decide on a seat, the reader first."""
+    names = [decider.name for decider in seat.may_decide if decider.id != me]
+    if any(decider.id == me for decider in seat.may_decide):
+        return Sentence(mark("you, or %(names)s"), {"names": names}) if names else Sentence(mark("you"))
+    return either(names) if names else Sentence(mark("nobody is left who may decide"))
+
+
+def _how_many(missing: int) -> Words:
+    return Sentence(mark("%(n)s more"), {"n": missing}) if missing > 1 else ""
+
+
+def _why_not(me: UUID | None, round_: Round, tally: Tally, standing: Standing, now: datetime) -> Iterable[Reason]:
+    helpers = {decider.name for seat in tally.seats for decider in seat.may_decide}
+    fix = Sentence(mark("%(names)s can."), {"names": sorted(helpers)}) if helpers else None
+    if me is None:
+        return
+    cast = next((view.ballot for view in tally.ballots if view.ballot.person == me), None)
+    if cast is not None:
+        yield Reason("already_voted", Sentence(telling.DECISIONS[cast.decision], {"who": cast.name}), severity="info")
+        return
+    found = (eligibility(me, seat, standing=standing, at=now) for seat in sorted(round_.needed))
+    first = next((reason for reason in found if reason), None)
+    if first is not None:
+        yield Reason(first.code, first.message, fix or first.fix, severity="info")
+
+
+def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
+    """Return what the gate would say to every item; ``None`` for what has ended or names nothing."""
+    if change.state in ENDED:
+        return None
+    outlooks = gate.would_open(change, now=now)
+    if not outlooks:
+        return None
+    verdicts = {str(one.decision.verdict) for one in outlooks}
+    worst = next(verdict for verdict in ("deny", "wait", "allow") if verdict in verdicts)
+    lines: list[Line] = []
+    for one in outlooks:
+        several = f"{one.service}, {one.environment}" if len(outlooks) > 1 else ""
+        for reason in one.decision.reasons:
+            line = line_of(reason)
+            lines.append(Line(line.tone, line.sign, line.text, line.detail or several, at=line.at, code=line.code))
+    bad = {line.code for line in lines}
+    holding = [code for code in outlooks[0].decision.passed if all(code in one.decision.passed for one in outlooks)]
+    lines += [held(telling.HELD[code]) for code in holding if code in telling.HELD and code not in bad]
+    return GateNow(VERDICTS[worst], tuple(lines))
+
+
+def traffic(change: ChangeRequest) -> Traffic:
+    """Return the observed split of every route of this change's items."""
+    bars: list[Bar] = []
+    seen: list[datetime] = []
+    for item in change.items.all():
+        route = catalog.route_for(item.service_id, item.environment_id)
+        if route is None:
+            continue
+        weights = dict(route.reading.weights) if route.reading else {}
+        if route.reading:
+            seen.append(route.reading.seen_at)
+        whole = sum(weights.values())
+        share = round(weights.get("canary", 0) / whole * 100) if whole else None
+        title = Sentence(
+            mark("%(service)s, share on the new side"), {"service": f"{item.service.name} {item.environment.name}"}
+        )
+        bars.append(Bar(title, None, share, item.artifact.version))
+    return Traffic(tuple(bars), min(seen, default=None), change.state in RUNNING)
+
+
+def story(change: ChangeRequest) -> tuple[Told, ...]:
+    """Return the audit stream of a change, newest first."""
+    entries = audit.story(change.stream)
+    return tuple(
+        Told(
+            entry.at,
+            telling.tell(kind=str(entry.kind), who=entry.actor_name, data=entry.data),
+            said=entry.text.get("reason") or entry.text.get("summary") or "",
+        )
+        for entry in reversed(entries)
+    )
+
+
+def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ...]:
+    """Return what can be done here, each with every reason against it."""
+    found = {button.verb: button.reasons for button in changes.buttons(change, actor=actor, now=now)}
+    if change.state not in ENDED:
+        rights = accounts.rights_of(actor)
+        found["resume" if change.is_on_hold else "hold"] = (
+            () if Right.CHANGE_RELEASE in rights else (_not_permitted(Right.CHANGE_RELEASE),)
+        )
+    links = {
+        "revise": reverse("edit-change", args=[change.number]),
+        "roll_back": reverse("live-change", args=[change.number]),
+        "close": reverse("review", args=[change.number]),
+    }
+    return tuple(
+        Act(
+            verb,
+            word,
+            tuple(line_of(reason) for reason in found[verb] if not (verb == "close" and reason.code == "review")),
+            weight,
+            needs_reason,
+            links.get(verb, ""),
+        )
+        for verb, (word, weight, needs_reason) in ACTS.items()
+        if verb in found
+    )
+
+
+def _not_permitted(right: Right) -> Reason:
+    names = [person.name for person in accounts.holders_of_right(right)[:3]]
+    return Reason("not_permitted", Sentence(mark("You may not do this. %(who)s can."), {"who": both(names)}))
