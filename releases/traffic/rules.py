@@ -69,6 +69,8 @@ def in_scale(shares: Sequence[int], existing: int) -> list[int]:
 
 def as_asked(weights: Sequence[int], shares: Sequence[int]) -> bool:
     """Say whether weights are what these shares come to: exactly, or rounded as we round."""
+    if not any(shares):
+        return False
     return same_shares(weights, shares) or list(weights) == in_scale(shares, sum(weights))
 
 

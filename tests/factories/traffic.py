@@ -1,4 +1,4 @@
-"""Objects, recordings and connections for tests of cluster and traffic."""
+"""Objects, recordings and doors for tests of cluster and traffic."""
 
 import copy
 import ipaddress

@@ -15,7 +15,7 @@ from releases.core.errors import Rejected, Sentence, Unreachable
 from releases.core.words import mark as _
 from releases.traffic.istio import parsing
 from releases.traffic.istio.parsing import Place
-from releases.traffic.istio.survey import look_around
+from releases.traffic.istio.survey import Wanted, look_around
 from releases.traffic.ports import (
     Conflict,
     Contended,
@@ -75,9 +75,10 @@ class IstioAdapter:
     def write(self, route: RouteRef, split: Split, *, seen: Version) -> Reading:
         """Set the weights under guard; see :class:`releases.traffic.ports.TrafficProvider`."""
         place = self._find(route)
+        wanted = place.wanted(split)
         if place.is_as_asked(split):
             return replace(_reading(place), verification=Verification.STORED)
-        self._refuse_unfit(place, split, seen)
+        self._refuse_unfit(place, wanted, seen)
         for left in reversed(range(RETRIES + 1)):
             try:
                 answer = self.cluster.patch(VIRTUAL_SERVICES, *_address(place), place.operations(split))
@@ -119,7 +120,7 @@ class IstioAdapter:
         except NotInstalled as error:
             raise NotEditable(Sentence(_("Istio is not installed in this cluster.")), http_status=404) from error
 
-    def _refuse_unfit(self, place: Place, split: Split, seen: Version) -> None:
+    def _refuse_unfit(self, place: Place, wanted: Wanted, seen: Version) -> None:
         """Refuse before anything is sent.
 
         :raises NotEditable: it must not be written
@@ -127,7 +128,7 @@ class IstioAdapter:
         """
         _refuse_obstructed(place)
         _refuse_changed(place, seen)
-        around = look_around(self.cluster, place, place.wanted(split))
+        around = look_around(self.cluster, place, wanted)
         if around.obstacles:
             raise NotEditable(around.obstacles[0])
 
