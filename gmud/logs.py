@@ -21,6 +21,13 @@ _RENDERER: Any = (
     if env.bool("GMUD_LOG_JSON", default=False)
     else structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
 )
+
+
+def _no_probes(record: logging.LogRecord) -> bool:
+    """Leave out what Django says about a probe that was told "not ready": that is an answer, not an error."""
+    return getattr(getattr(record, "request", None), "path", "") not in {"/healthz", "/readyz"}
+
+
 LOGGING_STRUCTURE: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -31,7 +38,8 @@ LOGGING_STRUCTURE: dict[str, Any] = {
             "foreign_pre_chain": _SHARED,
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"no_probes": {"()": lambda: _no_probes}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_probes"]}},
     "root": {"handlers": ["stderr"], "level": env.str("GMUD_LOG_LEVEL", default="WARNING")},
     "loggers": {
         "gmud": {"level": env.str("GMUD_LOG_LEVEL", default="INFO")},

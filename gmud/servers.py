@@ -54,7 +54,14 @@ def broker_command(*, place: Path, folder: Path) -> tuple[str, ...]:
 
     Nothing is lost with it: the database is the queue, the broker only rings.
     """
-    options = {"port": "0", "unixsocket": str(place), "unixsocketperm": "700", "dir": str(folder), "save": ""}
+    options = {
+        "port": "0",
+        "unixsocket": str(place),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "save": "",
+        "loglevel": "warning",
+    }
     return (str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value)))
 
 

@@ -4,9 +4,11 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 folder = tempfile.mkdtemp(prefix="gmud-tests-")
 atexit.register(shutil.rmtree, folder, ignore_errors=True)
+(Path(folder) / "static").mkdir()  # WhiteNoise warns when there is none
 os.environ["GMUD_DATA"] = folder
 os.environ.setdefault("GMUD_OUTBOUND_NETWORKS", "127.0.0.0/8,::1/128")
 if "DATABASE_URL" not in os.environ:

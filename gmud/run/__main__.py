@@ -67,6 +67,7 @@ def _open(group: Group, plan: Plan) -> bool:
     ):
         return False
     if not group.finish(plans.prepare()):
+        group.say("The database could not be made ready; the reason stands above.")
         return False
     for program in plans.house(plan):
         group.start(program)

@@ -17,6 +17,7 @@ from types import FrameType
 from gmud.run.guard import GRACE_SECONDS, Guard, kill_group
 
 LOOP_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 CALM_SECONDS = 60.0  # who lived this long starts again with a clean record
 PATIENCE = (1.0, 2.0, 4.0, 8.0, 16.0)
 COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
@@ -98,10 +99,12 @@ class Group:
 
     def until(self, ready: Callable[[], bool], *, seconds: float) -> bool:
         """Go on until the condition holds; return ``False`` when time is over or the group stops first."""
-        deadline = time.monotonic() + seconds
-        while not self.stopping and time.monotonic() < deadline:
-            if ready():
-                return True
+        deadline, look_at = time.monotonic() + seconds, 0.0
+        while not self.stopping and (now := time.monotonic()) < deadline:
+            if now >= look_at:
+                if ready():
+                    return True
+                look_at = now + LOOK_SECONDS
             self._turn()
         return False
 

@@ -12,6 +12,7 @@ from gmud.run.group import Program
 from gmud.servers import broker_command
 
 SANDBOXES = ("jenkins", "kubernetes", "prometheus")
+THREADS = "8"
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
 
@@ -111,9 +112,10 @@ def prepare() -> Program:
 def house(plan: Plan) -> list[Program]:
     """Return the house itself: pages and API, the workers, the clock, the sealer."""
     web = ("--interface", "wsgi", "--host", plan.host, "--port", str(plan.port), "--workers-kill-timeout", "5")
+    calm = ("--blocking-threads", THREADS, "--log-level", "warning")
     worker = ("worker", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
     table = {
-        "web": _script("granian", *web, "--log-level", "warning", "gmud.wsgi:application"),
+        "web": _script("granian", *web, *calm, "gmud.wsgi:application"),
         "worker": _celery(*worker, "-n", "work@%h", "-Q", "deploy,notify,default", "--concurrency", "2"),
         "rollback": _celery(*worker, "-n", "rollback@%h", "-Q", "rollback", "--concurrency", "1"),
         "beat": _celery("beat", "--loglevel", "WARNING", "-s", str(plan.data / "beat"), "--pidfile="),
@@ -145,4 +147,4 @@ def _script(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return _python("-m", "celery", "-A", "gmud.celery", "--workdir", str(ROOT), *arguments)
+    return _python("-m", "celery", "-q", "-A", "gmud.celery", "--workdir", str(ROOT), *arguments)

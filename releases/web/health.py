@@ -51,7 +51,7 @@ def migrations(_now: datetime) -> Check:
 def workers(now: datetime) -> Check:
     """Look which queues have a worker that was seen lately."""
     alive = operations.workers_alive(now)
-    ages = {worker.worker: round((now - worker.beat_at).total_seconds(), 1) for worker in alive}
+    ages = {worker.name: round((now - worker.beat_at).total_seconds(), 1) for worker in alive}
     deserted = sorted(QUEUES.difference(*(worker.queues for worker in alive)))
     detail = f"nobody works on {', '.join(deserted)}: start a worker" if deserted else ""
     return Check(not deserted, detail, {"seconds_since_seen": ages})
