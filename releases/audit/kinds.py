@@ -61,6 +61,7 @@ class Kind(StrEnum):
     MESSAGE_QUARANTINED = "message.quarantined"
     OPERATION_BEGUN = "operation.begun"
     OPERATION_ENDED = "operation.ended"
+    OPERATION_MOVED = "operation.moved"
     PERMIT_ISSUED = "permit.issued"
     PERMIT_REDEEMED = "permit.redeemed"
     PERMIT_REFUSED = "permit.refused"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 from django.db import transaction
 
+from releases.operations.failpoints import failpoint
 from releases.operations.ports import Ring
 
 _log = structlog.get_logger(__name__)
@@ -16,19 +17,22 @@ def install(ring: Callable[[str, str, str], None]) -> None:
     _installed[:] = [ring]
 
 
-def ring(what: Ring) -> None:
-    """Call a worker; a bell that fails is logged and forgotten, because the sweep finds every row."""
-    for call in _installed:
-        try:
+def ring(what: Ring) -> bool:
+    """Call a worker and tell whether that worked; a failure is only logged, because the sweep finds every row."""
+    try:
+        for call in _installed:
             call(what.queue, what.kind, str(what.id))
-        except Exception as error:  # noqa: BLE001 - whatever a broker does, the row is safe in the database
-            _log.warning("bell_failed", kind=what.kind, id=str(what.id), error=repr(error))
+    except Exception as error:  # noqa: BLE001 - whatever a broker does, the row is safe in the database
+        _log.warning("bell_failed", kind=what.kind, id=str(what.id), error=repr(error))
+        return False
+    return bool(_installed)
 
 
 def ring_on_commit(what: Ring, *, times: int = 1) -> None:
     """Ring once the transaction is committed; ``times`` calls that many workers."""
 
     def after() -> None:
+        failpoint("before_ring")
         for _ in range(times):
             ring(what)
 

@@ -127,6 +127,11 @@ def active_on(target: str) -> OperationView | None:
     return _view(row) if row else None
 
 
+def has_active(subject: UUID) -> bool:
+    """Tell whether durable work about a subject has not ended."""
+    return Operation.objects.filter(subject=subject, state__in=ACTIVE).exists()
+
+
 def active() -> list[OperationView]:
     """Return every operation that has not ended, the oldest first."""
     rows = Operation.objects.prefetch_related("steps__tries").filter(state__in=ACTIVE).order_by("begun_at")

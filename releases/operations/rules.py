@@ -143,7 +143,8 @@ def wait_after(failures: int, *, lease: timedelta) -> timedelta:
 
     With the lease of 30 s: 5, 10, 20, 30, 30 s.
     """
-    return min(lease / 6 * 2 ** (max(failures, 1) - 1), lease)
+    factor: int = 2 ** (max(failures, 1) - 1)
+    return min(lease / 6 * factor, lease)
 
 
 def soon(*, lease: timedelta) -> timedelta:
@@ -162,5 +163,5 @@ def is_poison(deliveries: int) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return a vendor's words as the database and the record can carry them: no NUL, no lone surrogates, not endless."""
+    """Return a vendor's words as the database can carry them: no NUL, no lone surrogates, not endless."""
     return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")[:LONGEST_ERROR]

@@ -4,6 +4,18 @@ from releases.operations.services.begin import begin, take_over
 from releases.operations.services.intervene import nudge, retry_step, stop
 from releases.operations.services.outbox import deliver, post
 from releases.operations.services.run import run
-from releases.operations.services.sweep import heartbeat, sweep
+from releases.operations.services.sweep import heartbeat, next_due, sweep
 
-__all__ = ["begin", "deliver", "heartbeat", "nudge", "post", "retry_step", "run", "stop", "sweep", "take_over"]
+__all__ = [
+    "begin",
+    "deliver",
+    "heartbeat",
+    "next_due",
+    "nudge",
+    "post",
+    "retry_step",
+    "run",
+    "stop",
+    "sweep",
+    "take_over",
+]

@@ -113,10 +113,11 @@ def sent(held: Held, *, remote_ref: str, now: datetime) -> None:
 def unknown(held: Held, *, error: str, look_at: datetime, now: datetime, is_orderly: bool) -> None:
     """Write that nobody knows whether it arrived, and let go. ``is_orderly``: an answer that can be expected."""
     with _writing(held) as (operation, step):
-        _answer(step, AttemptOutcome.UNKNOWN, now=now, error=error)
+        _answer(step, AttemptOutcome.UNKNOWN, now=now, error=rules.printable(error))
         attempts = 0 if is_orderly else step.attempts
-        freed = {"lease_until": None, "look_at": look_at, "attempts": attempts, "error": error}
+        freed = {"lease_until": None, "look_at": look_at, "attempts": attempts, "error": rules.printable(error)}
         _move(operation, step, StepState.UNKNOWN, now=now, **freed)
+        _let_be_called_again(operation)
 
 
 def postpone(
@@ -129,17 +130,19 @@ def postpone(
     blind: int = 0,
 ) -> None:
     """Let go of the step until ``look_at``; it came back in good order, so the claims are counted from zero again."""
-    with _writing(held) as (_operation, step):
-        data = step.data if seen is None else dict(seen)
+    with _writing(held) as (operation, step):
+        data, error = step.data if seen is None else dict(seen), rules.printable(error)
         columns = {"look_at": min(look_at, held.deadline), "data": data, "error": error, "blind": blind, "attempts": 0}
         _keep(step, now=now, **{**columns, "lease_until": None})
+        _let_be_called_again(operation)
 
 
 def stumble(held: Held, *, error: str, now: datetime) -> None:
     """Let go of the step after an error nobody foresaw; the claim stays counted."""
-    with _writing(held) as (_operation, step):
+    with _writing(held) as (operation, step):
         wait = rules.wait_after(step.attempts, lease=lease())
-        _keep(step, now=now, lease_until=None, look_at=now + wait, error=error)
+        _keep(step, now=now, lease_until=None, look_at=now + wait, error=rules.printable(error))
+        _let_be_called_again(operation)
 
 
 def end(
@@ -220,6 +223,12 @@ def _keep(step: Step, *, now: datetime, **columns: Any) -> None:
 def _move(operation: Operation, step: Step, state: StepState, *, now: datetime, **columns: Any) -> None:
     columns = {"lease_until": now + lease(), "heartbeat_at": now, **columns}
     moves.move_step(operation, step, state, actor=moves.WORKER, **columns)
+
+
+def _let_be_called_again(operation: Operation) -> None:
+    """Tell the sweep that no call is under way for what was let go."""
+    operation.rung_at = None
+    operation.save(update_fields=["rung_at"])
 
 
 def _answer(step: Step, outcome: AttemptOutcome, *, now: datetime, remote_ref: str = "", error: str = "") -> None:

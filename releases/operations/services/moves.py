@@ -100,8 +100,9 @@ def record(
 
 def as_note(sentence: Sentence) -> dict[str, Json]:
     """Return a sentence as it is kept, to be translated when it is shown."""
-    parts = {
-        name: part if isinstance(part, int | float) else rules.printable(str(part))
-        for name, part in sentence.parts.items()
-    }
+    parts = {name: _plain(part) for name, part in sentence.parts.items()}
     return {"text": rules.printable(sentence.text), "parts": parts}
+
+
+def _plain(part: object) -> int | float | str:
+    return part if isinstance(part, int | float) else rules.printable(str(part))

@@ -102,8 +102,8 @@ def _finish(message_id: UUID, claim: UUID, errors: Sequence[str], now: datetime)
             return
         else:
             lease = timedelta(seconds=settings.GMUD_LEASE_SECONDS)
-            row.available_at = now + rules.wait_after(row.attempts, lease=lease)
-        row.save(update_fields=["claim", "claimed_until", "last_error", "done_at", "available_at"])
+            row.available_at, row.rung_at = now + rules.wait_after(row.attempts, lease=lease), None
+        row.save(update_fields=["claim", "claimed_until", "last_error", "done_at", "available_at", "rung_at"])
 
 
 def _quarantine(row: OutboxMessage, error: str, now: datetime) -> None:

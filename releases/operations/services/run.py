@@ -23,6 +23,7 @@ from releases.operations.states import AttemptOutcome
 
 _log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
+Next = Phase | None
 
 
 def run(*, operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler], now: Clock) -> None:
@@ -67,7 +68,7 @@ class _Work:
             Phase.OBSERVE: self._observe,
         }
         try:
-            phase = self._begin()
+            phase: Next = self._begin()
             while phase:
                 phase = acts[phase]()
         except LostLease:
@@ -79,15 +80,15 @@ class _Work:
             if late := self._too_late():
                 self._end(NeedsHuman(late))
             else:
-                journal.stumble(self.held, error=rules.printable(repr(error)), now=self.now())
+                journal.stumble(self.held, error=repr(error), now=self.now())
 
-    def _begin(self) -> Phase | None:
+    def _begin(self) -> Next:
         if self.held.worn_out:
             return self._end(NeedsHuman(self.held.worn_out))
         facts, _view = self._look()
         return rules.next_phase(facts)
 
-    def _probe(self) -> Phase | None:
+    def _probe(self) -> Next:
         facts, view = self._look()
         try:
             remote_ref = self.handler.probe(view)
@@ -107,7 +108,7 @@ class _Work:
         at = rules.may_resend_at(facts, lease=journal.lease())
         return self._wait(at) if at and at > self.now() else Phase.SEND
 
-    def _snapshot(self) -> Phase | None:
+    def _snapshot(self) -> Next:
         facts, view = self._look()
         try:
             prev = self.handler.snapshot(view)
@@ -119,7 +120,7 @@ class _Work:
         failpoint("after_snapshot")
         return Phase.SEND
 
-    def _send(self) -> Phase | None:
+    def _send(self) -> Next:
         if late := self._too_late():
             return self._end(NeedsHuman(late))
         journal.intent(self.held, now=self.now())
@@ -133,13 +134,11 @@ class _Work:
             return self._end(Failed(no.detail), answer=AttemptOutcome.REJECTED)
         except External as error:
             soon = self.now() + rules.soon(lease=journal.lease())
-            journal.unknown(self.held, error=rules.printable(str(error)), look_at=soon, now=self.now(), is_orderly=True)
+            journal.unknown(self.held, error=str(error), look_at=soon, now=self.now(), is_orderly=True)
         except Exception as error:  # noqa: BLE001 - nobody knows whether it was sent: probe first
             _log.exception("send_stumbled", step=str(self.held.step_id), kind=self.held.kind)
             later = self.now() + rules.wait_after(facts.attempts, lease=journal.lease())
-            journal.unknown(
-                self.held, error=rules.printable(repr(error)), look_at=later, now=self.now(), is_orderly=False
-            )
+            journal.unknown(self.held, error=repr(error), look_at=later, now=self.now(), is_orderly=False)
         else:
             failpoint("after_send")
             journal.sent(self.held, remote_ref=remote_ref, now=self.now())
@@ -148,7 +147,7 @@ class _Work:
         failpoint("after_unknown")
         return None
 
-    def _observe(self) -> Phase | None:
+    def _observe(self) -> Next:
         facts, view = self._look()
         try:
             outcome = self.handler.observe(view)
@@ -166,21 +165,20 @@ class _Work:
     def _too_late(self) -> Sentence | None:
         return rules.too_late(deadline=self.held.deadline, now=self.now())
 
-    def _cannot_see(self, facts: StepFacts, error: External) -> None:
+    def _cannot_see(self, facts: StepFacts, error: External) -> Next:
         blind = facts.blind + 1
-        self._wait(
-            self.now() + rules.wait_after(blind, lease=journal.lease()), error=rules.printable(str(error)), blind=blind
-        )
+        return self._wait(self.now() + rules.wait_after(blind, lease=journal.lease()), error=str(error), blind=blind)
 
-    def _wait(self, look_at: datetime, *, seen: Seen | None = None, error: str = "", blind: int = 0) -> None:
+    def _wait(self, look_at: datetime, *, seen: Seen | None = None, error: str = "", blind: int = 0) -> Next:
         """Let go of the step until then; past the deadline nothing is waited for."""
         if late := self._too_late():
-            self._end(NeedsHuman(late, seen or {}))
-            return
+            return self._end(NeedsHuman(late, seen or {}))
         journal.postpone(self.held, look_at=look_at, now=self.now(), seen=seen, error=error, blind=blind)
         failpoint("after_postpone")
+        return None
 
-    def _end(self, outcome: Ending, *, answer: AttemptOutcome | None = None) -> None:
+    def _end(self, outcome: Ending, *, answer: AttemptOutcome | None = None) -> Next:
         failpoint("before_confirm")
         journal.end(self.held, outcome, handler=self.known_handler, now=self.now(), answer=answer)
         failpoint("after_confirm")
+        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -11,6 +12,7 @@ from releases.operations.models import Heartbeat, Operation, OutboxMessage, Step
 from releases.operations.ports import Ring
 from releases.operations.states import ACTIVE, OPEN
 
+Row = TypeVar("Row", Operation, OutboxMessage)
 AT_ONCE = 50
 FORGET_AFTER = timedelta(days=1)
 
@@ -23,8 +25,10 @@ def sweep(*, now: datetime) -> list[Ring]:
     quiet = Q(rung_at=None) | Q(rung_at__lte=now - timedelta(seconds=settings.GMUD_SWEEP_SECONDS))
     with transaction.atomic(durable=True):
         due = Step.objects.claimable(now).values("operation")
-        operations = _taken(Operation.objects.filter(quiet, pk__in=due).order_by("-urgent", "rung_at"), now)
-        messages = _taken(OutboxMessage.objects.due(now).filter(quiet).order_by("available_at"), now)
+        operations = _first(Operation.objects.filter(quiet, pk__in=due).order_by("-urgent", "rung_at"))
+        messages = _first(OutboxMessage.objects.due(now).filter(quiet).order_by("available_at"))
+        Operation.objects.filter(pk__in=[row.pk for row in operations]).update(rung_at=now)
+        OutboxMessage.objects.filter(pk__in=[row.pk for row in messages]).update(rung_at=now)
     calls = [Ring(operation.queue, "operation", operation.pk) for operation in operations]
     return calls + [Ring(message.queue, "message", message.pk) for message in messages]
 
@@ -44,8 +48,6 @@ def heartbeat(*, worker: str, queues: Sequence[str], now: datetime) -> None:
         Heartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
 
 
-def _taken(rows: "QuerySet[Operation] | QuerySet[OutboxMessage]", now: datetime) -> list:
-    """Note on the rows that they are called for, leaving out those that another sweep is noting."""
-    taken = list(rows.select_for_update(skip_locked=True, of=("self",))[:AT_ONCE])
-    type(taken[0]).objects.filter(pk__in=[row.pk for row in taken]).update(rung_at=now) if taken else None
-    return taken
+def _first(rows: QuerySet[Row]) -> list[Row]:
+    """Lock the first rows, leaving out those that another sweep is noting at this moment."""
+    return list(rows.select_for_update(skip_locked=True)[:AT_ONCE])

@@ -1,0 +1,53 @@
+"""The tasks Celery may call: each takes the id of a row and does what the row says, if there is anything to do."""
+
+import os
+import socket
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+
+from releases.operations import bell, queries, services
+from releases.worker.handlers import HANDLERS
+from releases.worker.reactions import REACTIONS
+
+_log = structlog.get_logger(__name__)
+
+
+@shared_task(name="operation_run")
+def operation_run(operation_id: str) -> None:
+    """Run the due steps of an operation."""
+    if found := _uuid(operation_id):
+        services.run(operation_id=found, worker=worker_name(), handlers=HANDLERS, now=queries.database_now)
+
+
+@shared_task(name="message_deliver")
+def message_deliver(message_id: str) -> None:
+    """Tell everybody who reacts to an outbox message."""
+    if found := _uuid(message_id):
+        services.deliver(message_id=found, worker=worker_name(), reactions=REACTIONS, now=queries.database_now)
+
+
+@shared_task(name="sweep")
+def sweep() -> None:
+    """Call for what the bell missed; the clock adds this to the sweep of every worker process."""
+    for call in services.sweep(now=queries.database_now()):
+        bell.ring(call)
+
+
+WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}
+
+
+def worker_name() -> str:
+    """Return how this process is called in leases and journals."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _uuid(text: object) -> UUID | None:
+    """Return the id, or ``None`` for what nobody of ours would send."""
+    try:
+        return UUID(text) if isinstance(text, str) else None
+    except ValueError:
+        _log.warning("not_an_id", length=len(str(text)))
+        return None
