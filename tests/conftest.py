@@ -1,9 +1,13 @@
 """What every test may use; keep it small."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from django.db import transaction
+from django.db.backends.base.operations import BaseDatabaseOperations
 
+from releases.audit import guards
 from releases.operations import bell
 
 
@@ -17,3 +21,19 @@ def now() -> datetime:
 def silent_bell() -> None:
     """Call no worker: what a test commits is not worked on behind its back."""
     bell.install(lambda _queue, _kind, _row: None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def the_record_can_be_cleared_between_tests() -> Iterator[None]:
+    """Let Django empty all tables after a ``transactional_db`` test: the record's guards go down and up around it."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def flush_without_guards(self: BaseDatabaseOperations, statements: list[str]) -> None:
+        with transaction.atomic(), self.connection.cursor() as cursor:
+            guards.lower(cursor, self.connection.vendor)
+            flush(self, statements)
+            guards.lift(cursor, self.connection.vendor)
+
+    BaseDatabaseOperations.execute_sql_flush = flush_without_guards  # type: ignore[method-assign]  # only in tests
+    yield
+    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]  # as it was

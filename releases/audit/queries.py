@@ -6,17 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from releases.audit.models import AuditEvent
-from releases.audit.services import parsed
+from releases.audit.envelope import parse
+from releases.audit.models import AuditEvent, AuditText
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event, ready to print; erased texts are missing."""
+    """One event, ready to print. ``text`` is what people wrote; ``erased`` names what was removed since."""
 
     id: UUID
+    version: int
     at: datetime
     kind: str
     actor_kind: str
@@ -24,34 +25,52 @@ class Entry:
     actor_name: str
     data: Mapping[str, Any]
     text: Mapping[str, str]
+    erased: tuple[str, ...]
+    operation: str
 
 
 def story(stream: str) -> list[Entry]:
-    """Return the events of a stream, oldest first."""
-    events = AuditEvent.objects.filter(stream=stream).prefetch_related("texts").order_by("stream_version")
-    return [_entry(event) for event in events]
+    """Return the events of a stream, oldest first, in two queries."""
+    bodies = AuditEvent.objects.filter(stream=stream).order_by("stream_version").values_list("body", flat=True)
+    documents = [parse(body) for body in bodies]
+    ids = [document["event_id"] for document in documents if document["text"]]
+    texts: dict[str, dict[str, str]] = {}
+    for event_id, field, body in AuditText.objects.filter(event_id__in=ids).values_list("event_id", "field", "body"):
+        texts.setdefault(str(event_id), {})[field] = body
+    return [_entry(document, texts.get(document["event_id"], {})) for document in documents]
 
 
 def states_from_events() -> dict[str, dict[str, Any]]:
-    """Return, by stream, the data of the last event that carried a state: what the tables should say."""
+    """Return, by stream, the data of the last event that moved its subject: what the tables should say.
+
+    An event speaks for the subject of its stream only when its kind has the same one: ``operation.failed`` in the
+    stream of a change says nothing of the change's state.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for body in AuditEvent.objects.order_by("stream", "stream_version").values_list("body", flat=True).iterator():
-        envelope = parsed(body)
-        if "state" in envelope["data"]:
-            found[envelope["stream"]] = envelope["data"]
+    rows = AuditEvent.objects.order_by("stream", "stream_version").values_list("stream", "kind", "body")
+    for stream, kind, body in rows.iterator(chunk_size=1000):
+        if kind.split(".")[0] == stream.split(":")[0] and "state" in (data := parse(body)["data"]):
+            found[stream] = data
     return found
 
 
-def _entry(event: AuditEvent) -> Entry:
-    envelope = parsed(event.body)
-    actor = envelope["actor"]
+def moment(microseconds: int) -> datetime:
+    """Return the moment of an event's time, exact."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _entry(document: Mapping[str, Any], texts: Mapping[str, str]) -> Entry:
+    actor = document["actor"]
     return Entry(
-        id=event.event_id,
-        at=EPOCH + timedelta(microseconds=envelope["occurred_us"]),
-        kind=envelope["kind"],
+        id=UUID(document["event_id"]),
+        version=document["stream_version"],
+        at=moment(document["occurred_us"]),
+        kind=document["kind"],
         actor_kind=actor["kind"],
         actor_id=actor["id"],
         actor_name=actor["name"],
-        data=envelope["data"],
-        text={text.field: text.body for text in event.texts.all()},
+        data=document["data"],
+        text=texts,
+        erased=tuple(sorted(set(document["text"]) - set(texts))),
+        operation=document["operation"],
     )

@@ -1,7 +1,7 @@
 """Write to the record: add an event, erase a text."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
@@ -10,13 +10,16 @@ from releases.audit.actor import Actor
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, AuditText, Unsealed
-from releases.core.errors import Missing, Refused, Sentence, Stale
+from releases.core.errors import Missing, Refused, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
 
 _NOW_US = {
     # SQLite's clock is the machine's, in milliseconds.
-    "sqlite": "SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000 + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000",
+    "sqlite": (
+        "SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
+        " + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000"
+    ),
     "postgresql": "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 }
 
@@ -68,8 +71,33 @@ def record(
     return event
 
 
-def erase_text(*, event_id: UUID, actor: Actor, reason: str, now_erase: None = None) -> AuditEvent:
-    raise NotImplementedError
+def erase_text(*, event_id: UUID, actor: Actor, reason: str, fields: Collection[str] | None = None) -> AuditEvent:
+    """Remove what people wrote beside an event (LGPD), inside the caller's transaction; all of it unless named.
+
+    The event and its chain stay as they are; a new event in the same stream tells who erased what and why. Whoever
+    calls has checked the right.
+
+    :raises Missing: there is no such event
+    :raises Refused: there is no such text, or it was erased before
+    """
+    stream = AuditEvent.objects.filter(event_id=event_id).values_list("stream", flat=True).first()
+    if stream is None:
+        raise Missing(_("There is no such event in the record."))
+    texts = AuditText.objects.filter(event_id=event_id)
+    if fields is not None:
+        texts = texts.filter(field__in=fields)
+    found = sorted(texts.values_list("field", flat=True))
+    if not found or (fields is not None and set(found) != set(fields)):
+        raise Refused(_("There is no such text beside this event, or it was erased before."))
+    erased = record(
+        stream=stream,
+        kind=Kind.AUDIT_TEXT_ERASED,
+        actor=actor,
+        data={"event": str(event_id), "fields": found, "reason": reason},
+        cause=str(event_id),
+    )
+    texts.delete()
+    return erased
 
 
 def head_of(stream: str) -> Head:
