@@ -32,7 +32,7 @@ def change_data(change: ChangeRequest) -> dict[str, Any]:
     return {
         **{name: getattr(card, name) for name in card.__slots__ if name in shapes.ChangeOut().fields},
         "name": card.name,
-        "items": [{name: getattr(item, name) for name in shapes.ItemOut().fields} for item in card.items],
+        "items": [{name: getattr(item, str(name)) for name in shapes.ItemOut().fields} for item in card.items],
         "checklist": [
             {"code": one.code, "holds": one.holds, "message": say(one.sentence) if one.sentence else None}
             for one in checks

@@ -15,6 +15,7 @@ from releases.api.authentication import actor_of
 from releases.api.problems import problem, reason_data
 from releases.core import clock
 from releases.gate import keys, queries, services
+from releases.gate.rules import Run
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 503), shapes.Problem)
 NO_STORE = {"Cache-Control": "no-store"}
@@ -82,7 +83,7 @@ class Redeem(APIView):
         """Take the permit, once; deploy only after a 200."""
         body = shapes.RedeemIn(data=request.data)
         body.is_valid(raise_exception=True)
-        run = shapes.Run(**body.validated_data["run"])
+        run = Run(**body.validated_data["run"])
         taken = services.redeem(
             actor=actor_of(request),
             jti=jti,

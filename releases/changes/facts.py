@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from releases.calendar import queries as calendar
+from releases.catalog import queries as catalog
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item, Review
 from releases.changes.rules import Facts, ItemFacts
@@ -35,11 +36,12 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         is_assessed=change.assessment_id is not None,
         is_pre_approved=tally is not None and tally.is_pre_approved,
         has_quorum=tally is not None and tally.approved,
+        is_traffic_as_planned=all(traffic_as_planned(item) for item in items),
         closures=closures(change, items, now=now),
         twins=_twins(change, items),
         busy_with=busy_with(change, items),
         overdue_reviews=_overdue_reviews(change, now=now),
-        has_active_operation=operations.has_active(subject=change.pk),
+        has_active_operation=operations.has_active(change.pk),
         has_review=bool(review and review.written_at),
         successor=change.superseded_by.number if change.superseded_by else None,
         warrant_until=change.watch_until_at if change.state == State.WATCHING else None,
@@ -57,6 +59,15 @@ def closures(change: ChangeRequest, items: Sequence[Item], *, now: datetime) -> 
     """Return one sentence for each freeze or lock that closes a place of this change right now."""
     found = calendar.closures(places=[(item.service_id, item.environment_id) for item in items], at=now)
     return tuple(closure.sentence for closure in found)
+
+
+def traffic_as_planned(item: Item) -> bool:
+    """Say whether going back would still mean what was approved: the last reading equals the plan's snapshot."""
+    snapshot = item.way_back.traffic_snapshot
+    route = catalog.route_for(item.service_id, item.environment_id)
+    if route is None or route.reading is None:
+        return not snapshot
+    return bool(snapshot) and dict(route.reading.weights) == snapshot["weights"]
 
 
 def busy_with(change: ChangeRequest, items: Sequence[Item]) -> tuple[int, ...]:

@@ -40,6 +40,7 @@ INSIDE_WINDOW = Guard("inside_window", _("Inside the window"), rules.inside_wind
 WINDOW_OVER = Guard("window_over", _("Window over"), rules.window_over)
 NOTHING_CLOSED = Guard("closed", _("No freeze, no lock"), rules.nothing_closed)
 NOBODY_BUSY = Guard("busy", _("No other release under watch there"), rules.nobody_busy)
+AS_PLANNED = Guard("traffic", _("Traffic as the rollback plan expects it"), rules.traffic_as_planned)
 NO_ROLLOUT = Guard("rollout", _("No rollout running"), rules.no_rollout_running)
 WARRANT_LIVE = Guard("warrant", _("The approved way back is still valid"), rules.warrant_live)
 CAN_GO_BACK = Guard("way_back", _("A way back exists"), rules.can_go_back)
@@ -47,7 +48,7 @@ HAS_REVIEW = Guard("review", _("Review written"), rules.has_review)
 HAS_SUCCESSOR = Guard("successor", _("Successor named"), rules.has_successor)
 
 COMPLETE = (HAS_TITLE, HAS_WHY, HAS_ITEMS, HAS_PLAN, HAS_EVIDENCE, HAS_WAY_BACK, WINDOW_ORDERED, WINDOW_AHEAD, NO_TWIN)
-CLEAR_TO_GO = (HAS_QUORUM, NOT_ON_HOLD, INSIDE_WINDOW, NOTHING_CLOSED, NOBODY_BUSY)
+CLEAR_TO_GO = (HAS_QUORUM, NOT_ON_HOLD, INSIDE_WINDOW, NOTHING_CLOSED, NOBODY_BUSY, AS_PLANNED)
 
 
 def _row(verb: str, sources: Iterable[S], target: S, right: Right, *guards: Guard[Facts]) -> Move[Facts]:

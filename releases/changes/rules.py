@@ -42,6 +42,7 @@ class Facts:
     is_assessed: bool = False
     is_pre_approved: bool = False
     has_quorum: bool = False
+    is_traffic_as_planned: bool = True
     closures: tuple[Sentence, ...] = ()
     twins: tuple[int, ...] = ()
     busy_with: tuple[int, ...] = ()
@@ -201,6 +202,13 @@ def nobody_busy(facts: Facts) -> Sentence | None:
     return Sentence(
         _("CHG-%(number)s is being released there: wait until its watch is over."), {"number": facts.busy_with[0]}
     )
+
+
+def traffic_as_planned(facts: Facts) -> Sentence | None:
+    """Hold when the traffic is no longer where the approved way back would put it."""
+    if facts.is_traffic_as_planned:
+        return None
+    return Sentence(_("Traffic is no longer where the rollback plan would put it: revise the change."))
 
 
 def no_rollout_running(facts: Facts) -> Sentence | None:

@@ -35,7 +35,7 @@ class Move(Generic[Facts]):
     verb: str
     sources: frozenset[StrEnum]
     target: StrEnum
-    right: StrEnum
+    right: str
     guards: tuple[Guard[Facts], ...] = ()
 
     def refusals(self, facts: Facts) -> tuple[Reason, ...]:

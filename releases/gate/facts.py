@@ -8,7 +8,7 @@ from releases.calendar.rules import Place
 from releases.catalog import queries as catalog
 from releases.catalog.cards import EnvironmentCard, ServiceCard
 from releases.changes.document import digest_of, items_of
-from releases.changes.facts import busy_with, tally_of
+from releases.changes.facts import busy_with, tally_of, traffic_as_planned
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.queries import gather as gather_change
 from releases.changes.rules import has_rollback_plan
@@ -118,7 +118,7 @@ def _change_facts(change: ChangeRequest, item: Item | None, *, now: datetime) ->
         approved_digest=item.artifact.digest if item else "",
         back_digest=back.target_artifact.digest if back and back.target_artifact else "",
         is_way_back_known=has_rollback_plan(whole) is None,
-        is_traffic_as_planned=_traffic_as_planned(item),
+        is_traffic_as_planned=item is None or traffic_as_planned(item),
         has_evidence=whole.tests_passed is not None and not whole.tests_failed,
         starts_at=change.starts_at,
         ends_at=change.ends_at,
@@ -127,13 +127,3 @@ def _change_facts(change: ChangeRequest, item: Item | None, *, now: datetime) ->
         hold_reason=change.hold_reason,
         successor=change.superseded_by.number if change.superseded_by else None,
     )
-
-
-def _traffic_as_planned(item: Item | None) -> bool:
-    """Say whether going back would still mean what was approved: the last reading equals the plan's snapshot."""
-    if item is None or not item.way_back.traffic_snapshot:
-        return True
-    route = catalog.route_for(item.service_id, item.environment_id)
-    if route is None or route.reading is None:
-        return True
-    return dict(route.reading.weights) == item.way_back.traffic_snapshot["weights"]

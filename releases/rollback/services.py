@@ -18,7 +18,7 @@ from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
 from releases.changes.states import Outcome, State
-from releases.core.errors import Refused, Reason, Sentence
+from releases.core.errors import Reason, Refused, Sentence
 from releases.core.words import mark as _
 from releases.delivery import services as delivery
 from releases.health import steps as health
@@ -76,7 +76,7 @@ def take_over(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "")
     if row is None or change.state != State.ROLLING_BACK:
         sentence = Sentence(_("No rollback of %(name)s is under way."), {"name": change.name})
         raise Refused(sentence, reasons=[Reason("no_rollback", sentence)])
-    turn = operations_queries.count_of(subject=change.pk, kind=KIND) + 1
+    turn = 1 + sum(one.kind == KIND for one in operations_queries.operations_of(change.pk))
     row.operation = _begin(change, actor=actor, now=now, reason=reason, turn=turn).pk
     row.save()
     _tell(Kind.ROLLBACK_TAKEN_OVER, change, actor, reason=reason)

@@ -25,12 +25,11 @@ from releases.delivery import services as delivery
 from releases.health import steps as health
 from releases.operations import queries as operations_queries
 from releases.operations import services as operations
-from releases.operations.models import Operation
 from releases.operations.ports import StepPlan
+from releases.operations.queries import OperationView
 from releases.rollout.models import Rollout
 from releases.rollout.rules import idle_target, split
 from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage, Work
-from releases.traffic import queries as traffic
 from releases.traffic import steps as shifts
 
 LASTS_AT_MOST = timedelta(hours=2)
@@ -78,7 +77,7 @@ def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     row.advanced_by, row.advanced_at = actor.name, now
     row.save()
     _tell(Kind.ROLLOUT_ADVANCED, change, actor)
-    operations.nudge(operation_id=operation.pk, now=now)
+    operations.nudge(operation_id=operation.id, now=now)
     return row
 
 
@@ -92,7 +91,7 @@ def stop(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> R
     change = locked(change_id)
     require(actor, Right.CHANGE_RELEASE)
     row, operation = _running(change)
-    operations.stop(operation_id=operation.pk, actor=actor, now=now, reason=reason)
+    operations.stop(operation_id=operation.id, actor=actor, now=now, reason=reason)
     _tell(Kind.ROLLOUT_STOPPED, change, actor, reason=reason)
     return row
 
@@ -115,7 +114,7 @@ def ended(*, operation_id: UUID, state: str, now: datetime) -> None:
     if change.state == State.IMPLEMENTING:
         if state == "succeeded":
             _reached(change, row, now=now)
-        elif not traffic.has_shifted(change.pk):
+        elif not _has_shifted(change):
             move(change, "failed", actor=system("rollout"), now=now)
     row.save()
     _tell(Kind.ROLLOUT_ENDED, change, system("rollout"), outcome=state)
@@ -145,11 +144,8 @@ def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
             now=now,
         )
     move(change, "deployed", actor=system("rollout"), now=now)
-    steps = [
-        step
-        for item in items
-        if (step := _health(item, "watch", stage=1, seconds=settings.GMUD_WATCH_SECONDS)) is not None
-    ]
+    lasts = settings.GMUD_WATCH_SECONDS
+    steps = [step for item in items for step in _health(item, "watch", stage=1, seconds=lasts)]
     if steps:
         row.watch_operation = operations.begin(
             kind=Work.WATCH,
@@ -157,7 +153,7 @@ def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
             subject=change.pk,
             steps=steps,
             actor=system("rollout"),
-            deadline=now + timedelta(seconds=settings.GMUD_WATCH_SECONDS) + LASTS_AT_MOST,
+            deadline=now + timedelta(seconds=lasts) + LASTS_AT_MOST,
             key=f"watch:{change.pk}",
             now=now,
         ).pk
@@ -193,33 +189,43 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
                     stage=stage,
                 )
             )
-        verdict = _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
-        if verdict is not None:
-            steps.append(verdict)
+        steps += _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
     return steps
 
 
-def _health(item: Item, verb: str, *, stage: int, seconds: float) -> StepPlan | None:
+def _health(item: Item, kind: str, *, stage: int, seconds: float) -> list[StepPlan]:
+    """Return the step that judges an item, or nothing when no health question is bound to it."""
     binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)
     if binding is None:
-        return None
-    return health.plan(
-        binding=binding,
-        kind=verb,
-        service=item.service.name,
-        environment=item.environment.name,
-        version=item.artifact.version,
-        change_id=item.change_id,
-        seconds=seconds,
-        name=f"{verb} {item.service.name}",
-        stage=stage,
+        return []
+    return [
+        health.plan(
+            binding=binding,
+            kind=kind,
+            service=item.service.name,
+            environment=item.environment.name,
+            version=item.artifact.version,
+            change_id=item.change_id,
+            seconds=seconds,
+            name=f"{kind} {item.service.name}",
+            stage=stage,
+        )
+    ]
+
+
+def _has_shifted(change: ChangeRequest) -> bool:
+    """Say whether any weight may have been written for this change."""
+    return any(
+        step.kind == shifts.STEP_KIND and step.sent_at is not None
+        for operation in operations_queries.operations_of(change.pk)
+        for step in operation.steps
     )
 
 
-def _running(change: ChangeRequest) -> tuple[Rollout, Operation]:
+def _running(change: ChangeRequest) -> tuple[Rollout, OperationView]:
     row = Rollout.objects.filter(change=change).first()
     operation = operations_queries.active_on(change.stream)
-    if row is None or operation is None or operation.pk != row.operation:
+    if row is None or operation is None or operation.id != row.operation:
         raise _refused("no_rollout", Sentence(_("No rollout of %(name)s is running."), {"name": change.name}))
     return row, operation
 

@@ -172,7 +172,7 @@ def rail(state: str) -> list[tuple[State, str]]:
 
 
 def _whole() -> ChangeRequests:
-    found: ChangeRequests = ChangeRequest.objects.select_related(  # type: ignore[assignment]  # the manager is the queryset's
+    found: ChangeRequests = ChangeRequest.objects.select_related(
         "requester", "assessment", "policy", "round__policy", "superseded_by"
     ).prefetch_related(
         "requester__teams",

@@ -5,11 +5,11 @@ The ``move`` of :mod:`releases.changes.services.moving` is for rooms above, insi
 
 from releases.changes.services.deciding import vote
 from releases.changes.services.drafting import ChangeDraft, ItemDraft, draft, revise
-from releases.changes.services.ending import cancel, close, expire_due, settle_due, supersede
+from releases.changes.services.ending import cancel, close, expire_due, settle, settle_due, supersede
 from releases.changes.services.holding import hold, resume
 from releases.changes.services.moving import locked, move
 from releases.changes.services.reporting import deployed, failed, start
-from releases.changes.services.submitting import submit, withdraw
+from releases.changes.services.submitting import excluded, submit, withdraw
 
 __all__ = [
     "ChangeDraft",
@@ -18,6 +18,7 @@ __all__ = [
     "close",
     "deployed",
     "draft",
+    "excluded",
     "expire_due",
     "failed",
     "hold",
@@ -25,6 +26,7 @@ __all__ = [
     "move",
     "resume",
     "revise",
+    "settle",
     "settle_due",
     "start",
     "submit",

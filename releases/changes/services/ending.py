@@ -95,14 +95,21 @@ def expire_due(*, now: datetime) -> int:
     return sum(_try(pk, "expire", now=now) for pk in due.values_list("pk", flat=True))
 
 
+def settle(change: ChangeRequest, *, now: datetime) -> None:
+    """Send a watched change to its review, inside the caller's transaction; the watch found nothing wrong."""
+    change.outcome = change.outcome or Outcome.SUCCESSFUL
+    move(change, "settled", actor=system("clock"), now=now)
+
+
 def _try(change_id: UUID, verb: str, *, now: datetime) -> bool:
     """Make a move of time itself; whoever was faster wins."""
     try:
         with transaction.atomic(durable=True):
             change = locked(change_id)
-            if verb == "settled" and not change.outcome:
-                change.outcome = Outcome.SUCCESSFUL
-            move(change, verb, actor=system("clock"), now=now)
+            if verb == "settled":
+                settle(change, now=now)
+            else:
+                move(change, verb, actor=system("clock"), now=now)
     except GmudError:
         return False
     return True

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
@@ -82,7 +83,7 @@ def move(
     row = LIFE.find(verb, change.state)
     if row is None:
         raise wrong_state(change, verb)
-    require(actor, row.right)
+    require(actor, Right(row.right))
     if row.guards:
         reasons = row.refusals(replace(gather(change, now=now), **(known or {})))
         if reasons:
