@@ -96,9 +96,12 @@ def required(rules: Iterable[Rule], *, environment_kinds: Iterable[str], level: 
     return _together(holding)
 
 
-def everything(rules: Iterable[Rule]) -> Need:
-    """Return the most that any change could need under these rules: what an edit of the policy itself needs."""
-    return _together(tuple(rules))
+def hardest(rules: Iterable[Rule], *, change_type: str = "normal") -> Need:
+    """Return what a change of the highest risk that touches everything needs: nothing needs more.
+
+    An edit of the policy itself needs what the hardest normal change needs.
+    """
+    return required(rules, environment_kinds=KINDS, level=LEVELS[-1], change_type=change_type)
 
 
 def _together(rules: Iterable[Rule]) -> Need:
@@ -149,11 +152,11 @@ class Shortfall:
 
 
 def shortfalls(rules: Iterable[Rule], holders: Mapping[UUID, frozenset[str]]) -> list[Shortfall]:
-    """Return every seat that active people, one seat each, cannot fill for some change; the worst case per seat."""
+    """Return every seat that active people, one seat each, cannot fill for the hardest change of some type."""
     rules = tuple(rules)
     worst: dict[str, Shortfall] = {}
-    for kind, level, change_type in product(KINDS, LEVELS, TYPES):
-        need = required(rules, environment_kinds=[kind], level=level, change_type=change_type)
+    for change_type in TYPES:
+        need = hardest(rules, change_type=change_type)
         for seat, missing in _missing(need.seats, holders).items():
             if seat not in worst or worst[seat].missing < missing:
                 worst[seat] = Shortfall(seat, need.seats[seat], missing)
@@ -209,7 +212,10 @@ class _Reader:
             self.say("rules", _("Give a list with at least one rule."))
             return
         for index, one in enumerate(document):
-            yield self.rule(f"rules[{index}]", one)
+            if isinstance(one, dict):
+                yield self.rule(f"rules[{index}]", one)
+            else:
+                self.say(f"rules[{index}]", _("Give an object."))
 
     def mapping(self, field: str, value: object, allowed: Iterable[str]) -> Mapping[str, Any]:
         if not isinstance(value, dict):

@@ -29,7 +29,7 @@ from releases.operations.services import post
 def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Policy:
     """Save a policy. The first is in force at once; a later one is put before the committee of the one in force.
 
-    A proposal needs every seat that the policy in force asks for anywhere, without its author
+    A proposal needs the seats that the policy in force asks of the hardest normal change, without its author
     (see :func:`vote_on_policy`).
 
     :raises NotPermitted: the actor may not edit policies
@@ -68,7 +68,7 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
         subject=saved.pk,
         content_digest=saved.digest,
         policy=current,
-        need=policies.everything(queries.rules_of(current)),
+        need=policies.hardest(queries.rules_of(current)),
         excluded={str(actor.person_id): Relation.AUTHOR.value},
         now=now,
     )
