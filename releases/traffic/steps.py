@@ -1,7 +1,8 @@
 """The step that sets the weights of a route: desired state, guarded, read back, and looked at once more.
 
-``desired``: ``route`` (id), ``weights``; optional ``change`` (id), ``asked_by``, ``expect`` (weights that must stand
-before), ``literal`` (numbers instead of shares; a restore asks so).
+``desired``: ``route`` (id), ``weights``; optional ``change`` (id; else the operation's subject, empty for none),
+``asked_by`` (else who began the operation), ``expect`` (weights that must stand before), ``literal`` (numbers instead
+of shares; a restore asks so).
 """
 
 import time
@@ -16,6 +17,7 @@ from releases.catalog import queries as catalog
 from releases.catalog.cards import RouteCard
 from releases.core.errors import Reason, Sentence, Stale
 from releases.core.words import mark as _
+from releases.operations.models import Operation
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.traffic import services
 from releases.traffic.ports import Conflict, Contended, Reading, Split, TrafficProvider, Verification
@@ -44,7 +46,7 @@ def plan(
 ) -> StepPlan:
     """Return the step that brings these weights about; repeating its send is harmless."""
     desired: dict[str, Any] = {"route": str(route.id), "weights": dict(weights)}
-    desired |= {"change": str(change_id)} if change_id else {}
+    desired["change"] = str(change_id) if change_id else ""
     desired |= {"asked_by": asked_by} if asked_by else {}
     desired |= {"expect": dict(expect)} if expect is not None else {}
     desired |= {"literal": True} if literal else {}
@@ -150,14 +152,15 @@ class ShiftStep:
 
 
 def asked_by_step(step: StepView) -> Asked:
-    """Return what a step asks for, as the ledger keeps it."""
-    change = step.desired.get("change")
+    """Return what a step asks for, as the ledger keeps it; reads who began the operation."""
+    change = step.desired.get("change", str(step.subject))
+    begun_by = Operation.objects.values_list("begun_by", flat=True).get(pk=step.op_id)
     return Asked(
         route_id=UUID(step.desired["route"]),
         weights=step.desired["weights"],
         op_key=step.op_key,
         change_id=UUID(change) if change else None,
-        asked_by=step.desired.get("asked_by", ""),
+        asked_by=step.desired.get("asked_by") or begun_by,
     )
 
 
