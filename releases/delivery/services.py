@@ -102,11 +102,14 @@ def record(*, deployment_id: UUID, op_key: str, sighting: Sighting, now: datetim
         return deployment
     deployment.op_key = op_key
     _keep(deployment, sighting, now)
+    ran = sighting.handle.build_number is not None
     if sighting.state not in ENDS:
         deployment.state = sighting.state
-        if sighting.state is not State.QUEUED and deployment.started_at is None:
-            deployment.started_at = now
-            _tell(Kind.DEPLOYMENT_STARTED, deployment, system("worker"))
+    elif ran:
+        deployment.state = State.RUNNING
+    if ran and deployment.started_at is None:
+        deployment.started_at = now
+        _tell(Kind.DEPLOYMENT_STARTED, deployment, system("worker"))
     deployment.save()
     return deployment
 
@@ -124,6 +127,20 @@ def end(*, deployment_id: UUID, state: State, why: Sentence | None, now: datetim
     deployment.save()
     _tell(Kind.DEPLOYMENT_ENDED, deployment, system("worker"))
     return deployment
+
+
+def abandon(*, change_id: UUID, actor: Actor, now: datetime) -> int:
+    """Close the deployments of a change that nobody follows any more, and return how many there were.
+
+    Runs inside the caller's transaction, which stopped or superseded their operation. What runs at the CI system is
+    not stopped by this.
+    """
+    rows = Deployment.objects.select_for_update().filter(change_id=change_id, ended_at=None)
+    for deployment in rows:
+        deployment.state, deployment.ended_at, deployment.progress = State.SUPERSEDED, now, None
+        deployment.save()
+        _tell(Kind.DEPLOYMENT_ENDED, deployment, actor)
+    return len(rows)
 
 
 @transaction.atomic(durable=True)

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from releases.catalog.cards import BindingCard
 from releases.catalog.doors import door_for
 from releases.catalog.kinds import ConnectionKind
 from releases.catalog.models import Connection
@@ -16,13 +18,54 @@ from releases.health.ports import Measure, Probe, Question
 from releases.health.prometheus.adapter import PrometheusProbe
 from releases.health.rules import Judgement, Limits, judge, watched
 from releases.health.states import Health
-from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepView
+from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 
 KEPT = 200
+NEEDED = 3
+PATIENCE = 2
+SPAN_SECONDS = 30.0
+EVERY_SECONDS = (0.2, 10.0)
+KINDS = {"verdict": "health.verdict", "watch": "health.watch"}
 PROBES: Mapping[str, Callable[[Door], Probe]] = {
     ConnectionKind.PROMETHEUS.value: PrometheusProbe,
     ConnectionKind.HTTP.value: EndpointProbe,
 }
+
+
+def plan(
+    *,
+    binding: BindingCard,
+    kind: str,
+    service: str,
+    environment: str,
+    version: str,
+    change_id: UUID,
+    seconds: float,
+    name: str,
+    stage: int,
+) -> StepPlan:
+    """Return a step that finds out how a version is doing; may be called inside the caller's transaction.
+
+    ``kind`` "verdict": healthy measures in a row over ``seconds``. "watch": healthy for ``seconds``, at least at its
+    end in a row. Either ends at once when measures in a row are above the limit.
+
+    :raises Refused: the binding holds no question that its connection could answer
+    """
+    question = services.question_for(binding=binding, service=service, environment=environment, version=version)
+    fastest, slowest = EVERY_SECONDS
+    desired = {
+        "change": str(change_id),
+        "service": service,
+        "environment": environment,
+        "version": version,
+        "question": question.as_json(),
+        "every": min(max(seconds / (NEEDED + 1), fastest), slowest),
+        "needed": NEEDED,
+        "span": seconds if kind == "verdict" else min(seconds, SPAN_SECONDS),
+        "patience": PATIENCE,
+        "lasts": seconds,
+    }
+    return StepPlan(name, KINDS[kind], desired, stage=stage, connection=question.connection, repeatable=True)
 
 
 @dataclass(frozen=True, slots=True)

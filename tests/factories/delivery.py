@@ -6,21 +6,34 @@ import http.client
 import ipaddress
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from gmud.sandbox.jenkins import ACCOUNTS, Jenkins
+from django.db import transaction
+
+from gmud.sandbox.jenkins import ACCOUNTS, TOKEN, Jenkins
 from gmud.sandbox.jenkins_controller import Job
 from gmud.sandbox.jenkins_pipeline import Pipeline
 from gmud.sandbox.kubernetes.api import Cluster
 from gmud.sandbox.server import Answer, Call, Sandbox, json_answer, running
+from releases.catalog import services as catalog
+from releases.catalog.kinds import ConnectionKind, Purpose
+from releases.catalog.models import Service
 from releases.core.http import Allowance, Door
+from releases.delivery import services
 from releases.delivery.jenkins.adapter import JenkinsDelivery
+from releases.delivery.models import Deployment
 from releases.delivery.ports import Handle, Order, Sighting, Target
+from releases.operations import services as operations
+from releases.operations.models import Operation
+from releases.operations.ports import StepHandler, StepPlan
+from tests.factories.accounts import NOW, SETUP
+from tests.factories.catalog import a_connection, a_service, an_artifact, an_environment
 
 RECORDINGS = Path(__file__).parent.parent / "recordings" / "jenkins"
 LOOPBACK = Allowance(networks=(ipaddress.ip_network("127.0.0.0/8"),))
@@ -154,3 +167,71 @@ def a_world(*, speed: float = 20.0) -> Iterator[World]:
         jenkins = Jenkins(pipeline=pipeline, speed=speed)
         with running(jenkins) as url:
             yield World(url, jenkins, gate, cluster)
+
+
+def a_deployment(world: World, *, slot: str = "canary", version: str = "v0.6.11", intent: str = "deploy") -> Deployment:
+    """Bind ledgerwriter's deploy job to the world's Jenkins and request one deployment."""
+    there = Service.objects.filter(name="ledgerwriter").first()
+    service = there or a_service("ledgerwriter")
+    environment = an_environment()
+    if there is None:
+        connection = a_connection("", ConnectionKind.JENKINS, origin=world.url, secret=str(TOKEN))
+        catalog.bind(
+            actor=SETUP,
+            service_id=service.pk,
+            environment_id=environment.pk,
+            purpose=Purpose.DEPLOY,
+            connection_id=connection.pk,
+            settings={"job": JOB, "parameters": {"DIGEST": "sha256:planted"}},
+            now=NOW,
+        )
+    artifact = an_artifact(service, version)
+    with transaction.atomic(durable=True):
+        return services.request(
+            change_id=uuid4(),
+            item_id=None,
+            service_id=service.pk,
+            environment_id=environment.pk,
+            artifact_id=artifact.pk,
+            slot=slot,
+            actor=SETUP,
+            now=NOW,
+            intent=intent,
+        )
+
+
+def begin(steps: Sequence[StepPlan], subject: UUID, now: datetime) -> Operation:
+    """Begin an operation of these steps, as a release would."""
+    with transaction.atomic(durable=True):
+        return operations.begin(
+            kind="test",
+            target=f"change:{subject}",
+            subject=subject,
+            steps=steps,
+            actor=SETUP,
+            deadline=now + timedelta(minutes=30),
+            key=str(uuid4()),
+            now=now,
+        )
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def run(operation: Operation, handlers: Mapping[str, StepHandler], clock: Clock, *, looks: int = 200) -> Operation:
+    """Run until the operation rests, ten seconds of its clock and a moment of ours between the looks."""
+    for _look in range(looks):
+        operations.run(operation_id=operation.pk, worker="w", handlers=handlers, now=clock)
+        operation.refresh_from_db()
+        if operation.state not in {"pending", "running"}:
+            break
+        clock.now += timedelta(seconds=10)
+        time.sleep(0.02)
+    return operation
