@@ -12,7 +12,8 @@ from gmud.run.group import Program
 from gmud.servers import broker_command
 
 SANDBOXES = ("jenkins", "kubernetes", "prometheus")
-THREADS = "8"
+THREADS = "4"
+AS_ROOT = "ignore:You're running the worker with superuser privileges"  # in a container one often is
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
 
@@ -67,7 +68,7 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
 
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     """Return what the processes see: defaults, over them what was given, over that what the plan says."""
-    defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1"}
+    defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": AS_ROOT}
     own = {"GMUD_DATA": str(plan.data), "GMUD_DEMO": str(int(plan.demo))}
     own |= {f"GMUD_SANDBOX_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
     if plan.broker:
