@@ -100,3 +100,23 @@ def test_a_gate_that_fails_is_asked_again_by_the_same_run(world):
     assert done.state is State.SUCCEEDED
     assert len(world.gate.log) == 3
     assert len({one["body"] for one in world.gate.log}) == 1
+
+
+def test_a_server_that_takes_the_order_and_then_says_nothing_is_unknown_and_found_later(world, monkeypatch):
+    monkeypatch.setattr("releases.core.http.READ_SECONDS", 0.3)
+    wanted = order()
+    fault(world.url, "slow", method="POST", path="buildWithParameters", seconds=1.0)
+
+    with pytest.raises(Unreachable):
+        world.adapter.start(wanted)
+    world.jenkins.closing.wait(1.0)
+
+    assert world.adapter.find(TARGET, wanted.key).state is not State.NOT_FOUND
+    assert len(world.job.builds) <= 1
+
+
+def test_an_answer_without_end_is_cut_off_and_unknown(world):
+    fault(world.url, "status:200", path="queue/api/json", body='{"items": [' + '{"id": 1},' * 200_000)
+
+    with pytest.raises(Unreachable, match="1 MiB"):
+        world.adapter.find(TARGET, "gmud-any")
