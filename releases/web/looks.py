@@ -53,7 +53,7 @@ class Fact:
 class Bar:
     """What was asked of a route beside what is observed, in percent; ``None`` is not known."""
 
-    title: str
+    title: Words
     asked: int | None
     observed: int | None
     version: str = ""

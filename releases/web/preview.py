@@ -1,4 +1,4 @@
-"""What the New change page shows while somebody types: guards, reach, way back, clashes, who will decide. Saves nothing."""
+"""What the New change page shows while somebody types: guards, reach, way back, clashes, deciders. Saves nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
 from releases.calendar.rules import CalendarFacts
 from releases.catalog import queries as catalog
-from releases.catalog.cards import EnvironmentCard, ServiceCard
+from releases.catalog.cards import CustomerCard, EnvironmentCard, ServiceCard
 from releases.changes import appraising, back
 from releases.changes import queries as changes
 from releases.changes.models import ChangeRequest
@@ -19,6 +19,7 @@ from releases.changes.rules import Facts, ItemFacts
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import RUNNING, ChangeType, MigrationClass, State
 from releases.committee import queries as committee
+from releases.committee.rules import Member
 from releases.core.errors import Missing, Refused, Sentence
 from releases.core.words import mark
 from releases.impact import rules as impact
@@ -172,8 +173,8 @@ def _twins(items: Sequence[_Item], saved: ChangeRequest | None) -> tuple[int, ..
             items__artifact__digest=item.draft.digest,
             state__in=[State.ASSESSING, State.AUTHORIZING, State.SCHEDULED, *RUNNING],
         )
-        numbers.update(found.exclude(pk=saved.pk if saved else None).values_list("number", flat=True))
-    return tuple(sorted(numbers))
+        numbers.update(found.values_list("number", flat=True))
+    return tuple(sorted(numbers - ({saved.number} if saved else set())))
 
 
 def _reach(items: Sequence[_Item]) -> Reach | None:
@@ -204,7 +205,7 @@ def _reach(items: Sequence[_Item]) -> Reach | None:
     return Reach(graph, headline, tuple(facts))
 
 
-def _segments(customers: Iterable[catalog.CustomerCard]) -> list[str]:
+def _segments(customers: Iterable[CustomerCard]) -> list[str]:
     return sorted({one.segment for one in customers})
 
 
@@ -283,15 +284,13 @@ def _deciders(draft: ChangeDraft, items: Sequence[_Item], level: str, actor: Act
         return (), error.detail
     members = [one for one in committee.members().values() if one.id != actor.person_id]
     lines = tuple(
-        Line(
-            "",
-            str(people),
-            looks.SEATS[seat],
-            detail=either(sorted(m.name for m in members if seat in m.seats)),
-            strong=True,
-        )
+        Line("", str(people), looks.SEATS[seat], detail=_holders(members, seat), strong=True)
         for seat, people in need.seats.items()
     )
     if not lines:
         return (), Sentence(mark("Nobody: the policy pre-approves this."))
     return lines, Sentence(mark("Not you: you ask for it. The risk of what is saved counts, and the policy decides."))
+
+
+def _holders(members: Iterable[Member], seat: str) -> str:
+    return either(sorted(one.name for one in members if seat in one.seats))

@@ -44,7 +44,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
         if isinstance(user, AnonymousUser) or not user.is_active:
             return _to_sign_in(request)
         ours = cast(Request, request)
-        ours.actor = actor_of(request, cast(User, user))
+        ours.actor = actor_of(request, user)
         return view(ours, *args, **kwargs)
 
     return door

@@ -130,7 +130,7 @@ def _items(data: QueryDict) -> list[ItemForm]:
     found: dict[int, dict[str, str]] = {}
     for name in data:
         if match := ITEM.fullmatch(name):
-            found.setdefault(int(match[1]), {})[match[2]] = data[name].strip()[:200]
+            found.setdefault(int(match[1]), {})[match[2]] = data.get(name, "").strip()[:200]
     return [
         ItemForm(index, {name: values.get(name, "") for name in ITEM_FIELDS})
         for index, values in sorted(found.items())[:MOST_ITEMS]

@@ -40,6 +40,7 @@ class Act:
     weight: str = ""
     needs_reason: bool = False
     href: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ ACTS: Mapping[str, tuple[str | Promise, str, bool]] = {
     "submit_standard": (_("Submit"), "main", False),
     "submit_emergency": (_("Submit as an emergency"), "main", False),
     "report": (_("Report what ran"), "main", False),
-    "start": (_("Start"), "main", False),
+    "start": (_("Start the rollout"), "main", False),
     "roll_back": (_("Go back"), "undo", False),
     "deployed": (_("Report: deployed"), "", False),
     "failed": (_("Report: failed"), "stop", True),
@@ -259,10 +260,15 @@ def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ..
             weight,
             needs_reason,
             links.get(verb, ""),
+            _address(change.number, verb),
         )
         for verb, (word, weight, needs_reason) in ACTS.items()
         if verb in found
     )
+
+
+def _address(number: int, verb: str) -> str:
+    return reverse("release", args=[number]) if verb == "start" else reverse("act", args=[number, verb])
 
 
 def _not_permitted(right: Right) -> Reason:

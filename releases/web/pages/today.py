@@ -17,6 +17,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
+from releases.calendar.rules import WindowCard
 from releases.changes import queries, services
 from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
@@ -235,8 +236,8 @@ def _next_hours(now: datetime) -> tuple[Moment, ...]:
         found.append(Moment(max(window.starts_at, now), "window", window.title, (where,), _hours(window, now)))
     for freeze in calendar.freezes_between(now, now + DAY):
         until = Sentence(mark("until %(until)s. Going back is always allowed."), {"until": freeze.ends_at})
-        title = Sentence(mark("Freeze, %(where)s"), {"where": freeze.scope.environment_name})
-        found.append(Moment(max(freeze.starts_at, now), "freeze", title, (freeze.title, until), _hours(freeze, now)))
+        frozen = Sentence(mark("Freeze, %(where)s"), {"where": freeze.scope.environment_name})
+        found.append(Moment(max(freeze.starts_at, now), "freeze", frozen, (freeze.title, until), _hours(freeze, now)))
     for card in queries.page(states=(State.SCHEDULED, *sorted(RUNNING))).cards:
         running = card.state in RUNNING
         if card.starts_at is None or not (running or now <= card.starts_at < now + DAY):
@@ -248,7 +249,7 @@ def _next_hours(now: datetime) -> tuple[Moment, ...]:
     return tuple(sorted(found, key=lambda one: one.at))
 
 
-def _hours(span: "calendar.WindowCard", now: datetime) -> int:
+def _hours(span: WindowCard, now: datetime) -> int:
     """Return how tall a span is drawn: 2, 4 or 8."""
     length = min(span.ends_at, now + DAY) - max(span.starts_at, now)
     return 8 if length > timedelta(hours=6) else 4 if length > timedelta(hours=3) else 2
