@@ -129,20 +129,6 @@ def end(*, deployment_id: UUID, state: State, why: Sentence | None, now: datetim
     return deployment
 
 
-def abandon(*, change_id: UUID, actor: Actor, now: datetime) -> int:
-    """Close the deployments of a change that nobody follows any more, and return how many there were.
-
-    Runs inside the caller's transaction, which stopped or superseded their operation. What runs at the CI system is
-    not stopped by this.
-    """
-    rows = Deployment.objects.select_for_update().filter(change_id=change_id, ended_at=None)
-    for deployment in rows:
-        deployment.state, deployment.ended_at, deployment.progress = State.SUPERSEDED, now, None
-        deployment.save()
-        _tell(Kind.DEPLOYMENT_ENDED, deployment, actor)
-    return len(rows)
-
-
 @transaction.atomic(durable=True)
 def stop(*, deployment_id: UUID, actor: Actor, now: datetime) -> Deployment:
     """Ask that a deployment be stopped; the worker passes that on with its next look.

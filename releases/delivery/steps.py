@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import QuerySet
+
 from releases.catalog.doors import door_for
 from releases.catalog.kinds import ConnectionKind
 from releases.core import clock
@@ -17,6 +20,7 @@ from releases.delivery.jenkins.adapter import JenkinsDelivery
 from releases.delivery.models import Deployment
 from releases.delivery.ports import DeliveryProvider, Handle, Order, Sighting, Target
 from releases.delivery.states import ENDS, State
+from releases.operations.models import Step
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepView
 
 LOOK_SECONDS = 2.0
@@ -99,9 +103,42 @@ class DeployStep:
         )
 
 
+def call_off(*, operation_id: UUID, now: datetime) -> int:
+    """Stop what an operation's deployments still do, close them, and return how many; safe to repeat.
+
+    For operations that were stopped or superseded: nobody follows their steps any more. Speaks to the CI system, so
+    it runs outside any transaction, and passes an open breaker.
+
+    :raises Unreachable: no answer that can be trusted; call again
+    :raises Rejected: the account may not stop it
+    """
+    count = 0
+    for step in Step.objects.filter(operation_id=operation_id, kind=services.STEP_KIND):
+        deployment = _rows().get(pk=UUID(step.desired["deployment"]))
+        if deployment.ended_at is not None:
+            continue
+        provider = PROVIDERS[deployment.connection.kind](door_for(deployment.connection, urgent=True))
+        state = _called_off(provider, deployment, step) if step.sent_at else State.SUPERSEDED
+        why = Sentence(_("Its operation was stopped, so nobody follows it any more."))
+        with transaction.atomic(durable=True):
+            services.end(deployment_id=deployment.pk, state=state, why=why, now=now)
+        count += 1
+    return count
+
+
+def _called_off(provider: DeliveryProvider, deployment: Deployment, step: Step) -> State:
+    """Return how the order ended; one that was told to stop and still runs is no longer followed."""
+    found = provider.find(_target(deployment), step.op_key)
+    seen = found if found.state in ENDS else provider.stop(found.handle)
+    return seen.state if seen.state in ENDS - {State.NOT_FOUND} else State.SUPERSEDED
+
+
+def _rows() -> QuerySet[Deployment]:
+    return Deployment.objects.select_related("connection", "service", "environment", "artifact")
+
+
 def _deployment(step: StepView) -> Deployment:
-    rows = Deployment.objects.select_related("connection", "service", "environment", "artifact")
-    return rows.get(pk=UUID(step.desired["deployment"]))
+    return _rows().get(pk=UUID(step.desired["deployment"]))
 
 
 def _provider(deployment: Deployment, step: StepView) -> DeliveryProvider:

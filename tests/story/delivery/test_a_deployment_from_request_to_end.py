@@ -8,8 +8,9 @@ from django.db import transaction
 from releases.audit import queries as audit
 from releases.core.errors import Missing, Reason, Refused, Sentence
 from releases.delivery import queries, services
+from releases.delivery.ports import Handle
 from releases.delivery.states import State
-from releases.delivery.steps import DeployStep
+from releases.delivery.steps import DeployStep, call_off
 from releases.operations import services as operations
 from tests.factories.accounts import SETUP
 from tests.factories.delivery import JOB, Clock, a_deployment, a_world, begin, control, fault, permit, run
@@ -188,16 +189,41 @@ def test_a_run_that_disappeared_asks_a_human(world, permits, now):
     assert queries.deployment(deployment.pk, now=clock.now).has_ended is False
 
 
-def test_a_deployment_nobody_follows_any_more_is_closed_with_its_operation(world, permits, now):
-    deployment = a_deployment(world)
-    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+def stopped(operation, now):
     with transaction.atomic(durable=True):
         operations.stop(operation_id=operation.pk, actor=SETUP, now=now)
-        count = services.abandon(change_id=deployment.change_id, actor=SETUP, now=now)
 
-    assert count == 1
-    assert queries.deployment(deployment.pk, now=now).state is State.SUPERSEDED
+
+def test_what_a_stopped_operation_left_running_is_stopped_at_jenkins_and_closed(world, permits, now):
+    control(world.url, "settings", {"jobs": {JOB: {"hold": "Deploy"}}})
+    deployment = a_deployment(world)
+    clock = Clock(now)
+    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+    run(operation, {services.STEP_KIND: DeployStep(permits, clock)}, clock, looks=5)
+    stopped(operation, clock.now)
+
+    counts = [call_off(operation_id=operation.pk, now=clock.now) for _turn in range(2)]
+    deployment.refresh_from_db()
+    world.until(Handle.from_json(deployment.remote), lambda _seen: not world.job.builds[1].in_progress)
+
+    assert counts == [1, 0]
+    assert world.job.builds[1].result == "ABORTED"
+    assert world.deployed() != "v0.6.11"
+    assert queries.deployment(deployment.pk, now=now).state in {State.CANCELED, State.SUPERSEDED}
     assert queries.under_way(now=now + timedelta(days=1)) == []
+
+
+def test_what_was_never_sent_is_closed_without_a_word_to_jenkins_and_others_are_left_alone(world, now):
+    first, second = a_deployment(world), a_deployment(world, version="v0.6.10", intent="rollback")
+    operation = begin([services.step_for(first)], first.change_id, now)
+    begin([services.step_for(second)], second.change_id, now)
+    stopped(operation, now)
+
+    assert call_off(operation_id=operation.pk, now=now) == 1
+
+    assert list(world.jenkins.log) == []
+    assert queries.deployment(first.pk, now=now).state is State.SUPERSEDED
+    assert queries.deployment(second.pk, now=now).state is State.REQUESTED
 
 
 def test_a_service_without_a_deploy_job_is_refused(world, now):
