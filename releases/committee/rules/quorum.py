@@ -247,11 +247,12 @@ def why_no_way(
         eligibility(person, one, standing=standing, at=now, for_person=for_person)
         for one in ([seat] if seat else needed)
     ]
-    first = reasons[0]
-    if None in reasons or first is None:
+    found = [reason for reason in reasons if reason is not None]
+    if len(found) < len(reasons):
         return Reason("represented", Sentence(_("The person you would vote for is counted already.")))
-    if seat or for_person or first.code != "no_seat" or person not in standing.members:
-        return first
+    telling = next((reason for reason in found if reason.code != "no_seat"), found[0])
+    if seat or for_person or telling.code != "no_seat" or person not in standing.members:
+        return telling
     titles = ", ".join(str(title_of(one)) for one in needed)
     text = _("This asks for %(seats)s, and you hold none of these seats.")
     return Reason("no_seat", Sentence(text, {"seats": titles}))

@@ -1,7 +1,7 @@
 """Risk from facts: knowing more can only lower it, and every point has a sentence, a source and an age."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,50 +12,18 @@ from releases.impact.facts import Tests as Report  # pytest takes every Test… 
 from releases.impact.lenses import Lens, Level, Side
 from releases.impact.rules import assess
 from releases.impact.scales import SCALES, level_of, step
+from tests.factories.accounts import NOW
+from tests.factories.impact import SEEN, an_item, known, some_facts
 
-NOW = datetime(2026, 9, 15, 12, tzinfo=UTC)
-SEEN = NOW - timedelta(hours=3)
 NOT_KNOWN = Unknown("catalogue")
 
 
-def known(value):
-    return Known(value, "catalogue", SEEN)
-
-
-def an_item(**more):
-    calm = ItemFacts(
-        service="ledgerwriter",
-        environment_kind="production",
-        to_version="v1.5.0",
-        criticality=known(1),
-        data_classes=known(()),
-        from_version=known("v1.4.2"),
-    )
-    return replace(calm, **more)
-
-
-def facts(**more):
-    calm = ChangeFacts(
-        type="normal",
-        items=(an_item(),),
-        reach=known(Reach(0, 0)),
-        customers=known(Customers()),
-        incidents=known(0),
-        tests=known(Report(318, 0)),
-        migration_class=known("none"),
-        rehearsal=known("proved"),
-        timing=known(Timing(NOW + timedelta(days=1))),
-        history=known(History(20, 0)),
-    )
-    return replace(calm, **more)
-
-
 def factor(code, **more):
-    return next(one for one in assess(facts(**more), NOW).factors if one.code == code)
+    return next(one for one in assess(some_facts(**more), NOW).factors if one.code == code)
 
 
 def test_a_calm_change_is_low_risk_and_still_tells_what_was_looked_at():
-    appraisal = assess(facts(), NOW)
+    appraisal = assess(some_facts(), NOW)
     assert (appraisal.impact, appraisal.likelihood, appraisal.level) == (1, 1, Level.LOW)
     assert {one.code for one in appraisal.factors} == set(SCALES)
     assert all(lens.factors for lens in appraisal.lenses.values())
@@ -147,13 +115,13 @@ def test_a_promised_notice_counts_when_the_window_starts_sooner(ahead, points):
 @pytest.mark.parametrize(("kind", "most"), [("development", 1), ("staging", 2), ("production", 4), ("novel", 4)])
 def test_however_bad_it_is_no_worse_than_where_it_happens(kind, most):
     dreadful = an_item(environment_kind=kind, criticality=NOT_KNOWN, data_classes=NOT_KNOWN)
-    worst = facts(items=(dreadful,), customers=NOT_KNOWN, reach=NOT_KNOWN, rehearsal=NOT_KNOWN)
+    worst = some_facts(items=(dreadful,), customers=NOT_KNOWN, reach=NOT_KNOWN, rehearsal=NOT_KNOWN)
     assert assess(worst, NOW).impact == most
 
 
 def test_the_worst_environment_sets_the_ceiling():
     items = (an_item(environment_kind="staging"), an_item(criticality=known(4), data_classes=known(("money",))))
-    appraisal = assess(facts(items=items, customers=NOT_KNOWN, reach=NOT_KNOWN), NOW)
+    appraisal = assess(some_facts(items=items, customers=NOT_KNOWN, reach=NOT_KNOWN), NOW)
     assert appraisal.impact == 4
 
 
@@ -168,25 +136,25 @@ def test_the_worst_environment_sets_the_ceiling():
     ],
 )  # fmt: skip
 def test_failures_of_the_past_give_a_likelihood_of_their_own(changes, failures, by_history):
-    assert assess(facts(history=known(History(changes, failures))), NOW).likelihood_by_history == by_history
+    assert assess(some_facts(history=known(History(changes, failures))), NOW).likelihood_by_history == by_history
 
 
 def test_the_higher_of_rules_and_history_wins():
-    by_history = assess(facts(history=known(History(20, 8))), NOW)
+    by_history = assess(some_facts(history=known(History(20, 8))), NOW)
     assert (by_history.likelihood_by_rules, by_history.likelihood) == (1, 4)
     assert by_history.is_decided_by_history
-    by_rules = assess(facts(tests=known(Report(0, 9)), incidents=known(3)), NOW)
+    by_rules = assess(some_facts(tests=known(Report(0, 9)), incidents=known(3)), NOW)
     assert (by_rules.likelihood, by_rules.likelihood_by_history) == (4, 1)
     assert not by_rules.is_decided_by_history
 
 
 def test_with_little_evidence_it_says_so():
-    appraisal = assess(facts(history=known(History(2, 0))), NOW)
+    appraisal = assess(some_facts(history=known(History(2, 0))), NOW)
     assert appraisal.has_little_evidence
     assert str(factor("history", history=known(History(2, 0))).sentence) == (
         "Little evidence: 2 earlier changes of these services, 0 of them failed."
     )
-    assert not assess(facts(history=known(History(5, 0))), NOW).has_little_evidence
+    assert not assess(some_facts(history=known(History(5, 0))), NOW).has_little_evidence
 
 
 # Monotonicity
