@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "django_cotton.apps.SimpleAppConfig",
     "template_partials.apps.SimpleAppConfig",
     "csp",
+    *(["gmud.demo"] if GMUD_DEMO else []),
 ]
 MIDDLEWARE = [
     "releases.web.health.Probes",

@@ -10,5 +10,6 @@ handler500 = "releases.web.errors.broken"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("releases.web.urls")),
+    path("api/", include("releases.api.urls")),
     path("language", set_language, name="set_language"),
 ]

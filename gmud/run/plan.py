@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gmud.demo import story
 from gmud.env import ROOT
 from gmud.run.group import Program
 from gmud.servers import broker_command
@@ -75,7 +76,12 @@ def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
         own["REDIS_URL"] = f"redis+socket://{plan.broker}"
     if plan.demo:
         own["GMUD_GATE_TOKEN_FILE"] = str(plan.gate_token_file)
-        defaults["GMUD_OUTBOUND_NETWORKS"] = "127.0.0.0/8"
+        defaults |= {
+            "GMUD_OUTBOUND_NETWORKS": "127.0.0.0/8",
+            "GMUD_VERDICT_SECONDS": "15",
+            "GMUD_VERIFY_SECONDS": "6",
+            "GMUD_WATCH_SECONDS": "600",
+        }
     return {**defaults, **given, **own}
 
 
@@ -95,7 +101,10 @@ def sandboxes(plan: Plan) -> list[Program]:
             "--gate-token-file": str(plan.gate_token_file),
             "--kubernetes": address.get("kubernetes", ""),
         },
-        "prometheus": {"--kubernetes": address.get("kubernetes", "")},
+        "prometheus": {
+            "--kubernetes": address.get("kubernetes", ""),
+            "--bad": f"{'='.join(story.BAD)}:{story.BAD_SHARE}",
+        },
     }
     return [
         Program(

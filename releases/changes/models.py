@@ -1,6 +1,6 @@
 """Tables of the change request, its revisions, items, rollback plans and review."""
 
-from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -26,7 +26,7 @@ class ChangeRequests(models.QuerySet["ChangeRequest"]):
         """Keep those that may still be decided, released or watched."""
         return self.filter(state__in=[*EDITABLE, *RUNNING])
 
-    def touching(self, *, service_id: object, environment_id: object) -> "ChangeRequests":
+    def touching(self, *, service_id: UUID, environment_id: UUID) -> "ChangeRequests":
         """Keep those with an item in that place."""
         return self.filter(items__service_id=service_id, items__environment_id=environment_id).distinct()
 
@@ -62,7 +62,7 @@ class ChangeRequest(models.Model):
     updated_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager["ChangeRequest"]] = ChangeRequests.as_manager()  # type: ignore[assignment]  # the stubs do not know as_manager's row type
+    objects = ChangeRequests.as_manager()
 
     class Meta:
         constraints = [

@@ -1,5 +1,55 @@
-"""Which handler does which kind of step; the rooms' functions are put together here."""
+"""Which handler does which kind of step."""
 
+from collections.abc import Mapping
+
+from releases.audit.actor import system
+from releases.changes import queries as changes
+from releases.core import clock
+from releases.core.errors import Refused, Sentence
+from releases.core.words import mark as _
+from releases.delivery.models import Deployment
+from releases.delivery.steps import DeployStep
+from releases.gate import queries as gate_queries
+from releases.gate import services as gate
+from releases.gate.rules import Request
+from releases.gate.states import Intent
+from releases.health.steps import WatchStep
 from releases.operations.ports import StepHandler
+from releases.rollout.steps import AdvanceableVerdict
+from releases.traffic.steps import ShiftStep
 
-HANDLERS: dict[str, StepHandler] = {}
+
+def permit_for(deployment: Deployment) -> str:
+    """Ask the gate for a permit of one deployment; the first run that redeems it deploys.
+
+    :raises Refused: the gate does not open, with every reason
+    """
+    change = changes.by_id(deployment.change_id)
+    answer = gate.ask(
+        actor=system("worker"),
+        request=Request(
+            service=deployment.service.name,
+            environment=deployment.environment.name,
+            artifact_name=deployment.service.name,
+            digest=deployment.artifact.digest,
+            intent=Intent(deployment.intent),
+            change_number=change.number,
+        ),
+        bind_run=False,
+        now=clock.now(),
+    )
+    if answer.permit is None:
+        reasons = gate_queries.card(answer.decision).reasons
+        raise Refused(
+            Sentence(_("The gate did not open for %(service)s."), {"service": deployment.service.name}),
+            reasons=reasons,
+        )
+    return answer.permit
+
+
+HANDLERS: Mapping[str, StepHandler] = {
+    "delivery.deploy": DeployStep(permit_for),
+    "traffic.shift": ShiftStep(),
+    "health.verdict": AdvanceableVerdict(),
+    "health.watch": WatchStep(),
+}

@@ -65,7 +65,8 @@ def close(*, change_id: UUID, actor: Actor, outcome: Outcome, summary: str, now:
     if not summary.strip():
         sentence = Sentence(_("Write the review: what happened, and what we learned."))
         raise Invalid(sentence, fields={"summary": [sentence]})
-    change.outcome = change.outcome or outcome
+    if change.outcome not in {Outcome.FAILED, Outcome.ROLLED_BACK}:
+        change.outcome = outcome
     person = accounts.person_behind(actor)
     move(
         change,
@@ -97,7 +98,6 @@ def expire_due(*, now: datetime) -> int:
 
 def settle(change: ChangeRequest, *, now: datetime) -> None:
     """Send a watched change to its review, inside the caller's transaction; the watch found nothing wrong."""
-    change.outcome = change.outcome or Outcome.SUCCESSFUL
     move(change, "settled", actor=system("clock"), now=now)
 
 

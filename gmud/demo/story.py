@@ -1,0 +1,129 @@
+"""Who and what the demo is about: plain data, told through the services by :mod:`gmud.demo.telling`."""
+
+from dataclasses import dataclass
+
+from releases.accounts.roles import Role
+from releases.catalog.kinds import DataClass
+
+RUNNING = "v0.6.10"
+BAD = ("ledgerwriter", "v0.7.1")
+"""The version that fails its canary; the stand-in of Prometheus is started with it."""
+BAD_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Someone:
+    """A person of the demo; ``signs_in`` when their log-in is printed."""
+
+    username: str
+    name: str
+    roles: tuple[Role, ...]
+    teams: tuple[str, ...] = ()
+    signs_in: str = ""
+
+
+PEOPLE = (
+    Someone("ana", "Ana Reis", (Role.ENGINEER,), ("ledger",), "engineer"),
+    Someone("bruno", "Bruno Lima", (Role.SEAT_ENGINEERING,), ("frontend",), "committee, Engineering"),
+    Someone("helena", "Helena Costa", (Role.SEAT_SECURITY,), (), "committee, Security"),
+    Someone("davi", "Davi Nunes", (Role.ON_CALL, Role.SEAT_OPERATIONS), ("accounts",), "on call"),
+    Someone("marta", "Marta Sá", (Role.RELEASE_MANAGER,), (), "release manager"),
+    Someone("iara", "Iara Melo", (Role.ENGINEER, Role.SEAT_ENGINEERING), ("accounts",)),
+    Someone("caio", "Caio Dias", (Role.SEAT_SECURITY,), ()),
+    Someone("lia", "Lia Prado", (Role.SEAT_BUSINESS,), ()),
+    Someone("rui", "Rui Paz", (Role.SEAT_OPERATIONS, Role.AUDITOR), ()),
+)
+
+POLICY = [
+    {
+        "when": {"environment_kind": ["production"], "type": ["normal"]},
+        "seats": {"seat_engineering": 1, "seat_security": 1},
+    },
+    {
+        "when": {"environment_kind": ["production"], "type": ["normal"], "risk_at_least": "very_high"},
+        "seats": {"seat_engineering": 1, "seat_security": 1, "seat_business": 1},
+        "fresh_sign_in_minutes": 5,
+    },
+    {"when": {"environment_kind": ["production"], "type": ["emergency"]}, "seats": {"seat_operations": 1}},
+    {"when": {"environment_kind": ["production"], "type": ["standard"]}, "seats": {}},
+    {
+        "when": {"environment_kind": ["production"], "type": ["standard"], "risk_at_least": "moderate"},
+        "seats": {"seat_engineering": 1},
+    },
+    {"when": {"environment_kind": ["staging", "development"]}, "seats": {"seat_engineering": 1}},
+]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a service of the bank is."""
+
+    title: str
+    team: str
+    criticality: int
+    data: tuple[DataClass, ...] = ()
+
+
+SERVICES = {
+    "frontend": About("Web bank", "frontend", 4, (DataClass.PERSONAL,)),
+    "userservice": About("Sign-up and sign-in", "accounts", 4, (DataClass.PERSONAL,)),
+    "contacts": About("Saved recipients", "accounts", 2, (DataClass.PERSONAL,)),
+    "ledgerwriter": About("Bookings", "ledger", 4, (DataClass.MONEY,)),
+    "balancereader": About("Balances", "ledger", 3, (DataClass.MONEY,)),
+    "transactionhistory": About("Statements", "ledger", 3, (DataClass.MONEY, DataClass.PERSONAL)),
+}
+CUSTOMERS = (
+    ("Account holders", "retail", 412_000, 0, tuple(SERVICES)),
+    ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader", "transactionhistory")),
+    ("Partner banks", "partner", 6, 72, ("ledgerwriter",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A change that is over: so many days ago, which service got which version where, and how it ended."""
+
+    days: int
+    service: str
+    version: str
+    environment: str
+    title: str
+    why: str
+    outcome: str = "successful"
+
+
+def past() -> tuple[Past, ...]:
+    """Return about forty changes, oldest first: every version through staging, then production."""
+    told: list[Past] = []
+    for turn, (title, why) in enumerate(REASONS):
+        service = list(SERVICES)[turn % len(SERVICES)]
+        version = f"v0.6.{4 + turn // len(SERVICES)}"
+        days = 80 - 4 * turn
+        ends = ENDINGS.get(turn, "successful")
+        told.append(Past(days + 1, service, version, "staging", title, why))
+        told.append(Past(days, service, version, "production", title, why, ends))
+    return tuple(told)
+
+
+REASONS = (
+    ("Show the balance before the menu", "People open the menu to look at their balance; the page costs two loads."),
+    ("Refuse leaked passwords at sign-up", "One account in ninety still signs up with a password that is public."),
+    ("Sort recipients by last use", "The list is alphabetical; nine of ten transfers go to the last three."),
+    ("Recognise a repeated transfer by its key", "A retry after a time-out booked 31 transfers twice last month."),
+    ("Cache balances for two seconds", "Salary day brings 40 reads a second of the same balance."),
+    ("Statements by month", "Support sends statements by hand, 200 a week."),
+    ("Log out idle sessions after ten minutes", "The regulator asks for it from October on."),
+    ("Longer sign-in tokens", "Tokens of 64 bits can be guessed at the rate we allow."),
+    ("Say why a recipient is refused", "One call in six is about a refused recipient."),
+    ("Write bookings in batches", "The ledger waits for 300 single writes a second."),
+    ("Read balances from the replica", "Reports slow down bookings at the end of the month."),
+    ("Export statements as a table", "Merchants type them off the screen."),
+    ("New colours of the web bank", "The contrast of the buttons is too low to be read outdoors."),
+    ("Count failed sign-ins per address", "Somebody tries lists of passwords from a few addresses."),
+    ("Keep deleted recipients for a day", "Twelve people a week delete the wrong one."),
+    ("Drop the old booking table", "It has been empty since July and confuses the auditors."),
+    ("Warm the balance cache at start", "The first minute after a release is slow."),
+    ("Show pending transfers", "People send twice because they do not see the first."),
+    ("Show the exchange rate that was used", "The rate stands in the terms only."),
+)
+ENDINGS = {4: "successful_with_issues", 10: "failed", 15: "successful_with_issues"}

@@ -1,0 +1,380 @@
+"""Tell the demo's story through the services: nothing here writes a table, and the same start gives the same story."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from gmud.demo import story
+from releases.accounts import queries as accounts_queries
+from releases.accounts import services as accounts
+from releases.accounts.models import User
+from releases.accounts.rights import Right
+from releases.audit.actor import Actor, system
+from releases.calendar import services as calendar
+from releases.catalog import queries as catalog_queries
+from releases.catalog import services as catalog
+from releases.catalog.imports import kubernetes
+from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Purpose
+from releases.changes import services as changes
+from releases.changes.models import ChangeRequest
+from releases.changes.services import ChangeDraft, ItemDraft
+from releases.changes.states import Outcome, State
+from releases.committee import queries as committee_queries
+from releases.committee import services as committee
+from releases.committee.seats import Decision
+
+MANIFESTS = Path(__file__).parent / "data" / "bank-of-anthos" / "kubernetes-manifests"
+SETUP = system("demo")
+ENVIRONMENTS = (("staging", EnvironmentKind.STAGING, 20), ("production", EnvironmentKind.PRODUCTION, 30))
+JENKINS_ACCOUNT, CLUSTER_TOKEN = "gmud", "sandbox-full"  # the stand-ins' own, they guard nothing
+JENKINS_TOKEN = "11" + hashlib.md5(b"gmud sandbox", usedforsecurity=False).hexdigest()
+ERROR_RATE = (
+    'sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment",destination_version="$version",response_code=~"5.."}[1m]))'
+    ' / sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment",destination_version="$version"}[1m]))'
+)
+ERROR_LIMIT = 0.05
+TOKEN_DAYS = 60
+
+
+class Telling:
+    """The demo while it is being told: who is who, what is where."""
+
+    def __init__(self, *, now: datetime, outside: Mapping[str, str]) -> None:
+        """``outside`` maps jenkins, kubernetes and prometheus to their addresses."""
+        self.now = now
+        self.outside = outside
+        self.passwords: dict[str, str] = {}
+        self.tokens: dict[str, str] = {}
+        self.services: dict[str, UUID] = {}
+        self.environments: dict[str, UUID] = {}
+
+    def tell(self) -> None:
+        """Tell all of it."""
+        self._people()
+        self._catalog()
+        self._wires()
+        committee.save_policy(actor=SETUP, name="Release policy", rules=story.POLICY, now=self.now)
+        self._machines()
+        for one in story.past():
+            self._past(one)
+        self._running()
+        self._now()
+
+    def actor(self, username: str, *, at: datetime) -> Actor:
+        """Return a person of the demo, signed in just then."""
+        user = User.objects.select_related("person").get(username=username)
+        return accounts_queries.actor_for(user, session="demo", signed_in_at=at, methods=("password",))
+
+    def digest(self, service: str, version: str) -> str:
+        """Return the digest of a version: invented, but always the same."""
+        return "sha256:" + hashlib.sha256(f"{service}:{version}".encode()).hexdigest()
+
+    def _people(self) -> None:
+        owner_password = secrets.token_urlsafe(12)
+        accounts.bootstrap(username="owner", name="Olívia Braga", email="", password=owner_password, now=self.now)
+        self.passwords["owner"] = owner_password
+        people: dict[str, UUID] = {}
+        for one in story.PEOPLE:
+            self.passwords[one.username] = secrets.token_urlsafe(12)
+            person = accounts.register_person(
+                actor=SETUP, name=one.name, email=f"{one.username}@example.com", now=self.now
+            )
+            accounts.add_account(
+                actor=SETUP,
+                person_id=person.pk,
+                username=one.username,
+                password=self.passwords[one.username],
+                now=self.now,
+            )
+            for role in one.roles:
+                accounts.grant(actor=SETUP, person_id=person.pk, role=role, now=self.now)
+            people[one.username] = person.pk
+        for name, title in (("frontend", "Web"), ("accounts", "Accounts"), ("ledger", "Ledger")):
+            members = [people[one.username] for one in story.PEOPLE if name in one.teams]
+            accounts.register_team(actor=SETUP, name=name, title=title, members=members, now=self.now)
+
+    def _catalog(self) -> None:
+        for name, kind, rank in ENVIRONMENTS:
+            row = catalog.register_environment(actor=SETUP, name=name, kind=kind, rank=rank, now=self.now)
+            self.environments[name] = row.pk
+        found = replace(kubernetes.read(MANIFESTS), environments=())
+        kubernetes.take_over(found=found, actor=SETUP, now=self.now)
+        for name, about in story.SERVICES.items():
+            service = catalog_queries.service_named(name)
+            self.services[name] = service.id
+            catalog.describe_service(
+                actor=SETUP,
+                service_id=service.id,
+                title=about.title,
+                criticality=about.criticality,
+                data_classes=about.data,
+                now=self.now,
+            )
+        for name, segment, size, hours, served in story.CUSTOMERS:
+            catalog.register_customer(
+                actor=SETUP,
+                name=name,
+                segment=segment,
+                size=size,
+                notice_hours=hours,
+                service_ids=[self.services[one] for one in served],
+                now=self.now,
+            )
+
+    def _wires(self) -> None:
+        ways = (
+            ("jenkins", ConnectionKind.JENKINS, JENKINS_ACCOUNT, JENKINS_TOKEN),
+            ("kubernetes", ConnectionKind.KUBERNETES, "", CLUSTER_TOKEN),
+            ("prometheus", ConnectionKind.PROMETHEUS, "", None),
+        )
+        connections = {
+            name: catalog.connect(
+                actor=SETUP,
+                name=name,
+                kind=kind,
+                origin=self.outside[name],
+                account=account,
+                secret=secret,
+                now=self.now,
+            ).pk
+            for name, kind, account, secret in ways
+        }
+        for service, service_id in self.services.items():
+            team = story.SERVICES[service].team
+            for environment, environment_id in self.environments.items():
+                place = {"service_id": service_id, "environment_id": environment_id}
+                deploy = {"job": f"{team}/deploy-{service}", "parameters": {}}
+                health = {"query": ERROR_RATE, "limit": ERROR_LIMIT}
+                self._bind(place, Purpose.DEPLOY, connections["jenkins"], deploy)
+                self._bind(place, Purpose.HEALTH, connections["prometheus"], health)
+                catalog.register_route(
+                    actor=SETUP,
+                    **place,
+                    connection_id=connections["kubernetes"],
+                    locator={"namespace": f"bank-{environment}", "name": service, "route": "primary"},
+                    stable="stable",
+                    canary="canary",
+                    now=self.now,
+                )
+
+    def _bind(
+        self, place: Mapping[str, UUID], purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]
+    ) -> None:
+        catalog.bind(
+            actor=SETUP, **place, purpose=purpose, connection_id=connection_id, settings=settings, now=self.now
+        )
+
+    def _machines(self) -> None:
+        owner = User.objects.get(username="marta").person_id
+        for name, scopes in (
+            ("jenkins", (Right.GATE_ASK, Right.PERMIT_REDEEM)),
+            ("ci", (Right.GATE_ASK, Right.PERMIT_REDEEM, Right.CHANGE_READ, Right.CHANGE_FILE, Right.ROLLBACK_BEGIN)),
+        ):
+            _client, self.tokens[name] = accounts.issue_token(
+                actor=SETUP,
+                name=name,
+                scopes=scopes,
+                owner_id=owner,
+                expires_at=self.now + timedelta(days=TOKEN_DAYS),
+                now=self.now,
+            )
+
+    def _past(self, one: story.Past) -> None:
+        """Walk one past change through its whole life, at the times it happened."""
+        filed = self.now - timedelta(days=one.days, hours=6)
+        starts = filed + timedelta(hours=2)
+        change = self.file(
+            ItemDraft(
+                one.service, one.environment, one.version, self.digest(one.service, one.version), *self._back(one)
+            ),
+            title=one.title,
+            why=one.why,
+            starts_at=starts,
+            ends_at=starts + timedelta(hours=2),
+            at=filed,
+        )
+        self.authorize(change, at=filed + timedelta(minutes=30))
+        inside = starts + timedelta(minutes=5)
+        changes.start(change_id=change.pk, actor=self.actor("ana", at=inside), now=inside)
+        after = inside + timedelta(minutes=9)
+        releaser, manager = self.actor("ana", at=after), self.actor("marta", at=after)
+        if one.outcome == Outcome.FAILED:
+            changes.failed(change_id=change.pk, actor=releaser, now=after, reason="The migration ran into a lock.")
+        else:
+            changes.deployed(change_id=change.pk, actor=releaser, now=after)
+            self._note(one.service, one.environment, one.version, change.number, after)
+            changes.settle_due(now=after + timedelta(hours=1))
+        changes.close(
+            change_id=change.pk,
+            actor=manager,
+            outcome=Outcome(one.outcome),
+            summary=SUMMARIES[one.outcome],
+            now=after + timedelta(hours=3),
+        )
+
+    def _back(self, one: story.Past) -> tuple[str, str]:
+        """Return version and digest to go back to: what runs there, or the version before all that is told."""
+        place = (self.services[one.service], self.environments[one.environment])
+        running = catalog_queries.running(*place)
+        version = running.artifact.version if running else "v0.6.3"
+        return version, self.digest(one.service, version)
+
+    def _running(self) -> None:
+        """Everything runs the same version now, on the stable side, as the cluster says."""
+        for service, service_id in self.services.items():
+            for environment, environment_id in self.environments.items():
+                self._note(service, environment, story.RUNNING, None, self.now)
+                route = catalog_queries.route_for(service_id, environment_id)
+                if route is not None:
+                    catalog.note_reading(
+                        route_id=route.id,
+                        weights={"stable": 100, "canary": 0},
+                        version="",
+                        healthy=True,
+                        now=self.now,
+                    )
+
+    def _note(self, service: str, environment: str, version: str, number: int | None, at: datetime) -> None:
+        artifact = catalog.register_artifact(
+            actor=SETUP,
+            service_id=self.services[service],
+            version=version,
+            digest=self.digest(service, version),
+            now=at,
+        )
+        catalog.note_running(
+            actor=SETUP,
+            service_id=self.services[service],
+            environment_id=self.environments[environment],
+            artifact_id=artifact.pk,
+            change_number=number,
+            now=at,
+        )
+
+    def _now(self) -> None:
+        """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, a freeze."""
+        at = self.now
+        service, version = story.BAD
+        bad = self.file(
+            ItemDraft(service, "production", version, self.digest(service, version)),
+            title="Book transfers in parallel",
+            why="Bookings queue for up to 1.9 s at salary peaks. This version will fail its canary: take it back.",
+            starts_at=at + timedelta(seconds=1),
+            ends_at=at + timedelta(days=6),
+            at=at,
+        )
+        self.authorize(bad, at=at)
+        good = self.file(
+            ItemDraft("balancereader", "production", "v0.7.0", self.digest("balancereader", "v0.7.0")),
+            title="More database connections for balancereader",
+            why="The balance page times out at salary peaks.",
+            starts_at=at + timedelta(seconds=1),
+            ends_at=at + timedelta(days=6),
+            at=at,
+        )
+        self.authorize(good, at=at)
+        self.file(
+            ItemDraft("userservice", "production", "v0.7.0", self.digest("userservice", "v0.7.0")),
+            title="Refuse 1,900 leaked session tokens",
+            why="The tokens have been on a public paste since this morning.",
+            starts_at=at + timedelta(hours=1),
+            ends_at=at + timedelta(hours=9),
+            at=at,
+        )
+        changes.draft(
+            actor=self.actor("ana", at=at),
+            fields=ChangeDraft(title="Statements as signed PDF", why="Notaries accept nothing else."),
+            now=at,
+        )
+        calendar.freeze(
+            actor=SETUP,
+            environment_id=self.environments["production"],
+            title="Year-end closing",
+            starts_at=at + timedelta(days=30),
+            ends_at=at + timedelta(days=37),
+            now=at,
+        )
+
+    def file(
+        self, item: ItemDraft, *, title: str, why: str, starts_at: datetime, ends_at: datetime, at: datetime
+    ) -> ChangeRequest:
+        """File and submit a change as Ana."""
+        ana = self.actor("ana", at=at)
+        change = changes.draft(
+            actor=ana,
+            fields=ChangeDraft(
+                title=title,
+                why=why,
+                plan=f"1. Deploy {item.version} to the idle side.\n2. Shift 10 %, judge, then all.\n3. Watch.",
+                items=(item,),
+                tests_passed=214,
+                tests_failed=0,
+                tests_url=f"https://ci.example.com/{item.service}/{item.version}/tests",
+                starts_at=starts_at,
+                ends_at=ends_at,
+            ),
+            now=at,
+        )
+        return changes.submit(change_id=change.pk, actor=ana, now=at)
+
+    def authorize(self, change: ChangeRequest, *, at: datetime) -> None:
+        """Have the committee approve, one after the other, until it is settled."""
+        for username in VOTERS:
+            change.refresh_from_db()
+            if change.state != State.AUTHORIZING or change.round is None:
+                return
+            actor = self.actor(username, at=at)
+            if committee_queries.may_vote(change.round, UUID(actor.id), at) is not None:
+                continue
+            changes.vote(
+                change_id=change.pk,
+                actor=actor,
+                decision=Decision.APPROVE,
+                seen_digest=change.content_digest,
+                now=at,
+            )
+
+
+VOTERS = ("bruno", "caio", "lia", "rui", "helena")
+SUMMARIES = {
+    "successful": "As planned; nothing to add.",
+    "successful_with_issues": "Went out, but the error rate stood at 1.2 % for four minutes. A longer canary helps.",
+    "failed": "The migration waited for a lock and was stopped before any traffic. Run it at night.",
+}
+
+
+def tell(*, now: datetime, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Tell the story and leave log-ins and tokens in ``folder`` (mode 0600), for whoever started the demo."""
+    outside = {
+        name: environment.get(f"GMUD_SANDBOX_{name.upper()}", f"http://127.0.0.1:{port}")
+        for name, port in (("jenkins", 8001), ("kubernetes", 8002), ("prometheus", 8003))
+    }
+    telling = Telling(now=now, outside=outside)
+    telling.tell()
+    _leave(folder / "jenkins.token", telling.tokens["jenkins"])
+    _leave(folder / "ci.token", telling.tokens["ci"])
+    _leave(folder / "demo.json", json.dumps({"accounts": log_ins(telling.passwords)}, ensure_ascii=False, indent=1))
+
+
+def log_ins(passwords: Mapping[str, str]) -> Sequence[dict[str, Any]]:
+    """Return the log-ins that are printed."""
+    return [
+        {"role": one.signs_in, "username": one.username, "password": passwords[one.username]}
+        for one in story.PEOPLE
+        if one.signs_in
+    ]
+
+
+def _leave(place: Path, text: str) -> None:
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
