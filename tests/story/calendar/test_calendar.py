@@ -169,7 +169,7 @@ def test_why_a_line_was_stopped_is_in_the_record_as_text_that_can_be_erased(prod
     event = AuditEvent.objects.get(stream=lock.stream)
     assert event.kind == "lock.set"
     assert "on fire" not in event.body
-    assert [text.body for text in AuditText.objects.filter(event=event)] == ["The ledger is on fire."]
+    assert [text.body for text in AuditText.objects.filter(event_id=event.event_id)] == ["The ledger is on fire."]
 
 
 # Bookings
