@@ -8,7 +8,7 @@ from uuid import UUID
 
 from releases.accounts.models import ApiClient, Grant, Person, User
 from releases.accounts.rights import Right
-from releases.accounts.roles import ROLE_RIGHTS, Role, rights_of_roles
+from releases.accounts.roles import Role, rights_of_roles, roles_with
 from releases.accounts.rules import folded, hash_of, prefix_of, readable_scopes
 from releases.audit.actor import Actor, ActorKind
 from releases.core.errors import Invalid, NotPermitted, Sentence
@@ -111,7 +111,9 @@ def person_behind(actor: Actor) -> Person:
     :raises NotPermitted: no person stands behind the actor
     """
     machine = ApiClient.objects.filter(pk=actor.id).first() if actor.kind is ActorKind.MACHINE else None
-    person = Person.objects.filter(pk=machine.owner_id if machine else actor.person_id, is_active=True).first()
+    person = Person.objects.filter(
+        pk=machine.owner_id if machine else actor.person_id or UUID(int=0), is_active=True
+    ).first()
     if person is None:
         raise NotPermitted(Sentence(_("Only a person, or a machine that a person answers for, can do this.")))
     return person
@@ -123,7 +125,8 @@ def persons_named(usernames: Iterable[str]) -> list[Person]:
     :raises Invalid: a name is nobody's
     """
     wanted = [folded(name) for name in usernames]
-    found = {user.username: user.person for user in User.objects.select_related("person").filter(username__in=wanted)}
+    living = User.objects.select_related("person").filter(is_active=True, person__is_active=True)
+    found = {user.username: user.person for user in living.filter(username__in=wanted)}
     if unknown := [name for name in wanted if name not in found]:
         sentence = Sentence(_("Nobody is called %(names)s here."), {"names": ", ".join(unknown)})
         raise Invalid(sentence, fields={"implementers": [sentence]})
@@ -132,11 +135,8 @@ def persons_named(usernames: Iterable[str]) -> list[Person]:
 
 def holders_of_right(right: Right) -> list[PersonCard]:
     """Return the active persons who may do this, by name."""
-    roles = [role for role, rights in ROLE_RIGHTS.items() if right in rights]
-    held = Grant.objects.filter(role__in=roles, person__is_active=True).select_related("person")
-    return list(
-        {one.person_id: PersonCard(one.person_id, one.person.name) for one in held.order_by("person__name")}.values()
-    )
+    holders = Person.objects.filter(grants__role__in=roles_with(right), is_active=True).distinct()
+    return [PersonCard(person.pk, person.name) for person in holders]
 
 
 def can(actor: Actor, right: Right) -> bool:

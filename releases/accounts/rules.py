@@ -23,6 +23,16 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
+def visible(text: str) -> str:
+    """Return the text without what nobody sees and databases refuse: control and direction signs, half pairs."""
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n").strip()
+
+
+def one_line(text: str) -> str:
+    """Return the visible text in one line, in composed form (NFC), with single spaces."""
+    return " ".join(unicodedata.normalize("NFC", visible(" ".join(text.split()))).split())
+
+
 def is_slug(name: str) -> bool:
     """Say whether this is a name that nothing else can be mistaken for: lower-case ASCII, digits, hyphens."""
     return _SLUG.fullmatch(name) is not None

@@ -192,7 +192,8 @@ def _operation(number: int, operation: object) -> dict[str, Any]:
 def act(name: str, call: Callable[..., object]) -> Any:
     """Return the view of one verb."""
     view = type(name, (Act,), {"call": staticmethod(call), "__doc__": f"``/api/v1/changes/{{number}}/{name}``."})
-    return extend_schema(operation_id=f"changes_{name}")(view).as_view()
+    described: type[Act] = extend_schema(operation_id=f"changes_{name}")(view)
+    return described.as_view()
 
 
 ACTS = {

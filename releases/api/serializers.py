@@ -40,7 +40,7 @@ class ChangeIn(StrictSerializer):
     why = serializers.CharField(required=False, default="", allow_blank=True)
     type = serializers.ChoiceField(choices=[one.value for one in ChangeType], default=ChangeType.NORMAL.value)
     plan = serializers.CharField(required=False, default="", allow_blank=True)
-    items = ItemIn(many=True, required=False, default=list)  # type: ignore[assignment]  # a field of that name
+    items = ItemIn(many=True, required=False, default=list)
     tests_passed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
     tests_failed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
     tests_url = serializers.URLField(required=False, default="", allow_blank=True)
@@ -114,7 +114,7 @@ class ChangeOut(serializers.Serializer[Any]):
     why = serializers.CharField()
     level = serializers.CharField()
     requester = serializers.CharField()
-    items = ItemOut(many=True)  # type: ignore[assignment]  # a field of that name
+    items = ItemOut(many=True)
     starts_at = serializers.DateTimeField(allow_null=True)
     ends_at = serializers.DateTimeField(allow_null=True)
     content_digest = serializers.CharField()

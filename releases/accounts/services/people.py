@@ -99,10 +99,10 @@ def bootstrap(*, username: str, name: str, email: str, password: str, now: datet
 
 
 def _register(*, actor: Actor, name: str, email: str) -> Person:
-    name = " ".join(name.split())
+    name = rules.one_line(name)
     if not name:
         raise Invalid(Sentence(_("A person needs a name.")), fields={"name": [Sentence(_("Write a name."))]})
-    person = Person.objects.create(name=name, email=email.strip())
+    person = Person.objects.create(name=name, email=rules.one_line(email))
     audit.record(
         stream=person.stream,
         kind=Kind.PERSON_REGISTERED,

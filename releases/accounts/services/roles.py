@@ -124,8 +124,5 @@ def keep_an_owner(*, without: Person) -> None:
 
 def _who_can(right: Right) -> str:
     """Return up to three names of people who hold a right, else the roles that carry it."""
-    roles = roles_with(right)
-    found = {card.id: card.name for role in roles for card in queries.holders_of(role)}
-    if found:
-        return ", ".join(sorted(found.values())[:_NAMED])
-    return ", ".join(role.value for role in roles) or "—"
+    names = [card.name for card in queries.holders_of_right(right)]
+    return ", ".join(names[:_NAMED] or [role.value for role in roles_with(right)]) or "—"

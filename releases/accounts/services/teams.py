@@ -56,7 +56,9 @@ def team_for(*, actor: Actor, name: str, title: str = "") -> tuple[Team, bool]:
     if not rules.is_slug(name):
         sentence = Sentence(_("A team's name has lower-case letters, digits and hyphens only, up to 63 of them."))
         raise Invalid(sentence, fields={"name": [sentence]})
-    team, is_new = Team.objects.get_or_create(name=name, defaults={"title": title or name.replace("-", " ").title()})
+    team, is_new = Team.objects.get_or_create(
+        name=name, defaults={"title": rules.one_line(title) or name.replace("-", " ").title()}
+    )
     if is_new:
         audit.record(
             stream=team.stream,

@@ -58,7 +58,7 @@ def issue_token(
         if team_id is not None and not Team.objects.filter(pk=team_id).exists():
             raise Missing(Sentence(_("There is no such team.")))
         client = ApiClient.objects.create(
-            name=name.strip(),
+            name=rules.one_line(name)[:120],
             owner_id=_owner(actor, owner_id),
             team_id=team_id,
             prefix=token.prefix,
@@ -116,7 +116,7 @@ def use_token(*, token: str, now: datetime) -> Actor | None:
 
 
 def _owner(actor: Actor, owner_id: UUID | None) -> UUID:
-    person = Person.objects.filter(pk=owner_id or actor.person_id, is_active=True).first()
+    person = Person.objects.filter(pk=owner_id or actor.person_id or UUID(int=0), is_active=True).first()
     if person is None:
         raise Missing(Sentence(_("Name an active person who answers for this machine.")))
     return person.pk
@@ -126,7 +126,7 @@ def _missing(
     name: str, scopes: frozenset[Right], expires_at: datetime, now: datetime
 ) -> dict[str, list[Sentence | str]]:
     found: dict[str, list[Sentence | str]] = {}
-    if not name.strip():
+    if not rules.one_line(name):
         found["name"] = [Sentence(_("Say which machine this token is for."))]
     if not scopes:
         found["scopes"] = [Sentence(_("Name at least one scope; a token without any may do nothing."))]
