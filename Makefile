@@ -22,7 +22,7 @@ test-long: .venv/dev.stamp
 
 # Everything that needs no server, two at a time; the output of each comes in one piece.
 check: .venv/dev.stamp
-	@began=$$(date +%s); $(MAKE) --no-print-directory -j2 --output-sync=target $(CHECKS) \
+	@began=$$(date +%s); $(MAKE) --no-print-directory -k -j2 --output-sync=target $(CHECKS) \
 	  && echo "make check: clean in $$(($$(date +%s) - began)) s"
 
 lint: .venv/dev.stamp
