@@ -107,13 +107,15 @@ def locked(person_id: UUID) -> Person:
 
 
 def keep_an_owner(*, without: Person) -> None:
-    """Make sure an active owner is left; locks the owners' grants, so that two owners cannot end each other.
+    """Make sure an active owner is left; runs inside the caller's transaction.
 
     :raises Refused: this is the last one
     """
-    owners = Grant.objects.select_for_update(of=("self",)).filter(role=Role.OWNER, person__is_active=True)
-    holders = {one.person_id for one in owners.order_by("pk")}
-    if holders == {without.pk}:
+    # Two owners who end each other wait here for one another; who came second sees in a new look what the first did
+    # (a row that a join reads beside the locked one would be the old one).
+    list(Grant.objects.select_for_update().filter(role=Role.OWNER).order_by("pk"))
+    holders = Grant.objects.filter(role=Role.OWNER, person__is_active=True).values_list("person_id", flat=True)
+    if set(holders) == {without.pk}:
         raise Refused(
             Sentence(
                 _("%(name)s is the last owner. Give the role to somebody else first."),

@@ -6,9 +6,11 @@ from uuid import UUID
 from django.db import transaction
 
 from releases.accounts.rights import Right
+from releases.accounts.rules import one_line, visible
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog import rules
 from releases.catalog.models import Artifact, Service
@@ -42,7 +44,7 @@ def register_artifact(
         row, is_new = Artifact.objects.get_or_create(
             service=found(Service, service_id),
             digest=digest,
-            defaults={"version": version, "image": image[:250], "registered_at": now},
+            defaults={"version": version, "image": one_line(image)[:250], "registered_at": now},
         )
         if is_new:
             audit.record(stream=row.stream, kind=Kind.ARTIFACT_REGISTERED, actor=actor, data=_facts(row))
@@ -98,7 +100,7 @@ def clear_quarantine(*, actor: Actor, artifact_id: UUID, reason: str, now: datet
         return row
 
 
-def _facts(row: Artifact) -> dict[str, object]:
+def _facts(row: Artifact) -> dict[str, JSON]:
     return {
         "artifact": str(row.pk),
         "service": str(row.service_id),
@@ -110,7 +112,7 @@ def _facts(row: Artifact) -> dict[str, object]:
 
 
 def _must_say_why(reason: str) -> str:
-    reason = reason.strip()
+    reason = visible(reason)
     if not reason:
         raise invalid("reason", Sentence(_("Say why, so that the next person need not ask.")))
     return reason[:500]

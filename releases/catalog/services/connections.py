@@ -10,6 +10,7 @@ from releases.accounts.rules import is_slug
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog import rules, secrets
 from releases.catalog.kinds import ConnectionKind
@@ -128,7 +129,7 @@ def _operator_allows(host: str) -> bool:
     return not hosts or host in hosts
 
 
-def _facts(row: Connection) -> dict[str, object]:
+def _facts(row: Connection) -> dict[str, JSON]:
     return {
         "connection": str(row.pk),
         "name": row.name,

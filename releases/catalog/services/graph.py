@@ -8,6 +8,7 @@ from django.db import transaction
 from releases.accounts import queries as accounts
 from releases.accounts.models import Person
 from releases.accounts.rights import Right
+from releases.accounts.rules import one_line
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
@@ -42,7 +43,10 @@ def link(
     with transaction.atomic():
         caller, callee = found(Service, caller_id), found(Service, callee_id)
         row, is_new = Dependency.objects.get_or_create(
-            caller=caller, callee=callee, source=source.value, defaults={"detail": detail[:250], "seen_at": now}
+            caller=caller,
+            callee=callee,
+            source=source.value,
+            defaults={"detail": one_line(detail)[:250], "seen_at": now},
         )
         if is_new:
             _tell(row, Kind.DEPENDENCY_LINKED, actor)

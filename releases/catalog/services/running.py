@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from releases.accounts.rights import Right
+from releases.accounts.rules import one_line
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
@@ -72,7 +73,7 @@ def open_incident(*, actor: Actor, service_id: UUID, environment_id: UUID, title
     :raises Missing: there is no such service or environment
     """
     require(actor, Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN, Right.CATALOG_EDIT)
-    title = " ".join(title.split())
+    title = one_line(title)
     if not title:
         raise invalid("title", Sentence(_("Say in a few words what is wrong.")))
     with transaction.atomic(durable=True):

@@ -1,6 +1,5 @@
 """Services, environments and customers."""
 
-import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
@@ -9,10 +8,11 @@ from django.db import transaction
 
 from releases.accounts.models import Team
 from releases.accounts.rights import Right
-from releases.accounts.rules import folded, is_slug
+from releases.accounts.rules import folded, is_slug, one_line, visible
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog.kinds import DataClass, EnvironmentKind
 from releases.catalog.models import Customer, Environment, Service
@@ -48,12 +48,12 @@ def register_service(
     with transaction.atomic():
         row = Service(
             name=name,
-            title=title.strip() or name,
+            title=one_line(title)[:120] or name,
             team=found(Team, team_id),
-            tier=tier,
+            tier=one_line(tier)[:32],
             criticality=criticality,
             data_classes=sorted(data_classes),
-            description=description,
+            description=visible(description),
         )
         inserted(row, taken=Sentence(_("The service %(name)s exists already."), {"name": name}))
         audit.record(stream=row.stream, kind=Kind.SERVICE_REGISTERED, actor=actor, data=_service_facts(row))
@@ -92,12 +92,12 @@ def describe_service(
         before = _service_facts(row)
         given = {
             "name": name,
-            "title": title,
+            "title": None if title is None else one_line(title)[:120] or name,
             "team": None if team_id is None else found(Team, team_id),
-            "tier": tier,
+            "tier": None if tier is None else one_line(tier)[:32],
             "criticality": criticality,
             "data_classes": None if data_classes is None else sorted(data_classes),
-            "description": description,
+            "description": None if description is None else visible(description),
         }
         for field, value in given.items():
             if value is not None:
@@ -162,7 +162,7 @@ def register_customer(
     """
     require(actor, Right.CATALOG_EDIT)
     del now  # the record takes its time from the database
-    name = " ".join(unicodedata.normalize("NFC", name).split())
+    name = one_line(name)
     if not name:
         raise invalid("name", Sentence(_("Write the customer's name.")))
     _must_be_slug(segment, field="segment")
@@ -184,7 +184,7 @@ def register_customer(
         return row
 
 
-def _service_facts(row: Service) -> dict[str, object]:
+def _service_facts(row: Service) -> dict[str, JSON]:
     return {
         "service": str(row.pk),
         "name": row.name,

@@ -1,0 +1,98 @@
+"""Things that are said of the catalogue at the same moment."""
+
+from functools import partial
+
+import pytest
+
+from releases.audit.models import AuditEvent
+from releases.catalog import services
+from releases.catalog.doors import door_for
+from releases.catalog.kinds import ConnectionKind
+from releases.catalog.models import Artifact, Connection, Running, Service
+from releases.core.errors import Invalid
+from tests.factories.accounts import SETUP, a_team
+from tests.factories.catalog import a_digest, a_service, an_artifact, an_environment
+from tests.factories.races import at_once
+from tests.fault.harness import database
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _house(tmp_path_factory, django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock(), database(tmp_path_factory.mktemp("house")):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _ring(tmp_path, settings):
+    settings.GMUD_KEYS = str(tmp_path / "keys")
+
+
+def errors(said: list[object]) -> list[object]:
+    return [one for one in said if isinstance(one, Exception)]
+
+
+def test_of_six_notes_of_what_runs_one_stays_open_and_the_others_end(now):
+    service, place = a_service(), an_environment()
+    artifacts = [an_artifact(service, f"v{number}") for number in range(6)]
+    said = at_once(
+        [
+            partial(
+                services.note_running,
+                actor=SETUP,
+                service_id=service.pk,
+                environment_id=place.pk,
+                artifact_id=one.pk,
+                now=now,
+            )
+            for one in artifacts
+        ]
+    )
+    assert errors(said) == []
+    assert Running.objects.filter(service=service).count() == 6
+    assert Running.objects.filter(service=service, ended_at=None).count() == 1
+
+
+def test_a_service_registered_by_six_is_registered_once(now):
+    team = a_team("ledger")
+    said = at_once(
+        [partial(services.register_service, actor=SETUP, name="contacts", team_id=team.pk, now=now) for _ in range(6)]
+    )
+    assert [type(one) for one in errors(said)] == [Invalid] * 5
+    row = Service.objects.get(name="contacts")
+    assert AuditEvent.objects.filter(stream=row.stream).count() == 1
+
+
+def test_an_artifact_named_by_six_is_one_artifact_with_one_event(now):
+    service = a_service()
+    call = partial(
+        services.register_artifact, actor=SETUP, service_id=service.pk, version="v1", digest=a_digest(1), now=now
+    )
+    said = at_once([call] * 6)
+    assert errors(said) == []
+    row = Artifact.objects.get(service=service)
+    assert AuditEvent.objects.filter(stream=row.stream).count() == 1
+
+
+def test_an_artifact_quarantined_by_six_is_told_once(now):
+    artifact = an_artifact(a_service())
+    said = at_once([partial(services.quarantine, actor=SETUP, artifact_id=artifact.pk, reason="500s", now=now)] * 6)
+    assert errors(said) == []
+    assert AuditEvent.objects.filter(stream=artifact.stream, kind="artifact.quarantined").count() == 1
+
+
+def test_a_connection_opened_by_six_is_opened_once_and_the_key_ring_is_made_once(now):
+    calls = [
+        partial(
+            services.connect,
+            actor=SETUP,
+            name="metrics",
+            kind=ConnectionKind.PROMETHEUS,
+            origin="https://metrics.example.com",
+            secret="the-same-secret-0123",
+            now=now,
+        )
+    ] * 6
+    said = at_once(calls)
+    assert {type(one) for one in errors(said)} <= {Invalid}
+    row = Connection.objects.get(name="metrics")
+    assert door_for(row).headers == {"Authorization": "Bearer the-same-secret-0123"}
