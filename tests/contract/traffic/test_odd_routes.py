@@ -227,6 +227,7 @@ def test_a_sibling_added_between_look_and_write_is_a_change_of_the_route():
         with pytest.raises(Conflict) as raised:
             adapter.write(ROUTE, ALL, seen=seen)
     assert raised.value.difference.restructured
+    assert not [one for one in cluster.log if one["method"] == "PATCH"]
 
 
 @pytest.mark.parametrize("weights", [{"stable": 0, "canary": 0}, {"stable": -1, "canary": 2}, {"blue": 100}])

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from releases.audit import queries as audit
 from releases.catalog import queries as catalog
 from releases.core.errors import Unreachable
 from releases.operations import services as operations
+from releases.operations.services import journal
 from releases.operations.states import OperationState, StepState
 from releases.traffic import queries, services
 from releases.traffic.states import ShiftState
@@ -34,8 +36,6 @@ def test_a_shift_is_written_held_and_kept_in_the_ledger(mesh, now):
         {"stable": 90, "canary": 10},
     )
     assert catalog.route(route.id).reading.weights == {"stable": 90, "canary": 10}
-    from releases.audit import queries as audit
-
     story = audit.story(f"change:{operation.subject}")
     assert [entry.kind for entry in story] == ["shift.ended"]
     assert story[0].data["asked_by"] == "Ana"
@@ -47,6 +47,14 @@ def test_weights_that_stand_already_are_adopted_without_a_write(mesh, now):
     operation, _step = run(begin(route, {"stable": 1, "canary": 0}, now), now)
     assert operation.state == OperationState.SUCCEEDED
     assert mesh.patches() == []
+
+
+def test_a_probe_finds_what_stands_and_nothing_else(mesh, now):
+    route = a_route(mesh.url, now)
+    for weights, found in (({"stable": 1, "canary": 0}, True), ({"stable": 90, "canary": 10}, False)):
+        operation = begin(route, weights, now)
+        view = journal.view_of(operation.steps.get(), operation)
+        assert bool(HANDLERS["traffic.shift"].probe(view)) is found
 
 
 def test_a_lost_answer_writes_once(mesh, now):
