@@ -58,7 +58,7 @@ class RunningCluster:
                 return dict(one["weights"])
         raise LookupError(service)
 
-    def control(self, name: str, **asked: Any) -> None:
+    def control(self, name: str, /, **asked: Any) -> None:
         """Use one of the sandbox's own controls."""
         call = Call("POST", f"/_sandbox/{name}", {}, {}, json.dumps(asked).encode())
         answer = self.cluster.control(call)
