@@ -1,4 +1,4 @@
-"""Write to the record: add an event, erase a text."""
+"""Write to the record: add an event, erase a text, seal."""
 
 import secrets
 from collections.abc import Collection, Mapping
@@ -9,19 +9,12 @@ from django.db import IntegrityError, connection, transaction
 from releases.audit.actor import Actor
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
 from releases.audit.kinds import Kind
-from releases.audit.models import AuditEvent, AuditText, Unsealed
+from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
+from releases.audit.moments import database_us
+from releases.audit.sealer import Sealer
 from releases.core.errors import Missing, Refused, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
-
-_NOW_US = {
-    # SQLite's clock is the machine's, in milliseconds.
-    "sqlite": (
-        "SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
-        " + CAST(substr(strftime('%f', 'now'), 4) AS INTEGER) * 1000"
-    ),
-    "postgresql": "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-}
 
 
 def record(
@@ -100,6 +93,14 @@ def erase_text(*, event_id: UUID, actor: Actor, reason: str, fields: Collection[
     return erased
 
 
+def seal() -> Checkpoint | None:
+    """Seal what waits, once, and hand the checkpoint to the witness; ``manage.py sealer`` does so every second.
+
+    :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
+    """
+    return Sealer.of_settings().turn()
+
+
 def head_of(stream: str) -> Head:
     """Return the last event of a stream; a stream nobody wrote to starts at version 0."""
     last = (
@@ -109,13 +110,6 @@ def head_of(stream: str) -> Head:
         .first()
     )
     return Head(*last) if last else Head()
-
-
-def database_us() -> int:
-    """Return the database's clock in microseconds since 1970 UTC: one clock for all, whatever the servers think."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NOW_US[connection.vendor])
-        return int(cursor.fetchone()[0])
 
 
 def _lock(stream: str) -> None:

@@ -1,0 +1,48 @@
+"""A key and a witness of its own for every test, and hands that reach past the guards."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from releases.audit import guards
+from releases.audit.models import AuditEvent
+from releases.audit.sealer import Sealer
+from tests.factories.audit import an_event
+
+
+@pytest.fixture(autouse=True)
+def witness(settings, tmp_path: Path) -> Path:
+    settings.GMUD_KEYS = str(tmp_path / "keys")
+    settings.GMUD_WITNESS_FILE = str(tmp_path / "elsewhere" / "checkpoints.jsonl")
+    return Path(settings.GMUD_WITNESS_FILE)
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer.of_settings()
+
+
+@pytest.fixture
+def by_sql() -> Callable[..., None]:
+    """Run statements as the owner of the tables does: guards down, statements, guards up."""
+
+    def run(*statements: str | tuple[str, Sequence[object]]) -> None:
+        with connection.cursor() as cursor:
+            guards.lower(cursor, connection.vendor)
+            for statement in statements:
+                cursor.execute(*((statement,) if isinstance(statement, str) else statement))
+            guards.lift(cursor, connection.vendor)
+
+    return run
+
+
+@pytest.fixture
+def a_record(sealer) -> list[AuditEvent]:
+    """Six events in two streams under two checkpoints, some with texts; sealed and witnessed."""
+    events = [an_event("change:1", text={"reason": "First"}), an_event("change:1"), an_event("change:2")]
+    sealer.turn()
+    events += [an_event("change:1", text={"reason": "Second"}), an_event("change:2"), an_event("change:2")]
+    sealer.turn()
+    return events
