@@ -339,3 +339,38 @@ def test_an_old_server_is_final_when_decided_and_an_item_that_just_left_is_still
 
         assert adapter.look(Handle("gmud-k", JOB, build_number=7)).state is State.SUCCEEDED
         assert adapter.look(Handle("gmud-k", JOB, queue_id=1)).state is State.QUEUED
+
+
+class Fixed(Sandbox):
+    """A server that gives one JSON answer for each beginning of a path, and 303 to every trigger."""
+
+    def __init__(self, **answers):
+        super().__init__()
+        self.answers = answers
+
+    def answer(self, call):
+        if call.method == "POST":
+            return Answer(303, headers={"Location": "/queue/item/9/"})
+        found = next((text for name, text in self.answers.items() if name in call.path), "")
+        return Answer(200, found.encode()) if found else Answer(404)
+
+
+def carrying(key):
+    return f'"actions":[{{"parameters":[{{"name":"GMUD_CORRELATION","value":"{key}"}}]}}]'
+
+
+def test_a_result_that_stands_while_the_build_is_still_in_progress_is_not_the_end():
+    build = f'{{"number":7,"building":false,"inProgress":true,"result":"SUCCESS",{carrying("gmud-k")}}}'
+    with running(Fixed(wfapi="", job=build)) as url:
+        seen = JenkinsDelivery(door_to(url)).look(Handle("gmud-k", "deploy", build_number=7))
+
+    assert seen.state is State.RUNNING
+
+
+@pytest.mark.parametrize(("key", "error"), [("gmud-other", Rejected), (None, Unreachable)])
+def test_a_request_that_was_folded_into_another_is_never_taken_for_ours(key, error):
+    names = '[{"name":"GMUD_CORRELATION"},{"name":"GMUD_PERMIT"}]'
+    job = f'{{"buildable":true,"property":[{{"parameterDefinitions":{names}}}],"builds":[]}}'
+    item = f'{{"id":9,{carrying(key)}}}' if key else ""
+    with running(Fixed(item=item, queue='{"items":[]}', job=job)) as url, pytest.raises(error):
+        JenkinsDelivery(door_to(url)).start(order(target=Target("deploy")))
