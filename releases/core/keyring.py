@@ -22,7 +22,7 @@ FILE = "connections.keyring.json"
 _FORMAT = 1
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_READABLE_BY_ALL = 0o007
+_OPEN_TO_OTHERS = 0o027  # a group may read (mounted secrets), nobody but the owner may write
 
 
 class Unopenable(Exception):
@@ -80,7 +80,7 @@ def key_name(box: bytes) -> str:
 def load(folder: Path) -> KeyRing:
     """Read the ring of a folder; made with one key when there is none (mode 0600).
 
-    :raises BadRing: the file is open to everybody, or not a ring
+    :raises BadRing: the file is open to others, or not a ring
     """
     place = folder / FILE
     if not place.exists():
@@ -91,7 +91,7 @@ def load(folder: Path) -> KeyRing:
 def rotate(folder: Path) -> str:
     """Put a new key in front and return its name; older keys stay, for what they sealed.
 
-    :raises BadRing: the file is open to everybody, or not a ring
+    :raises BadRing: the file is open to others, or not a ring
     """
     old = load(folder).keys
     name = _new_name()
@@ -119,8 +119,8 @@ def _new_name() -> str:
 
 
 def _read(place: Path) -> KeyRing:
-    if place.stat().st_mode & _READABLE_BY_ALL:
-        raise BadRing(f"{place.name} can be read by everybody on this machine; set its mode to 0600.")
+    if place.stat().st_mode & _OPEN_TO_OTHERS:
+        raise BadRing(f"{place.name} is open to others on this machine; set its mode to 0600.")
     try:
         entries = json.loads(place.read_text())["keys"]
         keys = {str(one["kid"]): base64.b64decode(one["key"], validate=True) for one in entries}
