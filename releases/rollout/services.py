@@ -178,6 +178,7 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
         route = catalog.route_for(item.service_id, item.environment_id)
         if route is None or not weights:
             continue
+        before = weights
         for stage, percent in ((Stage.CANARY, CANARY_PERCENT), (Stage.ALL, ALL_PERCENT)):
             steps.append(
                 shifts.plan(
@@ -187,8 +188,10 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
                     asked_by=actor.name,
                     name=f"{percent} % {name}",
                     stage=stage,
+                    expect=before,
                 )
             )
+            before = split(weights, percent)
         steps += _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
     return steps
 

@@ -1,0 +1,257 @@
+"""The one decision: every rule by itself, all of them against an oracle written from the specification."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from releases.changes.states import State
+from releases.core.errors import Sentence
+from releases.gate.rules import ChangeFacts, Closure, Facts, Request, decide
+from releases.gate.states import Intent, ReasonCode, Verdict
+
+NOW = datetime(2026, 9, 15, 22, 0, tzinfo=UTC)
+DIGEST, OTHER, BACK = (f"sha256:{sign * 64}" for sign in "abc")
+MICROSECOND = timedelta(microseconds=1)
+
+CHANGE = ChangeFacts(
+    number=1042,
+    state=State.SCHEDULED,
+    is_intact=True,
+    is_authorized=True,
+    approved_digest=DIGEST,
+    back_digest=BACK,
+    starts_at=NOW - timedelta(hours=1),
+    ends_at=NOW + timedelta(hours=1),
+)
+
+
+def facts(
+    intent: Intent = Intent.DEPLOY, digest: str = DIGEST, *, change: ChangeFacts | None = CHANGE, **more
+) -> Facts:
+    return Facts(Request("ledgerwriter", "production", "ledgerwriter", digest, intent), change, **more)
+
+
+def codes(found) -> set[str]:
+    return {str(reason.code) for reason in found.reasons}
+
+
+def test_an_authorized_change_inside_its_window_is_allowed_for_five_minutes():
+    found = decide(facts(), NOW)
+
+    assert found.verdict is Verdict.ALLOW
+    assert found.valid_until == NOW + timedelta(seconds=300)
+    assert not found.reasons
+
+
+def test_a_permit_never_outlives_the_window():
+    ends = NOW + timedelta(seconds=90)
+
+    assert decide(facts(change=replace(CHANGE, ends_at=ends)), NOW).valid_until == ends
+
+
+DENIED = {
+    "no change names it": (facts(change=None), ReasonCode.NO_CHANGE_REQUEST),
+    "there is no policy": (facts(has_policy=False), ReasonCode.POLICY_ERROR),
+    "it is a draft": (facts(change=replace(CHANGE, state=State.DRAFT)), ReasonCode.NOT_AUTHORIZED),
+    "it is being assessed": (facts(change=replace(CHANGE, state=State.ASSESSING)), ReasonCode.NOT_AUTHORIZED),
+    "it was rejected": (facts(change=replace(CHANGE, state=State.REJECTED)), ReasonCode.NOT_AUTHORIZED),
+    "it was canceled": (facts(change=replace(CHANGE, state=State.CANCELED)), ReasonCode.NOT_AUTHORIZED),
+    "it is closed": (facts(change=replace(CHANGE, state=State.CLOSED)), ReasonCode.NOT_AUTHORIZED),
+    "it is under review": (facts(change=replace(CHANGE, state=State.REVIEWING)), ReasonCode.NOT_AUTHORIZED),
+    "it is rolling back": (facts(change=replace(CHANGE, state=State.ROLLING_BACK)), ReasonCode.NOT_AUTHORIZED),
+    "it is watched, and a deploy is asked": (
+        facts(change=replace(CHANGE, state=State.WATCHING)),
+        ReasonCode.NOT_AUTHORIZED,
+    ),
+    "it expired": (facts(change=replace(CHANGE, state=State.EXPIRED)), ReasonCode.APPROVAL_EXPIRED),
+    "it was superseded": (facts(change=replace(CHANGE, state=State.SUPERSEDED)), ReasonCode.SUPERSEDED),
+    "its content is another": (facts(change=replace(CHANGE, is_intact=False)), ReasonCode.APPROVAL_VOID),
+    "a vote no longer counts": (facts(change=replace(CHANGE, is_authorized=False)), ReasonCode.APPROVALS_MISSING),
+    "the requester voted": (facts(change=replace(CHANGE, self_voters=("Ana",))), ReasonCode.SELF_APPROVAL),
+    "it is another artifact": (facts(digest=OTHER), ReasonCode.ARTIFACT_MISMATCH),
+    "it names another place": (facts(change=replace(CHANGE, approved_digest="")), ReasonCode.ARTIFACT_MISMATCH),
+    "the window is over": (facts(change=replace(CHANGE, ends_at=NOW)), ReasonCode.OUTSIDE_WINDOW),
+    "there is no window": (facts(change=replace(CHANGE, starts_at=None)), ReasonCode.OUTSIDE_WINDOW),
+    "it is in quarantine": (facts(is_quarantined=True), ReasonCode.QUARANTINED_ARTIFACT),
+    "there is no way back": (facts(change=replace(CHANGE, is_way_back_known=False)), ReasonCode.ROLLBACK_UNPROVED),
+    "traffic moved since": (facts(change=replace(CHANGE, is_traffic_as_planned=False)), ReasonCode.ROLLBACK_UNPROVED),
+    "nothing was tested": (facts(change=replace(CHANGE, has_evidence=False)), ReasonCode.EVIDENCE_MISSING),
+}
+
+
+@pytest.mark.parametrize(("given_facts", "code"), DENIED.values(), ids=DENIED)
+def test_it_is_denied_when(given_facts, code):
+    found = decide(given_facts, NOW)
+
+    assert found.verdict is Verdict.DENY
+    assert code in codes(found)
+    assert found.valid_until is None
+
+
+FREEZE = Closure(ReasonCode.BLACKOUT, Sentence("Frozen."), NOW + timedelta(hours=2))
+LOCK = Closure(ReasonCode.LOCK_ACTIVE, Sentence("Locked."))
+WAITING = {
+    "a seat has not decided": (
+        facts(change=replace(CHANGE, state=State.AUTHORIZING, is_authorized=False)),
+        ReasonCode.APPROVALS_MISSING,
+    ),
+    "the quorum is there but nobody moved it": (
+        facts(change=replace(CHANGE, state=State.AUTHORIZING)),
+        ReasonCode.APPROVALS_MISSING,
+    ),
+    "the window is ahead": (
+        facts(change=replace(CHANGE, starts_at=NOW + MICROSECOND)),
+        ReasonCode.OUTSIDE_WINDOW,
+    ),
+    "a freeze holds": (facts(closures=(FREEZE,)), ReasonCode.BLACKOUT),
+    "a lock holds": (facts(closures=(LOCK,)), ReasonCode.LOCK_ACTIVE),
+    "somebody else releases there": (facts(released_there=(7,)), ReasonCode.WATCH_IN_PROGRESS),
+    "somebody else booked first": (facts(booked_there=(7,)), ReasonCode.CONFLICT),
+    "it is on hold": (facts(change=replace(CHANGE, is_on_hold=True)), ReasonCode.ON_HOLD),
+}
+
+
+@pytest.mark.parametrize(("given_facts", "code"), WAITING.values(), ids=WAITING)
+def test_it_waits_while(given_facts, code):
+    found = decide(given_facts, NOW)
+
+    assert found.verdict is Verdict.WAIT
+    assert codes(found) == {code}
+    assert found.retry_after is not None
+    assert timedelta(0) < found.retry_after <= timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("at", "verdict"),
+    [
+        (CHANGE.starts_at - MICROSECOND, Verdict.WAIT),
+        (CHANGE.starts_at, Verdict.ALLOW),
+        (CHANGE.ends_at - MICROSECOND, Verdict.ALLOW),
+        (CHANGE.ends_at, Verdict.DENY),
+    ],
+)
+def test_the_window_begins_inside_and_ends_outside(at, verdict):
+    assert decide(facts(), at).verdict is verdict
+
+
+def test_a_stop_beats_a_wait_and_every_reason_is_named():
+    found = decide(facts(digest=OTHER, closures=(FREEZE,), change=replace(CHANGE, is_on_hold=True)), NOW)
+
+    assert found.verdict is Verdict.DENY
+    assert codes(found) == {"artifact_mismatch", "blackout", "on_hold"}
+
+
+def test_every_reason_says_what_helps():
+    for given_facts, _code in [*DENIED.values(), *WAITING.values()]:
+        assert all(reason.fix is not None for reason in decide(given_facts, NOW).reasons)
+
+
+@pytest.mark.parametrize("state", [State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK])
+def test_a_rollback_passes_freeze_lock_hold_window_and_lost_votes(state):
+    change = replace(
+        CHANGE,
+        state=state,
+        is_on_hold=True,
+        is_authorized=False,
+        is_intact=False,
+        ends_at=NOW - timedelta(hours=1),
+        watch_until_at=NOW + MICROSECOND,
+    )
+
+    assert decide(facts(Intent.ROLLBACK, BACK, change=change, closures=(FREEZE, LOCK)), NOW).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"state": State.SCHEDULED}, ReasonCode.NOT_AUTHORIZED),
+        ({"state": State.REVIEWING}, ReasonCode.NOT_AUTHORIZED),
+        ({"back_digest": OTHER}, ReasonCode.ARTIFACT_MISMATCH),
+        ({"watch_until_at": NOW}, ReasonCode.APPROVAL_EXPIRED),
+    ],
+)
+def test_a_rollback_is_denied_without_a_live_warrant_for_that_artifact(changed, code):
+    change = replace(CHANGE, **{"state": State.WATCHING, "watch_until_at": NOW + MICROSECOND, **changed})
+
+    found = decide(facts(Intent.ROLLBACK, BACK, change=change), NOW)
+
+    assert found.verdict is Verdict.DENY
+    assert codes(found) == {code}
+
+
+def oracle(given_facts: Facts, now: datetime) -> bool:
+    """Say whether forward may pass, from the sentence in the design and nothing else.
+
+    No allow without quorum of distinct, eligible people on exactly this content, inside an open window, for exactly
+    this artifact digest; nothing frozen, locked, held, quarantined, untested, without a way back, or busy.
+    """
+    change = given_facts.change
+    if change is None or not given_facts.has_policy or change.starts_at is None or change.ends_at is None:
+        return False
+    wanted = {
+        Intent.DEPLOY: ["scheduled", "implementing"],
+        Intent.PROMOTE: ["implementing", "watching"],
+        Intent.TRAFFIC_SHIFT: ["implementing", "watching"],
+    }[given_facts.request.intent]
+    return (
+        str(change.state) in wanted
+        and change.is_intact
+        and change.is_authorized
+        and change.self_voters == ()
+        and change.approved_digest == given_facts.request.digest
+        and not now < change.starts_at
+        and now < change.ends_at
+        and given_facts.closures == ()
+        and not given_facts.is_quarantined
+        and change.is_way_back_known
+        and (change.is_traffic_as_planned or str(change.state) != "scheduled")
+        and change.has_evidence
+        and given_facts.released_there == ()
+        and given_facts.booked_there == ()
+        and not change.is_on_hold
+    )
+
+
+moments = st.integers(-2, 2).map(lambda step: NOW + step * MICROSECOND)
+mostly = st.sampled_from([True, True, True, False])
+changes = st.builds(
+    ChangeFacts,
+    number=st.just(1042),
+    state=st.sampled_from([State.SCHEDULED, State.IMPLEMENTING, State.WATCHING, *State]),
+    is_intact=mostly,
+    is_authorized=mostly,
+    self_voters=st.sampled_from([(), (), (), ("Ana",)]),
+    approved_digest=st.sampled_from([DIGEST, DIGEST, OTHER, ""]),
+    back_digest=st.just(BACK),
+    is_way_back_known=mostly,
+    is_traffic_as_planned=mostly,
+    has_evidence=mostly,
+    starts_at=st.one_of(st.just(NOW - timedelta(hours=1)), moments, st.none()),
+    ends_at=st.one_of(st.just(NOW + timedelta(hours=1)), moments, st.none()),
+    is_on_hold=mostly.map(lambda one: not one),
+)
+worlds = st.builds(
+    Facts,
+    request=st.builds(
+        Request,
+        service=st.just("s"),
+        environment=st.just("e"),
+        artifact_name=st.just("s"),
+        digest=st.sampled_from([DIGEST, DIGEST, OTHER]),
+        intent=st.sampled_from([Intent.DEPLOY, Intent.DEPLOY, Intent.PROMOTE, Intent.TRAFFIC_SHIFT]),
+    ),
+    change=st.one_of(changes, changes, changes, st.none()),
+    has_policy=mostly,
+    is_quarantined=mostly.map(lambda one: not one),
+    closures=st.sampled_from([(), (), (), (FREEZE,), (LOCK,)]),
+    released_there=st.sampled_from([(), (), (7,)]),
+    booked_there=st.sampled_from([(), (), (7,)]),
+)
+
+
+@given(worlds)
+def test_the_gate_allows_exactly_what_the_oracle_allows(world):
+    assert (decide(world, NOW).verdict is Verdict.ALLOW) == oracle(world, NOW)
