@@ -6,6 +6,7 @@ A reaction may see a message twice and must not mind. What is not in the table h
 from collections.abc import Callable, Mapping, Sequence
 
 from releases.core import clock
+from releases.delivery import steps as delivery
 from releases.gate import services as gate
 from releases.operations.ports import Message
 from releases.rollback import services as rollback
@@ -26,6 +27,11 @@ def follow_operation(message: Message) -> None:
         follow(operation_id=message.ref, state=message.kind.removeprefix("operation."), now=clock.now())
 
 
+def call_off(message: Message) -> None:
+    """Stop at the CI system what a stopped or superseded operation left running."""
+    delivery.call_off(operation_id=message.ref, now=clock.now())
+
+
 FOLLOWERS: Mapping[str, Callable[..., None]] = {
     "rollout": rollout.ended,
     "watch": rollout.watched,
@@ -39,6 +45,7 @@ REACTIONS: Mapping[str, Sequence[Reaction]] = {
     "change.supersede": (revoke_permits,),
     "change.withdraw": (revoke_permits,),
     "operation.failed": (follow_operation,),
-    "operation.stopped": (follow_operation,),
+    "operation.stopped": (follow_operation, call_off),
     "operation.succeeded": (follow_operation,),
+    "operation.superseded": (call_off,),
 }
