@@ -15,7 +15,7 @@ test: .venv/dev.stamp
 	@exec $(BIN)/python -m tests
 
 test-fast: .venv/dev.stamp
-	@exec $(BIN)/pytest -q -n 2 -m "not long and not postgres" tests/unit tests/house tests/story
+	@exec $(BIN)/pytest -q -n 2 -m "not long and not postgres" --hypothesis-profile=quick tests/unit tests/house tests/story
 
 test-long: .venv/dev.stamp
 	@exec $(BIN)/python -m tests --long
@@ -36,7 +36,7 @@ floors: .venv/dev.stamp
 templates: .venv/dev.stamp
 	@$(BIN)/djlint templates --check --lint --quiet
 house: .venv/dev.stamp
-	@$(BIN)/pytest -q -n 2 -m "not long" tests/unit tests/house
+	@$(BIN)/pytest -q -n 2 -m "not long" --hypothesis-profile=quick tests/unit tests/house
 
 # Collect the sentences of code and templates into the catalogues and compile them.
 messages: .venv/dev.stamp

@@ -55,18 +55,19 @@ def main() -> int:
     if not _ready_to_test():
         return 1
     chosen = "long" if "--long" in sys.argv else "not long"
+    profile = f"--hypothesis-profile={'long' if chosen == 'long' else 'usual'}"
     count, guard = Count(), Guard()
     with _folder() as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
         for name in ("DATABASE_URL", "REDIS_URL"):
             environment.pop(name, None)
         here = f"{chosen} and not postgres"
-        _pytest("SQLite", (*PROCESSES, "-m", here, *WITHOUT_BROWSER), environment, folder, count, guard)
+        _pytest("SQLite", (*PROCESSES, profile, "-m", here, *WITHOUT_BROWSER), environment, folder, count, guard)
         _pytest("SQLite, browser", ("-m", here, *BROWSER), environment, folder, count, guard)
         try:
             with postgresql(folder, guard=guard) as database, redis(folder, guard=guard) as broker:
                 there = {**environment, "DATABASE_URL": database, "REDIS_URL": broker}
-                again = (*PROCESSES, "-m", chosen, *WITHOUT_BROWSER, "--ignore=tests/house")
+                again = (*PROCESSES, profile, "-m", chosen, *WITHOUT_BROWSER, "--ignore=tests/house")
                 _pytest("PostgreSQL and Redis", again, there, folder, count, guard)
                 _pytest("PostgreSQL and Redis, browser", ("-m", chosen, *BROWSER), there, folder, count, guard)
         except CannotStart as error:

@@ -9,6 +9,9 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from releases.audit import guards
 from releases.operations import bell
+from tests import examples
+
+__all__ = ["examples"]  # imported for what it registers
 
 
 @pytest.fixture

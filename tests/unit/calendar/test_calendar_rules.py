@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from releases.calendar.rules import (
@@ -19,6 +19,7 @@ from releases.calendar.rules import (
     opens_at,
     overlaps,
 )
+from tests.examples import examples
 
 NOON = datetime(2026, 9, 15, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -267,7 +268,7 @@ WINDOWS = st.lists(
 PLACES = st.sampled_from([(PLACE,), ((CONTACTS, PRODUCTION),), (PLACE, (CONTACTS, PRODUCTION))])
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(WINDOWS, WINDOWS, st.lists(st.integers(1, 9).map(lambda until: lock(until=until)), max_size=1), PLACES)
 def test_the_opening_is_the_first_quarter_hour_at_which_nothing_closes(freezes, opens, locks, places):
     def is_open(moment: datetime) -> bool:

@@ -6,11 +6,12 @@ from itertools import product
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, strictest, tally
 from releases.committee.rules import Requirement as Asked
+from tests.examples import examples
 
 NOW = datetime(2026, 9, 15, 12, tzinfo=UTC)
 SEATS = ("seat_business", "seat_engineering", "seat_security")
@@ -358,7 +359,7 @@ def outcome(found: Tally) -> str:
     return next((name for name in ("approved", "rejected", "changes_requested") if getattr(found, name)), "open")
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(situations())
 def test_the_tally_is_what_the_oracle_says(situation):
     needed, ballots, standing = situation
@@ -367,7 +368,7 @@ def test_the_tally_is_what_the_oracle_says(situation):
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(1000)
 @given(situations())
 @example(
     (
@@ -388,7 +389,7 @@ def test_approved_means_distinct_people_who_took_no_part_all_of_them_members_now
         assert {seat.seat: len(seat.approved_by) for seat in found.seats} == needed
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(situations(), st.randoms())
 def test_the_order_in_which_votes_are_read_changes_nothing(situation, random):
     needed, ballots, standing = situation
@@ -397,7 +398,7 @@ def test_the_order_in_which_votes_are_read_changes_nothing(situation, random):
     assert tally(needed=needed, ballots=shuffled, standing=standing, now=NOW) == first
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(situations())
 def test_everybody_named_as_able_to_help_helps(situation):
     needed, ballots, standing = situation

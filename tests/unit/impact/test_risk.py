@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from releases.impact.facts import ChangeFacts, Customers, History, ItemFacts, Known, Reach, Timing, Unknown
@@ -12,6 +12,7 @@ from releases.impact.facts import Tests as Report  # pytest takes every Test… 
 from releases.impact.lenses import Lens, Level, Side
 from releases.impact.rules import assess
 from releases.impact.scales import SCALES, level_of, step
+from tests.examples import examples
 from tests.factories.accounts import NOW
 from tests.factories.impact import SEEN, an_item, known, some_facts
 
@@ -209,13 +210,13 @@ def no_smaller(after, before):
     return all(late >= early for late, early in zip(after, before, strict=True))
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(FACTS, st.sampled_from(FORGETTABLE))
 def test_forgetting_a_fact_never_lowers_the_risk(change, name):
     assert no_smaller(size(replace(change, **{name: NOT_KNOWN})), size(change))
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(FACTS, st.sampled_from(["criticality", "data_classes", "from_version"]))
 def test_forgetting_a_fact_of_one_item_never_lowers_the_risk(change, name):
     first, *others = change.items
@@ -223,7 +224,7 @@ def test_forgetting_a_fact_of_one_item_never_lowers_the_risk(change, name):
     assert no_smaller(size(forgot), size(change))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(FACTS, st.integers(0, 5))
 def test_more_of_what_is_bad_never_lowers_the_risk(change, more):
     worse = {
@@ -240,13 +241,13 @@ def test_more_of_what_is_bad_never_lowers_the_risk(change, more):
             assert no_smaller(size(replace(change, **{name: known(change_it(fact.value))})), size(change)), name
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(FACTS, ITEMS)
 def test_one_more_item_never_lowers_the_risk(change, item):
     assert no_smaller(size(replace(change, items=(*change.items, item))), size(change))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(FACTS)
 def test_the_level_follows_from_the_points_that_are_shown(change):
     appraisal = assess(change, NOW)
