@@ -10,10 +10,15 @@ from django.db import DatabaseError
 
 from releases.audit import queries
 from releases.audit.report import Report, Verdict
+from releases.changes import queries as changes
 from releases.core.errors import GmudError
+from releases.operations import queries as operations
 
 # By prefix of the stream: yields each stream with the state its table says.
-REPLAYED: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {}
+REPLAYED: dict[str, Callable[[], Iterable[tuple[str, str]]]] = {
+    "change": changes.states,
+    "operation": operations.states,
+}
 
 SAID = {
     Verdict.OK: "ok",
