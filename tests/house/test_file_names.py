@@ -18,11 +18,16 @@ FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and th
 # A name of a room's own is added here on purpose, when none of the names above says what the file holds.
 OWN = {
     "accounts": {"backends", "columns", "rights", "roles"},
-    "audit": {"actor", "columns", "envelope", "guards"},
+    "audit": {
+        *("actor", "columns", "envelope", "guards", "merkle", "moments", "notes"),
+        *("report", "sealer", "verification", "witness"),
+    },
     "catalog": {"cards", "doors", "imports", "secrets"},
     "changes": {"appraising", "back", "document"},
     "cluster": {"client", "errors", "replies", "workloads"},  # the whole room is one outside system
+    "committee": {"seats"},
     "gate": {"keys", "permits", "reasons"},
+    "impact": {"lenses", "scales"},
     "operations": {"bell", "failpoints"},
     "traffic": {"providers"},
 }
