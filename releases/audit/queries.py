@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from releases.audit import verification
 from releases.audit.envelope import parse
 from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
 from releases.audit.moments import database_us, moment
 from releases.audit.report import Finding, Report
 from releases.audit.sealer import EPOCH, witness_of_settings
+from releases.audit.verification import Verification
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 
@@ -93,7 +93,7 @@ def verify() -> Report:
 
     :raises CannotVerify: a key is missing or cannot be used
     """
-    return verification.verify()
+    return Verification.of_settings().run()
 
 
 def replay(tables: Mapping[str, Callable[[], Iterable[tuple[str, str]]]]) -> Report:

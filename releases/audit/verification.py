@@ -21,6 +21,7 @@ from releases.audit import guards, notes
 from releases.audit.envelope import FIRST, VERSION, commitment, leaf_hash, parse
 from releases.audit.kinds import Kind
 from releases.audit.merkle import Frontier
+from releases.audit.models import Checkpoint
 from releases.audit.moments import database_us
 from releases.audit.report import Finding, Report
 from releases.audit.sealer import public_keys, witness_of_settings
@@ -70,6 +71,21 @@ class CannotVerify(GmudError):
 class Verification:
     """One look; use it once."""
 
+    @classmethod
+    def of_settings(cls) -> "Verification":
+        """Hold the record against the witness and the keys of this installation.
+
+        :raises CannotVerify: a key cannot be used, or there is no key and there are signatures
+        """
+        try:
+            keys = public_keys(Path(settings.GMUD_KEYS))
+        except BadKey as error:
+            raise CannotVerify(Sentence(_("A key cannot be used: %(why)s"), {"why": str(error)})) from error
+        witness = witness_of_settings()
+        if not keys and (witness.last() or Checkpoint.objects.exists()):
+            raise CannotVerify(_("The key that signed the record is not in the folder of keys."))
+        return cls(witness=witness, keys=keys)
+
     def __init__(self, *, witness: FileWitness, keys: Sequence[Ed25519PublicKey]) -> None:
         """Keep what the record is held against."""
         self.witness = witness
@@ -114,13 +130,8 @@ class Verification:
             said = self._said("witness", row, one.note)
             if said is None:
                 continue
-            for column, here, there in (
-                ("epoch", one.epoch, said.epoch),
-                ("size", one.size, said.size),
-                ("root", one.root, said.root),
-            ):
-                if here != there:
-                    self._find("witness", row, column, _("The line says something else than what was signed."))
+            for column in _differing(("epoch", "size", "root"), (one.epoch, one.size, one.root), said):
+                self._find("witness", row, column, _("The line says something else than what was signed."))
             if said.size <= size:
                 self._find("witness", row, "size", _("The tree did not grow since the line before."))
             size = max(size, said.size)
@@ -136,13 +147,8 @@ class Verification:
             said = self._said("audit_checkpoint", row, note)
             if said is None:
                 continue
-            for column, here, told in (
-                ("epoch", epoch, said.epoch),
-                ("tree_size", size, said.size),
-                ("root", root, said.root),
-            ):
-                if here != told:
-                    self._find("audit_checkpoint", row, column, _("The column says something else than the note."))
+            for column in _differing(("epoch", "tree_size", "root"), (epoch, size, root), said):
+                self._find("audit_checkpoint", row, column, _("The column says something else than the note."))
             there.add(said.size)
             self._roots.setdefault(said.size, []).append(("audit_checkpoint", row, said.root))
             if self._times and said.at_us + AHEAD_US < self._times[-1][1]:
@@ -355,21 +361,6 @@ class _Stream:
         self.version, self.last = version, None
 
 
-def verify() -> Report:
-    """Look at the whole record of this installation.
-
-    :raises CannotVerify: a key cannot be used, or there is no key and there are signatures
-    """
-    try:
-        keys = public_keys(Path(settings.GMUD_KEYS))
-    except BadKey as error:
-        raise CannotVerify(Sentence(_("A key cannot be used: %(why)s"), {"why": str(error)})) from error
-    witness = witness_of_settings()
-    if not keys and (witness.last() or list(_rows("SELECT 1 FROM audit_checkpoint LIMIT 1"))):
-        raise CannotVerify(_("The key that signed the record is not in the folder of keys."))
-    return Verification(witness=witness, keys=keys).run()
-
-
 @contextmanager
 def _snapshot() -> Iterator[None]:
     """Read one moment of all tables while others write; inside a caller's transaction, that one's view."""
@@ -395,6 +386,12 @@ def _rows(sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]
         cursor.execute(sql, parameters)
         while rows := cursor.fetchmany(CHUNK):
             yield from rows
+
+
+def _differing(columns: Sequence[str], stored: Sequence[Any], said: notes.Statement) -> list[str]:
+    """Return the columns that do not say what was signed."""
+    signed = (said.epoch, said.size, said.root)
+    return [column for column, here, there in zip(columns, stored, signed, strict=True) if here != there]
 
 
 def _name(document: dict[str, Any]) -> str:
