@@ -48,6 +48,12 @@ def _part(value: object) -> object:
 
 
 @register.filter
+def translated(text: str) -> str:
+    """Return a stored key of the catalogue, like the source of a fact, in the reader's language."""
+    return gettext(text) if text else ""
+
+
+@register.filter
 def either(names: Iterable[object]) -> str:
     """Return "Ana, Bruno or Lia"."""
     many = [say(name) for name in names]

@@ -61,7 +61,7 @@ OTHERWISE = mark("%(who)s: %(what)s.")
 HELD: Mapping[str, str | Promise] = {
     "no_change_request": _("A change request names this artifact"),
     "policy_error": _("The policy can be read"),
-    "not_authorized": _("Authorized by the committee"),
+    "not_authorized": _("It is handed in, and not past"),
     "approvals_missing": _("All needed approvals are given"),
     "self_approval": _("Nobody approved their own change"),
     "approval_void": _("The approvals are for exactly this content"),

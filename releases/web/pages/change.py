@@ -23,6 +23,7 @@ from releases.committee.rules import Decision as Choice
 from releases.core import clock
 from releases.core.errors import GmudError, Missing, Sentence
 from releases.core.words import mark
+from releases.impact.models import Factor
 from releases.web import looks
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
@@ -40,6 +41,7 @@ class Lens:
 
     title: Words
     factors: tuple[Line, ...]
+    quiet: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +172,17 @@ def _lenses(row: ChangeRequest) -> tuple[Lens, ...]:
     if row.assessment is None:
         return ()
     factors = list(row.assessment.factors.all())
-    return tuple(
-        Lens(title, tuple(_factor(factor) for factor in factors if factor.lens == name))
-        for name, title in looks.LENSES.items()
-    )
+    return tuple(_lens(title, [one for one in factors if one.lens == name]) for name, title in looks.LENSES.items())
 
 
-def _factor(factor: Any) -> Line:
+def _lens(title: Words, factors: list[Factor]) -> Lens:
+    """Return a lens with what weighs first; what weighs nothing is folded away."""
+    loud = tuple(_factor(one) for one in factors if one.points or not one.is_known)
+    quiet = tuple(_factor(one) for one in factors if one.is_known and not one.points)
+    return Lens(title, loud, quiet) if loud else Lens(title, quiet[:1], quiet[1:])
+
+
+def _factor(factor: Factor) -> Line:
     if not factor.is_known:
         return Line("wait", "?", factor.sentence, detail=factor.source, at=factor.seen_at)
     sign = f"+{factor.points}" if factor.points else "·"
@@ -213,12 +219,14 @@ def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> di
         "traffic": lambda row, _actor, _now: panels.traffic(row),
         "story": lambda row, _actor, _now: panels.story(row),
         "acts": lambda row, actor, now: panels.acts(row, actor=actor, now=now),
+        "others": lambda row, actor, now: panels.for_others(row, actor=actor, now=now),
     }
     context = {name: makers[name](row, request.actor, now) for name in names if name in makers}
     return {"change": the_change(row), "form": VoteForm(), **context}
 
 
 PARTS = ("head", "decision", "gate", "traffic", "story", "acts")
+WHOLE = (*PARTS, "others")
 
 
 @require_GET
@@ -228,8 +236,10 @@ def change(request: Request, number: int) -> HttpResponse:
     require(request.actor, Right.CHANGE_READ)
     row, name = queries.by_number(number), request.GET.get("part", "")
     if name in PARTS:
-        return part(request, f"{TEMPLATE}#{name}", _context(row, request, (name,)))
-    return page(request, TEMPLATE, _context(row, request, PARTS), here="changes")
+        return part(
+            request, f"{TEMPLATE}#{name}", _context(row, request, (name, "others") if name == "acts" else (name,))
+        )
+    return page(request, TEMPLATE, _context(row, request, WHOLE), here="changes")
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
@@ -240,7 +250,7 @@ def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -
         return part(
             request, f"{TEMPLATE}#decision", _context(row, request, ("decision",)) | context, status=error.status
         )
-    return page(request, TEMPLATE, _context(row, request, PARTS) | context, here="changes", status=error.status)
+    return page(request, TEMPLATE, _context(row, request, WHOLE) | context, here="changes", status=error.status)
 
 
 @require_POST
@@ -250,7 +260,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     """Cast a vote and show the decision panel again."""
     row, form = queries.by_number(number), VoteForm(request.POST)
     if not form.is_valid():
-        context = _context(row, request, PARTS) | {"form": form}
+        context = _context(row, request, WHOLE) | {"form": form}
         if getattr(request, "htmx", False):
             return part(request, f"{TEMPLATE}#decision", context, status=422)
         return page(request, TEMPLATE, context, here="changes", status=422)
@@ -258,7 +268,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     services.vote(change_id=row.pk, actor=request.actor, decision=decision, now=clock.now(), **form.cleaned_data)
     if getattr(request, "htmx", False):
         fresh = queries.by_number(number)
-        return part(request, "changes/voted.html", _context(fresh, request, PARTS))
+        return part(request, "changes/voted.html", _context(fresh, request, WHOLE))
     return HttpResponseRedirect(reverse("change", args=[number]))
 
 

@@ -61,6 +61,7 @@ class GateNow:
 
     look: Look
     lines: tuple[Line, ...]
+    holding: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
             lines.append(Line(line.tone, line.sign, line.text, line.detail or several, at=line.at, code=line.code))
     bad = {line.code for line in lines}
     holding = [code for code in outlooks[0].decision.passed if all(code in one.decision.passed for one in outlooks)]
-    lines += [held(telling.HELD[code]) for code in holding if code in telling.HELD and code not in bad]
-    return GateNow(VERDICTS[worst], tuple(lines))
+    good = tuple(held(telling.HELD[code]) for code in holding if code in telling.HELD and code not in bad)
+    return GateNow(VERDICTS[worst], tuple(lines), good)
 
 
 def traffic(change: ChangeRequest) -> Traffic:
@@ -242,11 +243,8 @@ def story(change: ChangeRequest) -> tuple[Told, ...]:
 def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ...]:
     """Return what can be done here, each with every reason against it."""
     found = {button.verb: button.reasons for button in changes.buttons(change, actor=actor, now=now)}
-    if change.state not in ENDED:
-        rights = accounts.rights_of(actor)
-        found["resume" if change.is_on_hold else "hold"] = (
-            () if Right.CHANGE_RELEASE in rights else (_not_permitted(Right.CHANGE_RELEASE),)
-        )
+    if change.state not in ENDED and Right.CHANGE_RELEASE in accounts.rights_of(actor):
+        found["resume" if change.is_on_hold else "hold"] = ()
     links = {
         "revise": reverse("edit-change", args=[change.number]),
         "roll_back": reverse("live-change", args=[change.number]),
@@ -263,14 +261,25 @@ def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ..
             _address(change.number, verb),
         )
         for verb, (word, weight, needs_reason) in ACTS.items()
-        if verb in found
+        if verb in found and not _for_others(found[verb])
     )
+
+
+def _for_others(reasons: tuple[Reason, ...]) -> bool:
+    return any(reason.code == "not_permitted" for reason in reasons)
+
+
+def for_others(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Line, ...]:
+    """Return what only other people can do here, one line for each answer to who can."""
+    found: dict[str, list[Words]] = {}
+    said: dict[str, Reason] = {}
+    for button in changes.buttons(change, actor=actor, now=now):
+        refusal = next((reason for reason in button.reasons if reason.code == "not_permitted"), None)
+        if refusal is not None and button.verb in ACTS:
+            found.setdefault(str(refusal.message), []).append(ACTS[button.verb][0])
+            said[str(refusal.message)] = refusal
+    return tuple(Line("", "–", both(words), detail=said[key].message) for key, words in found.items())
 
 
 def _address(number: int, verb: str) -> str:
     return reverse("release", args=[number]) if verb == "start" else reverse("act", args=[number, verb])
-
-
-def _not_permitted(right: Right) -> Reason:
-    names = [person.name for person in accounts.holders_of_right(right)[:3]]
-    return Reason("not_permitted", Sentence(mark("You may not do this. %(who)s can."), {"who": both(names)}))
