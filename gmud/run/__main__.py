@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
     data = DATA.resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = _hold(data / "run.lock")
     if held is None:
         return _refuse(f"This house is running already (folder {data}): stop it, or name another folder in GMUD_DATA.")
