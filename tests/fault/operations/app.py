@@ -1,0 +1,74 @@
+"""The house's Celery app with a handler and reactions of the tests; the workers are started with this module."""
+
+import os
+import signal
+from collections.abc import Mapping
+from datetime import datetime
+
+import django
+
+from gmud.celery import app
+
+django.setup()
+
+from releases.core.errors import Unreachable  # noqa: E402 - Django must be set up first
+from releases.core.http import Allowance, Door  # noqa: E402
+from releases.operations import services  # noqa: E402
+from releases.operations.ports import Done, Ending, Message, Outcome, Pending, StepView  # noqa: E402
+from releases.worker.handlers import HANDLERS  # noqa: E402
+from releases.worker.reactions import REACTIONS  # noqa: E402
+
+__all__ = ["app"]
+OK, CREATED, NOT_FOUND = 200, 201, 404
+
+
+def outside() -> Door:
+    """Return the way to the tests' outside system."""
+    return Door("outside", os.environ["GMUD_TEST_OUTSIDE"], {}, Allowance.from_environment(), urgent=True)
+
+
+class Effect:
+    """Does one thing outside and looks ``polls`` times whether it is done."""
+
+    def probe(self, step: StepView) -> str | None:
+        """Look by key."""
+        reply = outside().call("GET", f"/done/{step.op_key}")
+        if reply.status not in {OK, NOT_FOUND}:
+            raise Unreachable("What does that mean?")
+        return f"job/{step.op_key}" if reply.status == OK else None
+
+    def snapshot(self, step: StepView) -> Mapping[str, int]:
+        """Look at what is there."""
+        return {"done": outside().call("GET", "/count").json()}
+
+    def send(self, step: StepView) -> str:
+        """Do it."""
+        if outside().call("POST", f"/done/{step.op_key}").status != CREATED:
+            raise Unreachable("What does that mean?")
+        return f"job/{step.op_key}"
+
+    def observe(self, step: StepView) -> Outcome:
+        """See whether it is done."""
+        polls = int(step.data.get("polls", 0))
+        if polls < int(step.desired.get("polls", 0)):
+            return Pending(0.2, {"polls": polls + 1})
+        return Done()
+
+    def settle(self, step: StepView, outcome: Ending, now: datetime) -> None:
+        """Write a row of ours."""
+        services.post(kind="test.settled", ref=step.step_id, now=now)
+
+
+def hear(message: Message) -> None:
+    """Tell the outside that a message was heard."""
+    outside().call("POST", f"/heard/{message.id}")
+
+
+def die(message: Message) -> None:
+    """Take the worker's process along."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+HANDLERS["test.effect"] = Effect()
+REACTIONS["test.settled"] = (hear,)
+REACTIONS["test.poison"] = (die,)
