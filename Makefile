@@ -4,6 +4,8 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --require-hashes
+# The console script `gmud`, from this folder.
+ITSELF := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation --editable .
 CHECKS := lint format types floors templates house
 
 .PHONY: run test test-fast test-long check $(CHECKS) messages states clean
@@ -54,11 +56,13 @@ clean:
 .venv/run.stamp: requirements.lock | $(BIN)/python
 	@echo "Installing what requirements.lock names ..."
 	@$(INSTALL) -r requirements.lock
+	@$(ITSELF)
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock | $(BIN)/python
 	@echo "Installing what requirements-dev.lock names ..."
 	@$(INSTALL) -r requirements-dev.lock
+	@$(ITSELF)
 	@touch $@ .venv/run.stamp
 
 $(BIN)/python:
