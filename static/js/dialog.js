@@ -21,7 +21,7 @@ function said(button) {
   setTimeout(() => { button.textContent = before }, 1500)
 }
 
-document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+document.addEventListener("htmx:afterSwap", ({ target }) => {
   const dialog = target.querySelector?.("dialog[data-now]")
   if (dialog && !dialog.open) dialog.showModal()
   const wrong = target.querySelector?.("[aria-invalid=true]") ?? target.querySelector?.("[data-focus]")
