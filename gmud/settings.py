@@ -167,7 +167,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["releases.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["releases.api.parsing.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "releases.api.problems.handle",
     "UNAUTHENTICATED_USER": None,
@@ -229,7 +229,8 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "sweep", "schedule": GMUD_SWEEP_SECONDS, "options": {"expires": GMUD_SWEEP_SECONDS}},
+    name: {"task": name, "schedule": GMUD_SWEEP_SECONDS, "options": {"expires": GMUD_SWEEP_SECONDS}}
+    for name in ("sweep", "changes_due")
 }
 
 LOGGING_CONFIG = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,22 +22,28 @@ from releases.core.translation import say
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
 
-PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413), shapes.Problem)
+PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 503)
+
+
+def row_data(card: queries.ChangeCard) -> dict[str, Any]:
+    """Return a change as lists show it."""
+    return {
+        **{name: getattr(card, name) for name in card.__slots__ if name in shapes.ChangeRow().fields},
+        "name": card.name,
+        "items": [{name: getattr(item, str(name)) for name in shapes.ItemOut().fields} for item in card.items],
+        "url": f"{settings.PUBLIC_URL}/changes/{card.number}",
+    }
 
 
 def change_data(change: ChangeRequest) -> dict[str, Any]:
     """Return a change as the API shows it, checklist included."""
-    card = queries.card(change)
     checks = queries.checklist(queries.gather(change, now=clock.now()))
     return {
-        **{name: getattr(card, name) for name in card.__slots__ if name in shapes.ChangeOut().fields},
-        "name": card.name,
-        "items": [{name: getattr(item, str(name)) for name in shapes.ItemOut().fields} for item in card.items],
+        **row_data(queries.card(change)),
         "checklist": [
             {"code": one.code, "holds": one.holds, "message": say(one.sentence) if one.sentence else None}
             for one in checks
         ],
-        "url": f"{settings.PUBLIC_URL}/changes/{card.number}",
     }
 
 
@@ -46,27 +52,22 @@ class Changes(APIView):
 
     @extend_schema(
         operation_id="changes_list",
-        parameters=[
-            OpenApiParameter("state", str, many=True),
-            OpenApiParameter("service", str),
-            OpenApiParameter("environment", str),
-            OpenApiParameter("before", int),
-        ],
+        parameters=[shapes.ChangesAsked],
         responses={200: shapes.ChangesOut, **PROBLEMS},
     )
     def get(self, request: Request) -> Response:
         """List changes, newest first."""
         require(actor_of(request), Right.CHANGE_READ)
-        asked = request.query_params
-        before = asked.get("before", "")
+        asked = shapes.ChangesAsked(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        data = asked.validated_data
         page = queries.page(
-            states=tuple(asked.getlist("state")),
-            service=asked.get("service", ""),
-            environment=asked.get("environment", ""),
-            before=int(before) if before.isdecimal() and len(before) < 10 else None,  # fits the column
+            states=tuple(data["state"]),
+            service=data["service"],
+            environment=data["environment"],
+            before=data["before"],
         )
-        rows = [change_data(queries.by_number(card.number)) for card in page.cards]
-        return Response({"changes": rows, "next_before": page.next_before})
+        return Response({"changes": [row_data(card) for card in page.cards], "next_before": page.next_before})
 
     @extend_schema(operation_id="changes_file", request=shapes.ChangeIn, responses={201: shapes.ChangeOut, **PROBLEMS})
     def post(self, request: Request) -> Response:
@@ -192,7 +193,7 @@ def _operation(number: int, operation: object) -> dict[str, Any]:
 def act(name: str, call: Callable[..., object]) -> Any:
     """Return the view of one verb."""
     view = type(name, (Act,), {"call": staticmethod(call), "__doc__": f"``/api/v1/changes/{{number}}/{name}``."})
-    described: type[Act] = extend_schema(operation_id=f"changes_{name}")(view)
+    described: type[Act] = extend_schema_view(post=extend_schema(operation_id=f"changes_{name}"))(view)
     return described.as_view()
 
 

@@ -17,7 +17,7 @@ from releases.core import clock
 from releases.gate import keys, queries, services
 from releases.gate.rules import Run
 
-PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 503), shapes.Problem)
+PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 422, 503)
 NO_STORE = {"Cache-Control": "no-store"}
 KEYS_LIVE_SECONDS = 300
 LONGEST_KEY = 255

@@ -1,6 +1,7 @@
 """Read JSON bodies strictly: at most 1 MiB, no double names, no NaN, not too deep; unknown fields are named."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -72,6 +73,8 @@ def _no_constant(name: str) -> None:
 def _check(value: Any, depth: int) -> None:
     if depth == 0:
         raise ParseError(f"The body is nested deeper than {DEEPEST} levels.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ParseError("A number is too large to be kept: write it smaller.")
     if isinstance(value, str) and ("\x00" in value or any(ord(sign) in SURROGATES for sign in value)):
         raise ParseError("Text contains a NUL character or half a surrogate pair: remove it.")
     if isinstance(value, dict):

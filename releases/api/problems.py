@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
@@ -18,7 +18,7 @@ RETRY_SECONDS = 5
 log = get_logger(__name__)
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+def handle(error: Exception, context: dict[str, Any]) -> Response:
     """Turn an error into a problem document; what nobody foresaw says deny where the gate was asked."""
     if isinstance(error, GmudError):
         extra: dict[str, Any] = {"reasons": [reason_data(one) for one in error.reasons]}
@@ -38,10 +38,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         return problem(status.HTTP_404_NOT_FOUND, "not_found", "There is no such thing.")
     if isinstance(error, PermissionDenied):
         return problem(status.HTTP_403_FORBIDDEN, "not_permitted", "This token may not do this.")
+    log.error("request.failed", exc_info=error)
     if isinstance(error, DatabaseError) or getattr(context.get("view"), "fails_closed", False):
-        log.error("request.failed", exc_info=error)
         return _unavailable()
-    return None
+    return problem(status.HTTP_500_INTERNAL_SERVER_ERROR, "error", "Something broke here. It was logged.")
 
 
 def problem(code: int, name: str, detail: str, **extra: Any) -> Response:

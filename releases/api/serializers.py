@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from releases.api.parsing import StrictSerializer
+from releases.api.problems import CONTENT_TYPE
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, MigrationClass, Outcome, State
 from releases.committee.rules import Decision
@@ -56,6 +57,17 @@ class ChangeIn(StrictSerializer):
         return ChangeDraft(**data)
 
 
+class ChangesAsked(StrictSerializer):
+    """Which changes a list shows."""
+
+    state = serializers.ListField(
+        child=serializers.ChoiceField(choices=[one.value for one in State]), required=False, default=list
+    )
+    service = serializers.CharField(max_length=63, required=False, default="", allow_blank=True)
+    environment = serializers.CharField(max_length=63, required=False, default="", allow_blank=True)
+    before = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, default=None)
+
+
 class ReasonOut(serializers.Serializer[Any]):
     """Why not: a stable code, a sentence, the way out, until when."""
 
@@ -74,6 +86,7 @@ class Problem(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
     reasons = ReasonOut(many=True, required=False)
+    verdict = serializers.CharField(required=False)
     fields_ = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
 
     def get_fields(self) -> dict[str, Any]:
@@ -81,6 +94,11 @@ class Problem(serializers.Serializer[Any]):
         found = super().get_fields()
         found["fields"] = found.pop("fields_")
         return found
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], type[Problem]]:
+    """Return these failures as the schema describes them."""
+    return dict.fromkeys([(status, CONTENT_TYPE) for status in statuses], Problem)
 
 
 class ItemOut(serializers.Serializer[Any]):
@@ -103,8 +121,8 @@ class CheckOut(serializers.Serializer[Any]):
     message = serializers.CharField(allow_null=True)
 
 
-class ChangeOut(serializers.Serializer[Any]):
-    """A change request."""
+class ChangeRow(serializers.Serializer[Any]):
+    """A change request as lists show it."""
 
     name = serializers.CharField()
     number = serializers.IntegerField()
@@ -122,14 +140,19 @@ class ChangeOut(serializers.Serializer[Any]):
     is_on_hold = serializers.BooleanField()
     outcome = serializers.ChoiceField(choices=["", *[one.value for one in Outcome]])
     watch_until_at = serializers.DateTimeField(allow_null=True)
-    checklist = CheckOut(many=True)
     url = serializers.CharField()
+
+
+class ChangeOut(ChangeRow):
+    """A change request."""
+
+    checklist = CheckOut(many=True)
 
 
 class ChangesOut(serializers.Serializer[Any]):
     """A page of changes, newest first; ask again with ``before=next_before`` for older ones."""
 
-    changes = ChangeOut(many=True)
+    changes = ChangeRow(many=True)
     next_before = serializers.IntegerField(allow_null=True)
 
 

@@ -1,17 +1,14 @@
 """Addresses of the REST door, under ``/api/``."""
 
-from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView
 
-from releases.api import changes, gate
+from releases.api import changes, docs, gate
+from releases.api.elsewhere import Elsewhere
 
 urlpatterns = [
     path("v1/schema", SpectacularAPIView.as_view(authentication_classes=()), name="api-schema"),
-    path(
-        "docs",
-        SpectacularSwaggerSplitView.as_view(url_name="api-schema", authentication_classes=()),
-        name="api-docs",
-    ),
+    path("docs", docs.Docs.as_view(), name="api-docs"),
     path("v1/changes", changes.Changes.as_view(), name="api-changes"),
     path("v1/changes/<int:number>", changes.Change.as_view(), name="api-change"),
     path("v1/changes/<int:number>/submit", changes.Submit.as_view(), name="api-change-submit"),
@@ -27,4 +24,5 @@ urlpatterns = [
     path("v1/gate/decisions/<uuid:decision_id>/receipt", gate.Receipt.as_view(), name="api-gate-receipt"),
     path("v1/gate/permits/<uuid:jti>/redeem", gate.Redeem.as_view(), name="api-gate-redeem"),
     path("v1/gate/jwks.json", gate.Jwks.as_view(), name="api-gate-jwks"),
+    re_path("", Elsewhere.as_view()),
 ]

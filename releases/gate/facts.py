@@ -31,15 +31,23 @@ CLOSURE_CODES = {
 
 
 def gather(request: Request, *, now: datetime) -> tuple[Facts, ChangeRequest | None]:
-    """Return the facts of a request, and the change that answers for it.
+    """Return the facts of a request, and the change that answers for it; for looking only, nothing is locked.
+
+    :raises Invalid: the service or the environment does not exist, with the field's name
+    """
+    change = answering(request)
+    return facts_of(request, change, now=now), change
+
+
+def facts_of(request: Request, change: ChangeRequest | None, *, now: datetime) -> Facts:
+    """Return the facts of a request; ``change`` is the one that answers for it, whose row the caller holds locked.
 
     :raises Invalid: the service or the environment does not exist, with the field's name
     """
     service, environment = _place(request)
-    change = answering(request, service_id=service.id, environment_id=environment.id)
     item = _item(change, service_id=service.id, environment_id=environment.id) if change else None
     places = [(service.id, environment.id)]
-    facts = Facts(
+    return Facts(
         request=request,
         change=_change_facts(change, item, now=now) if change else None,
         has_policy=committee.current_policy() is not None,
@@ -51,7 +59,6 @@ def gather(request: Request, *, now: datetime) -> tuple[Facts, ChangeRequest | N
         released_there=busy_with(change, [item]) if change and item else (),
         booked_there=_booked_before(change, places, now=now) if change else (),
     )
-    return facts, change
 
 
 def _place(request: Request) -> tuple[ServiceCard, EnvironmentCard]:
@@ -69,18 +76,22 @@ def _place(request: Request) -> tuple[ServiceCard, EnvironmentCard]:
     return service, environment
 
 
-def answering(request: Request, *, service_id: UUID, environment_id: UUID) -> ChangeRequest | None:
-    """Return the change that answers for a request: the one named, else the furthest along that fits."""
+def answering(request: Request) -> ChangeRequest | None:
+    """Return the change that answers for a request: the one named, else the furthest along that fits.
+
+    :raises Invalid: the service or the environment does not exist, with the field's name
+    """
+    service, environment = _place(request)
     if request.change_number is not None:
         return ChangeRequest.objects.filter(number=request.change_number).first()
     there = ChangeRequest.objects.filter(
-        items__service_id=service_id, items__environment_id=environment_id, state__in=FURTHEST_FIRST
+        items__service_id=service.id, items__environment_id=environment.id, state__in=FURTHEST_FIRST
     ).distinct()
     field = (
         "items__way_back__target_artifact__digest" if request.intent is Intent.ROLLBACK else "items__artifact__digest"
     )
     fitting = there.filter(
-        items__service_id=service_id, items__environment_id=environment_id, **{field: request.digest}
+        items__service_id=service.id, items__environment_id=environment.id, **{field: request.digest}
     )
     candidates = list(fitting.distinct()) or [one for one in there if one.state != State.DRAFT]
     candidates.sort(key=lambda one: (FURTHEST_FIRST.index(State(one.state)), -one.number))

@@ -16,7 +16,7 @@ from releases.changes.models import ChangeRequest
 from releases.core.errors import Missing, Reason, Sentence
 from releases.core.words import mark as _
 from releases.gate import keys
-from releases.gate.facts import gather
+from releases.gate.facts import facts_of
 from releases.gate.models import GateDecision
 from releases.gate.rules import Decision, Request, decide
 from releases.gate.states import Intent
@@ -74,7 +74,7 @@ def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
             item.service.name,
             item.environment.name,
             decide(
-                gather(
+                facts_of(
                     Request(
                         service=item.service.name,
                         environment=item.environment.name,
@@ -83,8 +83,9 @@ def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
                         intent=Intent.DEPLOY,
                         change_number=change.number,
                     ),
+                    change,
                     now=now,
-                )[0],
+                ),
                 now,
             ),
         )

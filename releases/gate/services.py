@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
@@ -19,10 +19,10 @@ from releases.changes.models import ChangeRequest
 from releases.changes.services import locked, move
 from releases.changes.states import State
 from releases.core import canonical
-from releases.core.errors import Invalid, Missing, Reason, Refused, Sentence
+from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Reason, Refused, Sentence
 from releases.core.words import mark as _
 from releases.gate import keys, permits
-from releases.gate.facts import gather
+from releases.gate.facts import answering, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
 from releases.gate.rules import Decision, Request, Run, decide
 from releases.gate.states import Intent, ReasonCode, Verdict
@@ -72,7 +72,13 @@ def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", bind_ru
     :raises Invalid: the service or environment does not exist
     :raises KeyReused: the key was used for another question
     """
-    decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
+    try:
+        decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
+    except IntegrityError:
+        if not key:
+            raise
+        # The same key twice at once: whoever was faster has decided for both, and is found now.
+        decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
     return Answer(decision, permit_of(decision))
 
 
@@ -95,17 +101,26 @@ def receipt_of(decision: GateDecision) -> str | None:
     return permits.sign_receipt(_facts(decision), kid=kid, key=private)
 
 
-@transaction.atomic(durable=True)
 def redeem(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: datetime) -> Redeemed:
     """Take a permit: exactly one run can, and only if the gate would still open.
 
-    The first redemption of a scheduled change starts it. The same run may repeat the call.
+    The first redemption of a scheduled change starts it. The same run may repeat the call. A refusal takes nothing,
+    and is recorded.
 
     :raises NotPermitted: the caller may not redeem
     :raises Missing: there is no such permit
     :raises Replayed: another run took it, or it is over or revoked
     :raises Refused: the artifact is another one, or the gate would not open any more, with every reason
     """
+    try:
+        return _take(actor=actor, jti=jti, run=run, artifact_digest=artifact_digest, now=now)
+    except (Refused, NotPermitted) as refusal:
+        _record_refusal(refusal, actor=actor, jti=jti, run=run, artifact_digest=artifact_digest)
+        raise
+
+
+@transaction.atomic(durable=True)
+def _take(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: datetime) -> Redeemed:
     require(actor, Right.PERMIT_REDEEM)
     name = _run_name(run)
     if not name:
@@ -153,6 +168,28 @@ def redeem(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: date
     return _redeemed(permit, change)
 
 
+@transaction.atomic(durable=True)
+def _record_refusal(refusal: GmudError, *, actor: Actor, jti: UUID, run: Run, artifact_digest: str) -> None:
+    """Tell of a refused redemption, in a transaction of its own: the one that refused was rolled back."""
+    permit = Permit.objects.select_related("change").filter(pk=jti).first()
+    if permit is None:
+        return
+    record(
+        stream=permit.change.stream,
+        kind=Kind.PERMIT_REFUSED,
+        actor=actor,
+        data={
+            "number": permit.change.number,
+            "permit": str(jti),
+            "decision": str(permit.decision_id),
+            "run": _run_name(run),
+            "artifact": artifact_digest,
+            "code": refusal.code,
+            "reasons": [str(reason.code) for reason in refusal.reasons],
+        },
+    )
+
+
 def revoke_for(*, change_id: UUID, now: datetime) -> int:
     """Mark the open permits of a change revoked; return how many. Redeeming decides again in any case."""
     with transaction.atomic(durable=True):
@@ -179,11 +216,10 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, bind_run: boo
             if earlier.request_digest != question:
                 raise KeyReused(Sentence(_("This Idempotency-Key was used for another question: use a new one.")))
             return earlier.decision
-    facts, change = gather(request, now=now)
+    change = answering(request)
     if change is not None:
-        change = locked(change.pk)  # closes the race decide × edit: facts are gathered again under the lock
-        facts, change = gather(request, now=now)
-    decision = _with_a_key_to_sign(decide(facts, now))
+        change = locked(change.pk)  # closes the race decide × edit: facts are gathered under the lock
+    decision = _with_a_key_to_sign(decide(facts_of(request, change, now=now), now))
     row = GateDecision.objects.create(
         service=request.service,
         environment=request.environment,
@@ -234,8 +270,7 @@ def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetim
         run=Run(**decision.run),
         change_number=change.number,
     )
-    facts, _change = gather(request, now=now)
-    again = decide(facts, now)
+    again = decide(facts_of(request, change, now=now), now)
     if change.content_digest != decision.content_digest:
         raise _refused(
             ReasonCode.APPROVAL_VOID,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 
 from releases.accounts import queries as accounts
@@ -31,6 +31,7 @@ from releases.core.words import mark as _
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NUL = "\x00"
+_NUMBERING = (0x6368616E, 1)  # PostgreSQL's advisory lock of whoever takes the next number
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,13 @@ def own(change: ChangeRequest, actor: Actor) -> None:
 
 
 def _next_number() -> int:
+    """Return the next free number; of two drafts at once the second waits here until the first is written.
+
+    SQLite has one writer anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", _NUMBERING)
     highest: int | None = ChangeRequest.objects.aggregate(highest=Max("number"))["highest"]
     return FIRST_NUMBER if highest is None else highest + 1
 
