@@ -16,6 +16,7 @@ class Rollback(models.Model):
     begun_by = models.CharField(max_length=120)
     begun_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=16, blank=True)
 
     def __str__(self) -> str:
         return f"rollback of {self.change}"

@@ -17,7 +17,7 @@ from releases.catalog.kinds import Purpose
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
-from releases.changes.states import Outcome, State
+from releases.changes.states import State
 from releases.core.errors import Reason, Refused, Sentence
 from releases.core.words import mark as _
 from releases.delivery import services as delivery
@@ -26,6 +26,7 @@ from releases.operations import queries as operations_queries
 from releases.operations import services as operations
 from releases.operations.models import Operation
 from releases.operations.ports import StepPlan
+from releases.operations.states import ACTIVE, OperationState
 from releases.rollback.models import Rollback
 from releases.rollback.rules import ranks
 from releases.rollout.rules import idle_target
@@ -35,6 +36,13 @@ KIND = "rollback"
 LASTS_AT_MOST = timedelta(hours=1)
 TRAFFIC_STAGE = 1
 FIRST_REDEPLOY_STAGE = 2
+WAITS = frozenset({OperationState.FAILED, OperationState.NEEDS_HUMAN})
+
+
+class AlreadyRolledBack(Refused):
+    """The change was rolled back before: rolling forward again is a new decision."""
+
+    code = "already_rolled_back"
 
 
 @transaction.atomic(durable=True)
@@ -43,7 +51,8 @@ def begin(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> 
 
     Whatever else is active on the change is taken over in the same transaction. Asking again joins the same rollback.
 
-    :raises Refused: (``already_rolled_back``) it was rolled back before; or it cannot go back, with every reason
+    :raises AlreadyRolledBack: it was rolled back before
+    :raises Refused: it cannot go back, with every reason
     :raises NotPermitted: the actor may not roll back
     """
     change = locked(change_id)  # closes the race of two clicks
@@ -51,9 +60,10 @@ def begin(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> 
     row = Rollback.objects.filter(change=change).first()
     if row is not None and row.ended_at is not None:
         sentence = Sentence(_("%(name)s was already rolled back."), {"name": change.name})
-        raise Refused(sentence, reasons=[Reason("already_rolled_back", sentence)])
+        raise AlreadyRolledBack(sentence, reasons=[Reason(AlreadyRolledBack.code, sentence)])
     if row is not None and change.state == State.ROLLING_BACK:
         return row
+    _hold_work_on(change)
     move(change, "roll_back", actor=actor, now=now, text={"reason": reason} if reason else {})
     operation = _begin(change, actor=actor, now=now, reason=reason, turn=1)
     row = Rollback.objects.create(
@@ -76,8 +86,9 @@ def take_over(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "")
     if row is None or change.state != State.ROLLING_BACK:
         sentence = Sentence(_("No rollback of %(name)s is under way."), {"name": change.name})
         raise Refused(sentence, reasons=[Reason("no_rollback", sentence)])
+    _hold_work_on(change)
     turn = 1 + sum(one.kind == KIND for one in operations_queries.operations_of(change.pk))
-    row.operation = _begin(change, actor=actor, now=now, reason=reason, turn=turn).pk
+    row.operation, row.outcome = _begin(change, actor=actor, now=now, reason=reason, turn=turn).pk, ""
     row.save()
     _tell(Kind.ROLLBACK_TAKEN_OVER, change, actor, reason=reason)
     return row
@@ -85,22 +96,34 @@ def take_over(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "")
 
 @transaction.atomic(durable=True)
 def ended(*, operation_id: UUID, state: str, now: datetime) -> None:
-    """Close the loop when the rollback succeeded: the change, what runs, the quarantine; safe to repeat."""
+    """Follow the rollback's operation; safe to repeat.
+
+    Succeeded: close the loop (the change, what runs, the quarantine). Failed or in need of a human: the change stays
+    ``rolling_back``, its story says so, and somebody tries the step again or takes over.
+    """
     row = Rollback.objects.filter(operation=operation_id).first()
-    if row is None or state != "succeeded":
+    if row is None:
         return
     change = locked(row.change_id)
     row.refresh_from_db()
-    if row.ended_at is not None or change.state != State.ROLLING_BACK:
+    if row.operation != operation_id or row.ended_at is not None or row.outcome == state:
         return
+    if state in WAITS:
+        row.outcome = state
+        row.save()
+        _tell(Kind.ROLLBACK_WAITS, change, system("rollback"), outcome=state)
+    elif state == OperationState.SUCCEEDED and change.state == State.ROLLING_BACK:
+        _back(change, row, now=now)
+
+
+def _back(change: ChangeRequest, row: Rollback, *, now: datetime) -> None:
     actor = system("rollback")
     for item in items_of(change):
         _close(item, change, actor=actor, now=now)
-    row.ended_at = now
+    row.ended_at, row.outcome = now, OperationState.SUCCEEDED
     row.save()
-    change.outcome = Outcome.ROLLED_BACK
     move(change, "rolled_back", actor=actor, now=now)
-    _tell(Kind.ROLLBACK_ENDED, change, actor)
+    _tell(Kind.ROLLBACK_ENDED, change, actor, outcome=row.outcome)
 
 
 def _close(item: Item, change: ChangeRequest, *, actor: Actor, now: datetime) -> None:
@@ -117,6 +140,15 @@ def _close(item: Item, change: ChangeRequest, *, actor: Actor, now: datetime) ->
             artifact_id=target,
             now=now,
         )
+
+
+def _hold_work_on(change: ChangeRequest) -> None:
+    """Lock what is active on the change before its story is written.
+
+    A worker that ends a step locks the operation, then the change's story. Whoever takes the operation over has to
+    take both in that order, else the two wait for each other.
+    """
+    list(Operation.objects.select_for_update().filter(target=change.stream, state__in=ACTIVE))
 
 
 def _begin(change: ChangeRequest, *, actor: Actor, now: datetime, reason: str, turn: int) -> Operation:
@@ -202,6 +234,6 @@ def _calls(items: list[Item]) -> list[tuple[str, str]]:
     return [(edge.caller, edge.callee) for edge in reach.edges if edge.is_fact]
 
 
-def _tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "") -> None:
-    data = {"number": change.number, "state": change.state}
+def _tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "", outcome: str = "") -> None:
+    data = {"number": change.number, "state": change.state, **({"outcome": outcome} if outcome else {})}
     audit.record(stream=change.stream, kind=kind, actor=actor, data=data, text={"reason": reason} if reason else {})

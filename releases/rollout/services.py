@@ -14,6 +14,7 @@ from releases.audit.kinds import Kind
 from releases.catalog import queries as catalog
 from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Purpose
+from releases.changes import queries as changes_queries
 from releases.changes import services as changes
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
@@ -27,24 +28,49 @@ from releases.operations import queries as operations_queries
 from releases.operations import services as operations
 from releases.operations.ports import StepPlan
 from releases.operations.queries import OperationView
+from releases.operations.states import OperationState
+from releases.rollout import steps as own
 from releases.rollout.models import Rollout
 from releases.rollout.rules import idle_target, split
 from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage, Work
+from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
 
 LASTS_AT_MOST = timedelta(hours=2)
+WATCH_ENDS_WITHIN = timedelta(minutes=10)
 
 
-@transaction.atomic(durable=True)
 def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     """Begin the release of a scheduled change: deploy, 10 %, verdict, 100 %; the watch follows by itself.
 
-    The change is moved, the operation written down and the workers called in one transaction. Each deployment asks
-    the gate for its own permit when it is sent.
+    The traffic is looked at first: what somebody moved since the approval refuses the start. Then the change is moved,
+    the operation written down and the workers called in one transaction. Each deployment asks the gate for its own
+    permit when it is sent.
 
     :raises Refused: it may not begin now, with every reason; an item has no deploy job
     :raises NotPermitted: the actor may not release
+    :raises External: the traffic cannot be seen
     """
+    require(actor, Right.CHANGE_RELEASE)
+    change = changes_queries.by_id(change_id)
+    if change.state == State.SCHEDULED:
+        look_at_traffic(change, now=now)
+    return _start(change_id, actor=actor, now=now)
+
+
+def look_at_traffic(change: ChangeRequest, *, now: datetime) -> None:
+    """Look at the route of every item and keep the readings, for the guards and the gate; outside any transaction.
+
+    :raises External: a route cannot be read
+    """
+    for item in items_of(change):
+        route = catalog.route_for(item.service_id, item.environment_id)
+        if route is not None:
+            traffic.look(route_id=route.id, now=now)
+
+
+@transaction.atomic(durable=True)
+def _start(change_id: UUID, *, actor: Actor, now: datetime) -> Rollout:
     change = locked(change_id)
     move(change, "start", actor=actor, now=now)
     operation = operations.begin(
@@ -53,7 +79,7 @@ def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
         subject=change.pk,
         steps=_forward(change, actor=actor, now=now),
         actor=actor,
-        deadline=now + LASTS_AT_MOST,
+        deadline=now + LASTS_AT_MOST + timedelta(seconds=settings.GMUD_VERDICT_SECONDS),
         key=f"rollout:{change.pk}",
         now=now,
     )
@@ -66,7 +92,7 @@ def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
 def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     """Go on to all traffic without waiting for the rest of the verdict; what is unhealthy still stops it.
 
-    :raises Refused: there is no verdict to cut short now
+    :raises Refused: there is no verdict to cut short now, or the change is on hold
     :raises NotPermitted: the actor may not release
     """
     change = locked(change_id)
@@ -74,6 +100,8 @@ def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     row, operation = _running(change)
     if operation.stage != Stage.VERDICT:
         raise _refused("not_waiting", Sentence(_("The rollout is not waiting for a verdict now.")))
+    if change.is_on_hold:
+        raise _refused("on_hold", Sentence(_("On hold: %(reason)s"), {"reason": change.hold_reason}))
     row.advanced_by, row.advanced_at = actor.name, now
     row.save()
     _tell(Kind.ROLLOUT_ADVANCED, change, actor)
@@ -85,12 +113,14 @@ def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
 def stop(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Rollout:
     """Stop a rollout where it stands: nothing more is sent; traffic stays as it is until somebody goes back.
 
+    A watch can be stopped, too; the change stays watched until its time is over, and the way back stays open.
+
     :raises Refused: no rollout is running
     :raises NotPermitted: the actor may not release
     """
     change = locked(change_id)
     require(actor, Right.CHANGE_RELEASE)
-    row, operation = _running(change)
+    row, operation = _running(change, Work.ROLLOUT, Work.WATCH)
     operations.stop(operation_id=operation.id, actor=actor, now=now, reason=reason)
     _tell(Kind.ROLLOUT_STOPPED, change, actor, reason=reason)
     return row
@@ -98,33 +128,40 @@ def stop(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> R
 
 @transaction.atomic(durable=True)
 def ended(*, operation_id: UUID, state: str, now: datetime) -> None:
-    """Follow the end of a rollout's or a watch's operation; safe to repeat.
+    """Follow a rollout's operation to its end, or until it needs a human; safe to repeat.
 
     Succeeded: the change is watched, what runs is written down, the watch begins. Failed or stopped before any
-    traffic: the change goes to its review. After traffic it stays, and somebody goes back.
+    traffic: the change goes to its review. After traffic it stays, and somebody goes back. Superseded: a rollback has
+    taken over, and the change is its business.
     """
     row = Rollout.objects.filter(operation=operation_id).first()
     if row is None:
         return
     change = locked(row.change_id)
     row.refresh_from_db()
-    if row.ended_at is not None:
+    if row.ended_at is not None or row.outcome == state:
         return
-    row.ended_at, row.outcome = now, state
-    if change.state == State.IMPLEMENTING:
-        if state == "succeeded":
+    row.outcome = state
+    waits = state == OperationState.NEEDS_HUMAN
+    if not waits:
+        row.ended_at = now
+    if change.state == State.IMPLEMENTING and not waits:
+        if state == OperationState.SUCCEEDED:
             _reached(change, row, now=now)
         elif not _has_shifted(change):
             move(change, "failed", actor=system("rollout"), now=now)
     row.save()
-    _tell(Kind.ROLLOUT_ENDED, change, system("rollout"), outcome=state)
+    _tell(Kind.ROLLOUT_WAITS if waits else Kind.ROLLOUT_ENDED, change, system("rollout"), outcome=state)
 
 
 @transaction.atomic(durable=True)
 def watched(*, operation_id: UUID, state: str, now: datetime) -> None:
-    """Follow the end of a watch: when it succeeded, the change goes to its review; safe to repeat."""
+    """Follow the end of a watch: when it succeeded, the change goes to its review; safe to repeat.
+
+    Otherwise the change stays watched, and the way back open, until the time of the watch is over.
+    """
     row = Rollout.objects.filter(watch_operation=operation_id).first()
-    if row is None or state != "succeeded":
+    if row is None or state != OperationState.SUCCEEDED:
         return
     change = locked(row.change_id)
     if change.state == State.WATCHING:
@@ -153,7 +190,7 @@ def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
             subject=change.pk,
             steps=steps,
             actor=system("rollout"),
-            deadline=now + timedelta(seconds=lasts) + LASTS_AT_MOST,
+            deadline=now + timedelta(seconds=lasts) + WATCH_ENDS_WITHIN,
             key=f"watch:{change.pk}",
             now=now,
         ).pk
@@ -192,7 +229,8 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
                 )
             )
             before = split(weights, percent)
-        steps += _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
+        judge = _health(item, "verdict", stage=Stage.VERDICT, seconds=settings.GMUD_VERDICT_SECONDS)
+        steps += judge or [own.pause(name=f"pause {name}", stage=Stage.VERDICT)]
     return steps
 
 
@@ -225,10 +263,10 @@ def _has_shifted(change: ChangeRequest) -> bool:
     )
 
 
-def _running(change: ChangeRequest) -> tuple[Rollout, OperationView]:
+def _running(change: ChangeRequest, *kinds: Work) -> tuple[Rollout, OperationView]:
     row = Rollout.objects.filter(change=change).first()
     operation = operations_queries.active_on(change.stream)
-    if row is None or operation is None or operation.id != row.operation:
+    if row is None or operation is None or operation.kind not in (kinds or (Work.ROLLOUT,)):
         raise _refused("no_rollout", Sentence(_("No rollout of %(name)s is running."), {"name": change.name}))
     return row, operation
 

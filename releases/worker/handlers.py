@@ -15,16 +15,22 @@ from releases.gate.rules import Request
 from releases.gate.states import Intent
 from releases.health.steps import WatchStep
 from releases.operations.ports import StepHandler
-from releases.rollout.steps import AdvanceableVerdict
+from releases.rollout import services as rollout
+from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, PauseStep
 from releases.traffic.steps import ShiftStep
 
 
 def permit_for(deployment: Deployment) -> str:
     """Ask the gate for a permit of one deployment; the first run that redeems it deploys.
 
+    Going forward, the traffic is looked at first: onto a side that somebody sent customers to nothing is deployed.
+
     :raises Refused: the gate does not open, with every reason
+    :raises External: the traffic cannot be seen
     """
     change = changes.by_id(deployment.change_id)
+    if Intent(deployment.intent) is Intent.DEPLOY:
+        rollout.look_at_traffic(change, now=clock.now())
     answer = gate.ask(
         actor=system("worker"),
         request=Request(
@@ -52,4 +58,5 @@ HANDLERS: Mapping[str, StepHandler] = {
     "traffic.shift": ShiftStep(),
     "health.verdict": AdvanceableVerdict(),
     "health.watch": WatchStep(),
+    PAUSE_KIND: PauseStep(),
 }

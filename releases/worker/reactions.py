@@ -4,15 +4,28 @@ A reaction may see a message twice and must not mind. What is not in the table h
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from django.db import transaction
+
+from releases.audit.actor import system
 from releases.core import clock
 from releases.delivery import steps as delivery
 from releases.gate import services as gate
+from releases.operations.models import Step
 from releases.operations.ports import Message
+from releases.operations.services.journal import view_of
+from releases.operations.states import StepState
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
+from releases.traffic import queries as ledger
+from releases.traffic import services as traffic
+from releases.traffic import steps as shifts
+from releases.traffic.services import Ended
+from releases.traffic.states import ShiftState
 
 Reaction = Callable[[Message], None]
+STILL_OPEN = frozenset({ShiftState.ASKED, ShiftState.NEEDS_HUMAN})
 
 
 def revoke_permits(message: Message) -> None:
@@ -32,6 +45,27 @@ def call_off(message: Message) -> None:
     delivery.call_off(operation_id=message.ref, now=clock.now())
 
 
+def close_ledger(message: Message) -> None:
+    """Write into the ledger of traffic what a stopped or superseded operation may have left behind."""
+    steps = Step.objects.select_related("operation").filter(operation_id=message.ref, kind=shifts.STEP_KIND)
+    for step in steps:
+        known = ledger.of_key(step.op_key)
+        is_open = known.state in STILL_OPEN if known else step.state == StepState.ABANDONED
+        if is_open:
+            _write_off(step)
+
+
+def _write_off(step: Step) -> None:
+    prev: Mapping[str, Any] = step.prev or {}
+    with transaction.atomic(durable=True):
+        traffic.end(
+            asked=shifts.asked_by_step(view_of(step, step.operation)),
+            ended=Ended(ShiftState.SUPERSEDED, before=(prev.get("version") or {}).get("weights", {}), observed={}),
+            actor=system("worker"),
+            now=clock.now(),
+        )
+
+
 FOLLOWERS: Mapping[str, Callable[..., None]] = {
     "rollout": rollout.ended,
     "watch": rollout.watched,
@@ -44,8 +78,9 @@ REACTIONS: Mapping[str, Sequence[Reaction]] = {
     "change.roll_back": (revoke_permits,),
     "change.supersede": (revoke_permits,),
     "change.withdraw": (revoke_permits,),
-    "operation.failed": (follow_operation,),
-    "operation.stopped": (follow_operation, call_off),
+    "operation.failed": (follow_operation, call_off),
+    "operation.needs_human": (follow_operation,),
+    "operation.stopped": (follow_operation, call_off, close_ledger),
     "operation.succeeded": (follow_operation,),
-    "operation.superseded": (call_off,),
+    "operation.superseded": (follow_operation, call_off, close_ledger),
 }

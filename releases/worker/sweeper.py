@@ -11,7 +11,7 @@ from django.db import connections
 
 from releases.operations import bell, queries, services
 from releases.operations.ports import Ring
-from releases.worker.tasks import WORK
+from releases.worker.tasks import WORK, changes_due
 
 SHORTEST_PAUSE = 0.1
 _log = structlog.get_logger(__name__)
@@ -41,11 +41,12 @@ class Sweeper(threading.Thread):
             rest.wait(pause)
 
     def turn(self) -> float:
-        """Sweep once and return how many seconds to rest."""
+        """Sweep once, move what time alone moves, and return how many seconds to rest."""
         now = queries.database_now()
         services.heartbeat(worker=self._worker, queues=self._queues, now=now)
         missed = [call for call in services.sweep(now=now) if not bell.ring(call)]
         self._work_without_a_bell([call for call in missed if call.queue in self._queues])
+        changes_due()
         due = services.next_due(now=now)
         soonest = (due - now) if due else timedelta(seconds=self._longest_pause)
         return min(max(soonest.total_seconds(), SHORTEST_PAUSE), self._longest_pause)

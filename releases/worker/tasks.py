@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from celery import shared_task
 
+from releases.changes import services as changes
 from releases.operations import bell, queries, services
 from releases.worker.handlers import HANDLERS
 from releases.worker.reactions import REACTIONS
@@ -34,6 +35,14 @@ def sweep() -> None:
     """Call for what the bell missed; the clock adds this to the sweep of every worker process."""
     for call in services.sweep(now=queries.database_now()):
         bell.ring(call)
+
+
+@shared_task(name="changes_due")
+def changes_due() -> None:
+    """Move what time alone moves: a watch that is over, a window that passed unused."""
+    now = queries.database_now()
+    changes.settle_due(now=now)
+    changes.expire_due(now=now)
 
 
 WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}
