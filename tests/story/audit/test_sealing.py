@@ -126,6 +126,15 @@ def test_a_tree_that_was_rewritten_behind_the_witness_is_not_signed(sealer, a_re
     assert Checkpoint.objects.count() == 1
 
 
+def test_a_tail_that_was_cut_before_the_witness_saw_it_is_not_signed_over(sealer, a_record, by_sql, witness):
+    witness.write_text(witness.read_text().splitlines()[0] + "\n")
+    by_sql("DELETE FROM audit_leaf WHERE tree_index = 5", "DELETE FROM audit_checkpoint WHERE tree_size = 6")
+    an_event()
+
+    with pytest.raises(Inconsistent, match="cut off"):
+        sealer.turn()
+
+
 def test_other_leaves_than_the_witness_saw_are_not_signed(a_record, by_sql):
     by_sql(f"UPDATE audit_leaf SET leaf_hash = '{'ab' * 32}' WHERE tree_index = 2")
     an_event()

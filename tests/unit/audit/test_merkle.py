@@ -113,6 +113,18 @@ def test_a_changed_consistency_proof_is_refused(size, data):
     assert not is_consistent(*roots, [*proof, EMPTY])
 
 
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_a_proof_for_a_tree_of_another_size_is_refused(size, more, data):
+    index = data.draw(st.integers(0, size - 1))
+    small, large = leaves(size), leaves(size + more)
+    proof, grown = inclusion(small, index), consistency(small, index + 1)
+
+    if len(inclusion(large, index)) != len(proof):
+        assert not includes(small[index], index, size + more, proof, root(small))
+    if grown and len(consistency(large, index + 1)) != len(grown):
+        assert not is_consistent(index + 1, root(small[: index + 1]), size + more, root(small), grown)
+
+
 def test_a_tree_is_consistent_with_itself_only_with_the_same_root_and_nothing_to_prove():
     same = root(leaves(3))
 

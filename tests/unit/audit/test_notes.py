@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releases.audit.notes import BadNote, Statement, read, sign, verifier
+from releases.audit.notes import BadNote, Statement, key_id, read, sign, verifier
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STATEMENT = Statement(epoch=1, size=4711, root="ab" * 32, at_us=1_789_392_000_000_000)
@@ -78,6 +78,26 @@ def test_no_character_of_a_note_can_be_changed(data):
 def test_another_form_is_refused(note):
     with pytest.raises(BadNote):
         read(note, [KEY.public_key()])
+
+
+def test_the_signature_has_one_spelling():
+    assert NOTE.endswith("=\n")  # two bits of the last letter say nothing
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(NOTE[-3]) ^ 1]
+    respelled = NOTE[:-3] + other + "=\n"
+    assert base64.b64decode(respelled.split(" ")[-1]) == base64.b64decode(NOTE.split(" ")[-1])
+
+    with pytest.raises(BadNote):
+        read(respelled, [KEY.public_key()])
+
+
+def test_a_text_that_we_signed_in_another_form_is_refused_all_the_same():
+    text = str(STATEMENT).replace("4711", "04711")
+    hint = key_id("gmud/audit/1", KEY.public_key())
+    signature = base64.b64encode(hint + KEY.sign(text.encode())).decode()
+
+    with pytest.raises(BadNote, match="exact form"):
+        read(f"{text}\n— gmud/audit/1 {signature}\n", [KEY.public_key()])
 
 
 def test_a_stranger_is_refused_and_so_is_everybody_when_there_is_no_key():
