@@ -105,7 +105,7 @@ def test_every_column_of_an_event_is_among_those_edited_here():
 @pytest.mark.parametrize(("column", "value"), BY_HAND)
 def test_a_derived_column_cannot_even_be_set(a_record, by_sql, column, value):
     with (
-        pytest.raises(Exception, match="can only be updated to DEFAULT|cannot UPDATE generated column"),
+        pytest.raises(Exception, match=r"can only be updated to DEFAULT|cannot UPDATE generated column"),
         transaction.atomic(),
     ):
         by_sql(f"UPDATE audit_event SET {column} = {value}")
