@@ -25,7 +25,7 @@ from releases.core.words import mark
 from releases.impact import rules as impact
 from releases.web import lanes, looks, reach
 from releases.web.looks import Fact, Line, Look, Words
-from releases.web.tags import both, either
+from releases.web.tags import both, either, number
 
 LEVEL_AT_LEAST = "low"
 WHERE_TO_MEND = {
@@ -191,7 +191,7 @@ def _reach(items: Sequence[_Item]) -> Reach | None:
     feels = len(found.direct) + len(found.indirect)
     customers = catalog.customers_of([*ids, *(one.id for one in (*found.direct, *found.indirect))])
     notice = max((one.notice_hours for one in customers), default=0)
-    facts = [Fact(_("Customers"), f"{sum(one.size for one in customers):,}", note=both(_segments(customers)))]
+    facts = [Fact(_("Customers"), number(sum(one.size for one in customers)), note=both(_segments(customers)))]
     if notice:
         facts.append(Fact(_("Notice"), Sentence(mark("%(n)s h before"), {"n": notice})))
     guesses = sum(not one.is_fact for one in (*found.direct, *found.indirect))

@@ -1,6 +1,6 @@
 """What stands around every page: where one can go, who one is, and what waits there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,7 +57,8 @@ PLACES = (
     Place("catalog", _("Catalog"), "k", starts_group=True),
 )
 
-COUNTS: Mapping[str, Callable[[Actor, datetime], Count | None]] = {}
+Counter = Callable[[Actor, datetime], Count | None]
+COUNTS: dict[str, Counter] = {}
 
 
 def shell(actor: Actor, *, here: str, now: datetime) -> Shell:

@@ -200,6 +200,12 @@ def short(digest: str) -> str:
 
 
 @register.filter
+def number(size: int) -> str:
+    """Return a number with the reader's separators: "412,000" or "412.000"."""
+    return formats.number_format(size, use_l10n=True, force_grouping=True)
+
+
+@register.filter
 def percent(value: float | None) -> str:
     """Return "97 %", or that it is not known."""
     return gettext("not known") if value is None else gettext("%(n)s %%") % {"n": f"{value:g}"}

@@ -26,7 +26,7 @@ from releases.web.answer import page
 from releases.web.looks import Fact, Line, Look, Words
 from releases.web.pages.changes import Row, row_of
 from releases.web.request import Request, signed_in
-from releases.web.tags import either
+from releases.web.tags import either, number
 
 MOST = 10
 DATA: Mapping[str, str | Promise] = {
@@ -155,7 +155,7 @@ def _facts(card: ServiceCard) -> tuple[Fact, ...]:
     ]
     if card.data_classes:
         facts.append(Fact(_("Data"), either([DATA.get(name, name) for name in card.data_classes])))
-    facts += [Fact(_("Customers"), f"{size:,}", note=segment) for segment, size in sorted(customers.items())]
+    facts += [Fact(_("Customers"), number(size), note=segment) for segment, size in sorted(customers.items())]
     return tuple(facts)
 
 

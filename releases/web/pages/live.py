@@ -41,7 +41,9 @@ from releases.web import curves, looks
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.looks import Bar, Line, Look, Step, Words, line_of
+from releases.web.pages.panels import share
 from releases.web.request import Request, shows_again, signed_in
+from releases.web.shell import Count
 from releases.web.tags import both
 
 TEMPLATE = "live/live.html"
@@ -408,13 +410,6 @@ def _traffic(seen: _Seen) -> tuple[tuple[Bar, ...], datetime | None]:
     return tuple(bars), min(moments, default=None)
 
 
-def share(weights: Mapping[str, int | None], side: str) -> int | None:
-    """Return the percentage of one side, or ``None`` when the weights are not known."""
-    known = {name: weight for name, weight in weights.items() if weight is not None}
-    whole = sum(known.values())
-    return round(known.get(side, 0) / whole * 100) if whole else None
-
-
 def _log(seen: _Seen) -> tuple[Line, ...]:
     lines: list[Line] = []
     for operation in seen.operations:
@@ -540,6 +535,16 @@ def _stuck(current: OperationView) -> Iterable[Stuck]:
         if step.state is StepState.NEEDS_HUMAN:
             said: Words = step.note or step.error or _("It did not answer. Look at the other side, then decide.")
             yield Stuck(step.name, said, step.id, current.kind == rollback.KIND)
+
+
+def count(_actor: Actor, _now: datetime) -> Count | None:
+    """Return how many changes move or are watched, for the frame of every page."""
+    moving = ChangeRequest.objects.filter(state__in=RUNNING)
+    number = moving.count()
+    if not number:
+        return None
+    is_back = moving.filter(state=State.ROLLING_BACK).exists()
+    return Count(number, "undo", "↶") if is_back else Count(number, "info", "▶")
 
 
 def running(now: datetime) -> tuple[Running, ...]:

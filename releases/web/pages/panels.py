@@ -25,6 +25,8 @@ from releases.committee.rules import SeatTally, Standing, Tally, eligibility, si
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark
 from releases.gate import queries as gate
+from releases.rollout.rules import idle_target
+from releases.traffic import queries as shifts
 from releases.web import telling
 from releases.web.looks import APPROVE_AS, SEATS, VERDICTS, Bar, Line, Look, Told, Words, held, line_of
 from releases.web.tags import both, either
@@ -208,23 +210,29 @@ def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
 
 
 def traffic(change: ChangeRequest) -> Traffic:
-    """Return the observed split of every route of this change's items."""
+    """Return what was asked of every route of this change, and what was seen there: the share of the new side."""
+    asked = {shift.route_id: shift.asked for shift in shifts.of_change(change.pk)}
     bars: list[Bar] = []
     seen: list[datetime] = []
     for item in change.items.all():
         route = catalog.route_for(item.service_id, item.environment_id)
         if route is None:
             continue
-        weights = dict(route.reading.weights) if route.reading else {}
+        side = idle_target(item.way_back.traffic_snapshot.get("weights", {}))
         if route.reading:
             seen.append(route.reading.seen_at)
-        whole = sum(weights.values())
-        share = round(weights.get("canary", 0) / whole * 100) if whole else None
-        title = Sentence(
-            mark("%(service)s, share on the new side"), {"service": f"{item.service.name} {item.environment.name}"}
-        )
-        bars.append(Bar(title, None, share, item.artifact.version))
+        place = {"service": f"{item.service.name}, {item.environment.name}", "version": item.artifact.version}
+        title = Sentence(mark("%(service)s: share on %(version)s"), place)
+        observed = share(route.reading.weights, side) if route.reading else None
+        bars.append(Bar(title, share(asked.get(route.id, {}), side), observed, item.artifact.version))
     return Traffic(tuple(bars), min(seen, default=None), change.state in RUNNING)
+
+
+def share(weights: Mapping[str, int | None], side: str) -> int | None:
+    """Return the percentage of one side, or ``None`` when the weights are not known."""
+    known = {name: weight for name, weight in weights.items() if weight is not None}
+    whole = sum(known.values())
+    return round(known.get(side, 0) / whole * 100) if whole else None
 
 
 def story(change: ChangeRequest) -> tuple[Told, ...]:

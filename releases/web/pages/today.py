@@ -33,6 +33,7 @@ from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
+from releases.web.shell import Count
 
 DAY = timedelta(hours=24)
 INLINE = frozenset({"low", "moderate"})
@@ -104,10 +105,11 @@ class Today:
     day: tuple[Moment, ...]
 
 
-def waiting(actor: Actor, now: datetime) -> int:
-    """Return how many changes wait for this person's vote."""
+def count(actor: Actor, now: datetime) -> Count | None:
+    """Return how many changes wait for this person's vote, for the frame of every page."""
     subjects = committee.awaits(actor.person_id, now) if actor.person_id else []
-    return ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count()
+    number = ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count() if subjects else 0
+    return Count(number) if number else None
 
 
 def the_day(actor: Actor, now: datetime) -> Today:
