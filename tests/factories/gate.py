@@ -33,15 +33,19 @@ def with_keys(settings: Any, folder: Path) -> None:
 def a_wired_house(now: datetime = NOW, **more: Any) -> House:
     """Return a house whose service is deployed by a job and has all its traffic on the stable target."""
     house = a_house(now, **more)
-    jenkins = a_connection(f"jenkins-{house.service.name}", secret=None, now=now)
+    jenkins = a_connection(f"jenkins-{house.service.name}", now=now)
     cluster = a_connection(
         f"cluster-{house.service.name}",
         ConnectionKind.KUBERNETES,
         origin="https://cluster.example.com",
-        secret=None,
         now=now,
     )
-    place = {"actor": SETUP, "service_id": house.service.pk, "environment_id": house.environment.pk, "now": now}
+    place: dict[str, Any] = {
+        "actor": SETUP,
+        "service_id": house.service.pk,
+        "environment_id": house.environment.pk,
+        "now": now,
+    }
     bind_job(house, jenkins.pk)
     route = catalog.register_route(
         **place,

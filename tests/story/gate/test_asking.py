@@ -112,7 +112,7 @@ def test_what_does_not_exist_is_named_and_nothing_is_stored(house, name):
 
 
 def test_a_token_without_the_right_to_ask_is_refused_and_nothing_is_stored(house, now):
-    client, plaintext = a_token(Right.CHANGE_READ)
+    _client, plaintext = a_token(Right.CHANGE_READ)
     actor = accounts.use_token(token=plaintext, now=now)
 
     with pytest.raises(NotPermitted):
