@@ -100,7 +100,9 @@ def sandboxes(plan: Plan) -> list[Program]:
             "--gate-url": f"http://127.0.0.1:{plan.port}",
             "--gate-token-file": str(plan.gate_token_file),
             "--kubernetes": address.get("kubernetes", ""),
+            "--state": str(plan.data / "jenkins.state.json"),
         },
+        "kubernetes": {"--state": str(plan.data / "kubernetes.state.json")},
         "prometheus": {
             "--kubernetes": address.get("kubernetes", ""),
             "--bad": f"{'='.join(story.BAD)}:{story.BAD_SHARE}",

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from gmud.sandbox import jenkins_memory
 from gmud.sandbox import jenkins_words as words
 from gmud.sandbox.jenkins_controller import Build, Controller, Job, Parameter, default_jobs, job_from
 from gmud.sandbox.jenkins_pipeline import Pipeline
-from gmud.sandbox.server import Answer, Call, Sandbox, arguments, json_answer, serve, text_answer
+from gmud.sandbox.keeping import Memory
+from gmud.sandbox.server import Answer, Call, Sandbox, arguments, json_answer, serve, text_answer, with_memory
 
 VERSION = "2.568.2"
 TOKEN = "11" + hashlib.md5(b"gmud sandbox", usedforsecurity=False).hexdigest()  # the shape of a real API token
@@ -64,19 +66,37 @@ class Jenkins(Sandbox):
         accounts: Mapping[str, Mapping[str, Any]] = ACCOUNTS,
         pipeline: Pipeline | None = None,
         speed: float = 1.0,
+        memory: Memory | None = None,
     ) -> None:
-        """Take the jobs of Bank of Anthos unless others are given."""
+        """Take the jobs of Bank of Anthos unless others are given, and the queue and builds of the last time."""
         super().__init__()
         self.given = jobs
         self.accounts = accounts
         self.pipeline = pipeline or Pipeline()
         self.speed = speed
-        self.reset()
+        self.memory = memory or Memory()
+        self.controller = self.memory.recall(self._recalled) or self._beginning()
+        self.base_url = ""
+        self.starting = False
+        for item in list(self.controller.waiting()):
+            self.controller.carry(item)
+
+    def _beginning(self) -> Controller:
+        jobs = default_jobs() if self.given is None else self.given
+        controller = Controller(jobs, self.pipeline, self.speed, self.closing)
+        controller.keep = lambda: self.memory.keep(jenkins_memory.told(controller))
+        return controller
+
+    def _recalled(self, kept: words.Json) -> Controller:
+        controller = self._beginning()
+        jenkins_memory.recall(controller, kept)
+        return controller
 
     def reset(self) -> None:
         """Forget queue and builds; jobs are as at the start unless they were given as objects."""
-        jobs = default_jobs() if self.given is None else self.given
-        self.controller = Controller(jobs, self.pipeline, self.speed, self.closing)
+        self.controller.forget()
+        self.controller = self._beginning()
+        self.controller.keep()
         self.base_url = ""
         self.starting = False
 
@@ -323,7 +343,7 @@ def _delay(given: list[str] | None) -> float | None:
 
 def main() -> None:
     """Run the stand-in as a process of its own."""
-    parser = arguments(__doc__.splitlines()[0] if __doc__ else "")
+    parser = with_memory(arguments(__doc__.splitlines()[0] if __doc__ else ""))
     parser.add_argument("--gate-url", default=os.environ.get("GMUD_GATE_URL", ""), help="where permits are redeemed")
     parser.add_argument("--gate-token-file", default="", help="file with the bearer token for the gate")
     parser.add_argument("--kubernetes", default="", help="address of the cluster that the job deploys to")
@@ -342,7 +362,7 @@ def main() -> None:
         given.kubernetes_token,
         {**Pipeline().namespaces, **dict(one.split("=", 1) for one in given.namespace)},
     )
-    serve(Jenkins(jobs=jobs, pipeline=pipeline, speed=given.speed), given.port)
+    serve(Jenkins(jobs=jobs, pipeline=pipeline, speed=given.speed, memory=Memory(given.state)), given.port)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,7 @@ class Item:
     user: str
     since: float
     due: float
+    origin: str = ""
     state: str = "Waiting"
     why: str | None = None
     cancelled: bool = False
@@ -146,6 +147,8 @@ class Controller:
         self.next_item = 1
         self.executors = 4
         self.left_seconds = 300.0
+        self.keep: Callable[[], None] = lambda: None
+        """Called, with ``changed`` held, after everything that must outlive a restart."""
 
     def schedule(
         self, job: Job, parameters: dict[str, str], user: str, delay: float | None, origin: str
@@ -157,11 +160,16 @@ class Controller:
                     return item, True
             now = time.time()
             quiet = job.quiet_seconds / self.speed if delay is None else delay
-            item = Item(self.next_item, job, parameters, user, now, now + quiet)
+            item = Item(self.next_item, job, parameters, user, now, now + quiet, origin)
             self.items[item.id] = item
             self.next_item += 1
-        threading.Thread(target=self._carry, args=(item, origin), daemon=True).start()
+            self.keep()
+        self.carry(item)
         return item, False
+
+    def carry(self, item: Item) -> None:
+        """Let a thread lead this item through its life."""
+        threading.Thread(target=self._carry, args=(item,), daemon=True).start()
 
     def waiting(self) -> Iterator[Item]:
         """Give the items that have not left the queue."""
@@ -181,6 +189,7 @@ class Controller:
             if item is None or item.left_at is not None:
                 return False
             item.cancelled, item.left_at, item.state, item.why = True, time.time(), "Left", None
+            self.keep()
             self.changed.notify_all()
             return True
 
@@ -191,7 +200,12 @@ class Controller:
                 build.stopped.set()
             self.changed.notify_all()
 
-    def _carry(self, item: Item, origin: str) -> None:
+    def forget(self) -> None:
+        """Keep nothing from here on: another controller takes this one's place."""
+        with self.changed:
+            self.keep = lambda: None
+
+    def _carry(self, item: Item) -> None:
         with self.changed:
             while not item.cancelled and (hindrance := self._hindrance(item)):
                 item.state, item.why, seconds = hindrance
@@ -204,7 +218,8 @@ class Controller:
             build = Build(item.job.next_number, item.job, item, time.time())
             item.job.next_number += 1
             item.job.builds[build.number] = item.build = build
-        self._run(build, f"{origin}{build.job.path}/{build.number}/")
+            self.keep()
+        self._run(build, f"{item.origin}{build.job.path}/{build.number}/")
 
     def _hindrance(self, item: Item) -> tuple[str, str, float] | None:
         """Return why the item cannot leave yet: state, sentence for people, seconds until another look."""
@@ -236,6 +251,7 @@ class Controller:
         with self.changed:
             build.lines.append(f"Finished: {result}")
             build.in_progress = False
+            self.keep()
             self.changed.notify_all()
 
     def _stage(self, build: Build, run: Run, name: str, seconds: float) -> str:

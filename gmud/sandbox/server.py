@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -291,6 +292,12 @@ def arguments(title: str) -> argparse.ArgumentParser:
     """Return the parser that every sandbox starts from."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    return parser
+
+
+def with_memory(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Let the command line name the file in which a stand-in keeps what outlives a restart."""
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep what changed here; read at the next start")
     return parser
 
 

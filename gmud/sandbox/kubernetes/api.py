@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gmud.sandbox.keeping import Memory
 from gmud.sandbox.kubernetes import failures, patching, resources
 from gmud.sandbox.kubernetes.failures import Failure
 from gmud.sandbox.kubernetes.requests import VERBS, Request
@@ -53,25 +54,47 @@ class Rival:
 
 
 class Cluster(Sandbox):
-    """The stand-in; ``manifests`` default to Bank of Anthos."""
+    """The stand-in; ``manifests`` default to Bank of Anthos, and give way to what ``memory`` holds.
+
+    Objects outlive a restart; a planted rival or a broken webhook does not.
+    """
 
     title = "kubernetes"
 
     def __init__(
-        self, manifests: Iterable[Object] | None = None, identities: Mapping[str, Identity] = IDENTITIES
+        self,
+        manifests: Iterable[Object] | None = None,
+        identities: Mapping[str, Identity] = IDENTITIES,
+        memory: Memory | None = None,
     ) -> None:
-        """Load the objects."""
+        """Load the objects: those of the last time, else those of the beginning."""
         super().__init__()
         self.manifests = list(bank_of_anthos() if manifests is None else manifests)
         self.identities = identities
-        self.reset()
+        self.memory = memory or Memory()
+        self.webhook = Webhook()
+        self.rival = Rival()
+        self.store = self.memory.recall(Store.recalled) or self._beginning()
+        self._keep()
+
+    def _beginning(self) -> Store:
+        store = Store()
+        store.load(self.manifests)
+        return store
 
     def reset(self) -> None:
         """Go back to the objects of the beginning."""
-        self.store = Store()
-        self.store.load(self.manifests)
+        self.store = self._beginning()
         self.webhook = Webhook()
         self.rival = Rival()
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write down what changed, before anybody is told that it did."""
+        with self.lock:
+            if self.store.is_changed:
+                self.memory.keep(self.store.told())
+                self.store.is_changed = False
 
     def answer(self, call: Call) -> Answer:
         """Answer one request; every answer carries an Audit-Id."""
@@ -79,6 +102,7 @@ class Cluster(Sandbox):
             answer = self._route(call)
         except Failure as failure:
             answer = failure.answer
+        self._keep()
         return Answer(answer.status, answer.body, {**answer.headers, "Audit-Id": str(uuid.uuid4())})
 
     def _route(self, call: Call) -> Answer:
@@ -137,9 +161,11 @@ class Cluster(Sandbox):
             match call.method, call.path:
                 case "POST", "/_sandbox/edit":
                     try:
-                        return self._edit(call.json())
+                        answer = self._edit(call.json())
                     except Failure as failure:
-                        return failure.answer
+                        answer = failure.answer
+                    self._keep()
+                    return answer
                 case "POST", "/_sandbox/conflict":
                     self.rival = Rival(**call.json())
                     return json_answer({})

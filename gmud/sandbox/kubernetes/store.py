@@ -2,7 +2,7 @@
 
 import copy
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,16 @@ class Store:
 
     objects: dict[Key, Object] = field(default_factory=dict)
     counter: int = 100
+    is_changed: bool = False
+
+    @classmethod
+    def recalled(cls, kept: Mapping[str, Any]) -> "Store":
+        """Return the store that :meth:`told` described."""
+        return cls({(one[0], one[1], one[2]): found for *one, found in kept["objects"]}, kept["counter"])
+
+    def told(self) -> Object:
+        """Return everything as JSON can say it."""
+        return {"counter": self.counter, "objects": [[*key, found] for key, found in self.objects.items()]}
 
     def load(self, manifests: Iterable[Object]) -> None:
         """Put objects in as they are; what the server owns is filled in where it is missing."""
@@ -50,10 +60,12 @@ class Store:
                 given["managedFields"] = _owned({}, loaded, [], Write("seed"))
             self._settle(resource, loaded)
             self.objects[resource.plural, given["namespace"], given["name"]] = loaded
+            self.is_changed = True
 
     def next_version(self) -> str:
         """Move the counter and return it."""
         self.counter += 1
+        self.is_changed = True
         return str(self.counter)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
