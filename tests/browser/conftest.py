@@ -14,7 +14,10 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from gmud.env import ROOT
 from gmud.servers import free_port
+from tests.browser.house import enter, house
 from tests.browser.seed import PASSWORD
+
+__all__ = ["enter", "house"]  # imported for what pytest finds here
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -71,7 +74,7 @@ def _wait_for(address: str, log: Path) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         try:
-            with urllib.request.urlopen(address, timeout=2):
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310  # our own server
                 return
         except OSError:
             time.sleep(0.1)

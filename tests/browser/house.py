@@ -1,0 +1,191 @@
+"""The whole house as ``make run`` starts it: pages, workers, broker, clock, sealer, and stand-ins of the outside."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+
+from gmud.env import ROOT
+from gmud.servers import accepts, free_port
+
+OPEN_SECONDS = 180  # the demo's forty changes are told first
+STOP_SECONDS = 40
+PATIENCE_SECONDS = 60
+BROKER_ROOM = 9  # workers of others, that ring in room 0 of the same server, hear nothing of ours
+SIZES: Mapping[str, ViewportSize] = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+REFUSAL = re.compile("Failed to load resource: the server responded with a status of (409|422)")  # meant, and shown
+SHORT = {"GMUD_VERDICT_SECONDS": "5", "GMUD_VERIFY_SECONDS": "6", "GMUD_WATCH_SECONDS": "12", "GMUD_SWEEP_SECONDS": "2"}
+
+
+@dataclass(frozen=True)
+class House:
+    """A house that runs: where it is, and who may sign in."""
+
+    address: str
+    folder: Path
+    jenkins: str
+    kubernetes: str
+    environment: Mapping[str, str] = field(repr=False)
+
+    def password(self, username: str) -> str:
+        """Return the password the demo made for somebody."""
+        known = json.loads((self.folder / "demo.json").read_text())["accounts"]
+        return str({one["username"]: one["password"] for one in known}[username])
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+        """Call the API as the demo's CI; return status and document."""
+        secret = (self.folder / "ci.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {secret}"}
+        answer = httpx2.request(method, f"{self.address}/api/v1/{path}", json=body, headers=headers, timeout=15)
+        return answer.status_code, answer.json()
+
+    def weights(self, service: str) -> dict[str, int]:
+        """Return how the cluster splits the traffic of a service in production now."""
+        found = _json(f"{self.kubernetes}/_sandbox/state")["traffic"]
+        return next(
+            one["weights"] for one in found if one["namespace"] == "bank-production" and one["service"] == service
+        )
+
+    def builds(self, service: str) -> list[tuple[str, str]]:
+        """Return version and result of what Jenkins built for a service, oldest first."""
+        found = _json(f"{self.jenkins}/_sandbox/state")["builds"]
+        ours = sorted((one for one in found if f"/deploy-{service}/" in one["url"]), key=lambda one: one["number"])
+        return [(_parameter(one, "VERSION"), one["result"]) for one in ours]
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command inside the house."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Return the house, on the database and the broker that the environment names, each with a room of its own."""
+    folder = tmp_path_factory.mktemp("house")
+    with _database() as database, _ports() as port:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
+        environment |= {"GMUD_DATA": str(folder), "GMUD_DEMO": "1", "GMUD_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environment |= SHORT | database
+        if broker := os.environ.get("REDIS_URL"):
+            environment["REDIS_URL"] = f"{broker.rstrip('/')}/{BROKER_ROOM}"
+        with _running(folder, port, environment):
+            yield House(
+                address=f"http://127.0.0.1:{port}",
+                folder=folder,
+                jenkins=f"http://127.0.0.1:{port + 1}",
+                kubernetes=f"http://127.0.0.1:{port + 2}",
+                environment=environment,
+            )
+
+
+def digest(service: str, version: str) -> str:
+    """Return the digest the demo gives a version."""
+    return "sha256:" + sha256(f"{service}:{version}".encode()).hexdigest()
+
+
+def until(look: Callable[[], Any], *, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Look again and again until something true is seen, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert seen, "it did not happen in time"
+    return seen
+
+
+@contextmanager
+def _database() -> Iterator[dict[str, str]]:
+    """Yield the settings of a new database on the server that the environment names; without one, SQLite's."""
+    server = os.environ.get("DATABASE_URL")
+    if not server:
+        yield {}
+        return
+    name = f"house_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield {"DATABASE_URL": urlsplit(server)._replace(path=f"/{name}").geturl()}
+        finally:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def _ports() -> Iterator[int]:
+    """Yield a port that is free together with the three that follow it."""
+    port = free_port()
+    while any(accepts(port + more) for more in range(4)):
+        port = free_port()
+    yield port
+
+
+@contextmanager
+def _running(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[None]:
+    log = folder / "house.log"
+    with log.open("w") as lines:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gmud.run", "--port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+        )
+    try:
+        until(lambda: process.poll() is not None or "The house is open" in log.read_text(), seconds=OPEN_SECONDS)
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=STOP_SECONDS)
+    assert not any(accepts(port + more) for more in range(4))
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def _parameter(build: Mapping[str, Any], name: str) -> str:
+    given = (one for action in build["actions"] for one in action.get("parameters", ()))
+    return str(next(one["value"] for one in given if one["name"] == name))
+
+
+def _json(address: str) -> Any:
+    return httpx2.get(address, timeout=15).json()
+
+
+@pytest.fixture
+def enter(browser: Browser, house: House) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a browser of its own and signs somebody of the demo in; its console stays empty."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def as_person(name: str, *, size: str = "wide", theme: Any = "light", language: str = "en-US") -> Page:
+        context = browser.new_context(
+            base_url=house.address, viewport=SIZES[size], color_scheme=theme, locale=language, has_touch=size == "phone"
+        )
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        contexts.append(context)
+        context.on("weberror", lambda failed: complaints.append(str(failed.error)))
+        context.on("console", lambda said: None if REFUSAL.match(said.text) else complaints.append(said.text))
+        page = context.new_page()
+        page.goto("/sign-in")
+        page.locator("#username").fill(name)
+        page.locator("#password").fill(house.password(name))
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{house.address}/")
+        return page
+
+    yield as_person
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -1,0 +1,256 @@
+"""The main job as four people in four browsers, with real workers, a real broker and stand-ins of the outside."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from playwright.sync_api import Locator, Page, expect
+
+from gmud.demo import story
+from tests.browser.house import House, digest, until
+
+SERVICE, BAD = story.BAD
+BACK = story.RUNNING
+MINUTE = 60_000  # what work at Jenkins and the cluster may take, in milliseconds
+HERE = ZoneInfo("America/Sao_Paulo")  # the zone the page names beside its window
+Keep = Callable[[Page, str], None]
+
+
+def test_a_bad_version_goes_out_and_comes_back(house: House, enter: Callable[..., Page], keep: Keep):
+    ana, bruno, helena, davi = (enter(name) for name in ("ana", "bruno", "helena", "davi"))
+    artifact = digest(SERVICE, BAD)
+
+    cancel_what_the_demo_booked(ana)
+    number = file(ana, artifact, keep)
+    expect(ana.locator("#decision-sheet")).to_contain_text("You asked for this change, so you cannot vote on it.")
+    expect(ana.get_by_role("button", name=re.compile("^Approve"))).to_have_count(0)
+    refused = ask_the_gate(house, SERVICE, artifact)
+    assert (refused["verdict"], refused["permit"]) == ("wait", None)
+    assert "approvals_missing" in {one["code"] for one in refused["reasons"]}
+
+    edit_while_somebody_reads(ana, helena, number)
+    keep(helena, "journey-stale-vote")
+    approve_from_today(bruno, number)
+    keep(bruno, "journey-today")
+    expect(bruno.locator("#toasts")).to_contain_text(f"Your approval of CHG-{number} counts.")
+    assert ask_the_gate(house, SERVICE, artifact)["verdict"] == "wait"
+    helena.reload()
+    helena.get_by_role("button", name="Approve as Security").click()
+    expect(helena.locator("#decision-sheet")).to_contain_text("Authorized: 2 of 2 approved.")
+
+    allowed = until(lambda: (answer := ask_the_gate(house, SERVICE, artifact))["verdict"] == "allow" and answer)
+    assert allowed["change_request"] == f"CHG-{number}"
+    assert allowed["permit"].count(".") == 2
+    helena.reload()
+    expect(helena.locator("#gate-sheet .badge")).to_have_text("allow")
+    keep(helena, "journey-authorized")
+    helena.goto("/gate")
+    expect(helena.locator("#verdicts li").first).to_contain_text(f"CHG-{number}")
+    expect(helena.locator("#verdicts li").first.locator("summary .badge")).to_have_text("allow")
+    keep(helena, "journey-gate-log")
+
+    ana.goto(f"/changes/{number}")
+    ana.get_by_role("button", name="Start the rollout").click()
+    ana.wait_for_url(f"**/live/{number}")
+    stay(ana)
+    until(lambda: house.weights(SERVICE) == {"stable": 90, "canary": 10})
+    assert house.builds(SERVICE) == [(BAD, "SUCCESS")]
+    expect(ana.locator("#live h1")).to_have_text(f"{BAD} did not hold", timeout=MINUTE)
+    expect(ana.locator("#live .health ~ *, #live [aria-labelledby=health]").first).to_contain_text("Unhealthy")
+    assert stayed(ana)
+    keep(ana, "journey-did-not-hold")
+    assert "redeemed the permit" in told(helena, number)
+
+    watcher = enter("davi", size="phone", theme="dark", language="pt-BR")
+    watcher.goto(f"/live/{number}")
+    keep(watcher, "journey-did-not-hold-phone-dark-pt")
+    second, late = (open_another_tab(davi, f"/live/{number}") for _ in range(2))
+    davi.goto("/live")
+    press(davi, davi.get_by_role("link", name="Open live"))
+    davi.wait_for_url(f"**/live/{number}")
+    stay(davi)
+    press(davi, davi.get_by_role("button", name=f"Go back to {BACK}"))
+    dialog = davi.locator("#go-back")
+    expect(dialog).to_contain_text(f"At once, every request to {SERVICE} goes to {BACK}.")
+    expect(dialog.get_by_role("button", name=f"Go back to {BACK}")).to_be_focused()
+    keep(davi, "journey-go-back")
+    davi.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    second.locator("#go-back").get_by_role("button", name=f"Go back to {BACK}").click()
+    expect(second.locator("#live")).to_contain_text("The rollback is running. A second click is the same rollback.")
+    joined = [house.ask("POST", f"changes/{number}/rollback", {"reason": ""}) for _ in range(2)]
+    assert [status for status, _answer in joined] == [202, 202]
+    assert len({answer["operation"] for _status, answer in joined}) == 1
+
+    until(lambda: house.weights(SERVICE) == {"stable": 100, "canary": 0})
+    expect(davi.locator("#live h1")).to_have_text(f"Customers are on {BACK} again", timeout=MINUTE)
+    keep(davi, "journey-going-back")
+    expect(davi.locator("#live h1")).to_have_text(f"Everything is back on {BACK}", timeout=MINUTE)
+    assert stayed(davi)
+    keep(davi, "journey-back")
+    keep(watcher, "journey-back-phone-dark-pt")
+    assert house.builds(SERVICE) == [(BAD, "SUCCESS"), (BACK, "SUCCESS")]
+
+    late.locator("#go-back").get_by_role("button", name=f"Go back to {BACK}").click()
+    status, problem = house.ask("POST", f"changes/{number}/rollback", {"reason": ""})
+    assert (status, problem["code"]) == (409, "already_rolled_back")
+    expect(late.locator("#live")).to_contain_text(problem["detail"])
+    davi.goto(f"/catalog/{SERVICE}")
+    expect(davi.locator("[aria-labelledby=quarantine]")).to_contain_text(BAD)
+    keep(davi, "journey-quarantine")
+    denied = ask_the_gate(house, SERVICE, artifact)
+    assert denied["verdict"] == "deny"
+    assert "quarantined_artifact" in {one["code"] for one in denied["reasons"]}
+    the_record_holds(house)
+
+
+def cancel_what_the_demo_booked(ana: Page) -> None:
+    """Make room: the demo has a change for this very version already."""
+    ana.goto("/changes")
+    ana.get_by_role("link", name=re.compile("Book transfers in parallel")).first.click()
+    ana.locator("#cancel-reason").fill("I file it anew.")
+    ana.get_by_role("button", name="Cancel").click()
+    expect(ana.locator("#head")).to_contain_text("Canceled")
+
+
+def file(ana: Page, artifact: str, keep: Keep) -> int:
+    """File a change on the New change page; the checklist follows the typing. Return its number."""
+    ana.locator("body").press("c") if ana.locator("[data-key=c]").count() else ana.goto("/changes/new")
+    ready, digest_field = ana.locator("#ready"), ana.locator("#items-0-digest")
+    expect(ready).to_contain_text("Give the change a title.")
+    missing = [len_missing(ana)]
+    ana.locator("#title").fill("Book transfers side by side")
+    expect(ready).not_to_contain_text("Give the change a title.")
+    missing.append(len_missing(ana))
+    ana.locator("#why").fill("Bookings queue for up to 1.9 s at salary peaks.")
+    ana.locator("#items-0-service").select_option(SERVICE)
+    ana.locator("#items-0-environment").select_option("production")
+    ana.locator("#items-0-version").fill(BAD)
+    digest_field.fill(f"{SERVICE}:{BAD}")
+    ana.get_by_role("button", name="Save draft").click()
+    expect(ana.locator("#items-0-digest-error")).to_contain_text("sha256:")
+    expect(digest_field).to_have_value(f"{SERVICE}:{BAD}")
+    keep(ana, "journey-tag-refused")
+    digest_field.fill(artifact)
+    ana.locator("#plan").fill("1. Deploy to the idle side.\n2. Shift 10 %, judge, then all.\n3. Watch.")
+    ana.locator("#tests_passed").fill("214")
+    ana.locator("#tests_failed").fill("0")
+    expect(ready).not_to_contain_text("Say how many tests passed")
+    missing.append(len_missing(ana))
+    choose_window(ana)
+    expect(ready.get_by_role("button", name="Submit")).to_be_enabled()
+    expect(ready.locator("[data-tone=stop]")).to_have_count(0)
+    missing.append(0)
+    assert missing == sorted(set(missing), reverse=True)
+    expect(ana.locator("#backs")).to_contain_text(f"back to {BACK}")
+    keep(ana, "journey-new-complete")
+    ana.locator("#ready button[value=submit]").click()
+    ana.wait_for_url(re.compile(r"/changes/\d+$"))
+    expect(ana.locator("#head")).to_contain_text("Authorizing")
+    return int(ana.url.rsplit("/", 1)[1])
+
+
+def len_missing(page: Page) -> int:
+    """Return how many lines of the checklist still fail."""
+    return page.locator("#ready .checks [data-tone=stop]").count()
+
+
+def choose_window(page: Page) -> None:
+    """Choose a window that begins in a moment."""
+    start = datetime.now(HERE) + timedelta(seconds=20)
+    page.locator("#starts_at").fill(start.strftime("%Y-%m-%dT%H:%M:%S"))
+    page.locator("#ends_at").fill((start + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M"))
+
+
+def edit_while_somebody_reads(ana: Page, helena: Page, number: int) -> None:
+    """Let Helena vote on what Ana edits meanwhile: she sees the difference, and her vote does not count."""
+    helena.goto(f"/changes/{number}")
+    ana.goto(f"/changes/{number}/edit")
+    ana.locator("#title").fill("Book transfers in parallel, with a limit")
+    choose_window(ana)
+    expect(ana.locator("#ready [data-tone=stop]")).to_have_count(0)
+    ana.locator("#ready button[value=submit]").click()
+    ana.wait_for_url(f"**/changes/{number}")
+    expect(ana.locator("#head")).to_contain_text("Authorizing")
+    helena.get_by_role("button", name="Approve as Security").click()
+    panel = helena.locator("#decision-sheet")
+    expect(panel.get_by_role("alert")).to_contain_text("This moved while you looked")
+    expect(panel.get_by_role("alert")).to_contain_text("Book transfers in parallel, with a limit")
+    expect(panel).to_contain_text("0 of 2 needed have approved.")
+
+
+def approve_from_today(bruno: Page, number: int) -> None:
+    """Approve in the inbox."""
+    bruno.goto("/")
+    mine = bruno.locator("#decide-sheet li", has_text=f"CHG-{number}").first
+    mine.get_by_role("button", name="Approve as Engineering").click()
+    expect(bruno.locator("#decide-sheet")).not_to_contain_text(f"CHG-{number}")
+
+
+def ask_the_gate(house: House, service: str, artifact: str) -> dict[str, Any]:
+    """Ask as CI does."""
+    status, answer = house.ask(
+        "POST",
+        "gate/decisions",
+        {
+            "service": service,
+            "environment": "production",
+            "intent": "deploy",
+            "artifact": {"name": service, "digest": artifact},
+            "run": {"provider": "ci", "id": "77"},
+        },
+    )
+    assert status == 200, answer
+    return answer
+
+
+def told(page: Page, number: int) -> str:
+    """Return the story of a change."""
+    page.goto(f"/changes/{number}")
+    return page.locator(".story").inner_text()
+
+
+def stay(page: Page) -> None:
+    """Leave a mark that a reload would wipe away."""
+    page.evaluate("() => { window.stayed = true }")
+
+
+def stayed(page: Page) -> bool:
+    """Say whether the page is still the one that was marked."""
+    return bool(page.evaluate("() => window.stayed === true"))
+
+
+def open_another_tab(page: Page, path: str) -> Page:
+    """Open a tab of the same person with the dialog open."""
+    tab = page.context.new_page()
+    tab.goto(path)
+    tab.get_by_role("button", name=f"Go back to {BACK}").click()
+    return tab
+
+
+def press(page: Page, target: Locator) -> None:
+    """Go there with the Tab key and press Enter, as somebody without a mouse does."""
+    expect(target).to_be_visible()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element === document.activeElement"):
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"Tab never reached {target}")
+
+
+def the_record_holds(house: House) -> None:
+    """Verify the record with its witness, and replay it against the tables."""
+    report = until(lambda: _sealed(house))
+    assert report["exit_code"] == 0, report
+    replay = house.manage("audit", "replay")
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+
+
+def _sealed(house: House) -> dict[str, Any] | None:
+    done = house.manage("audit", "verify", "--json")
+    report: dict[str, Any] = {**json.loads(done.stdout), "exit_code": done.returncode}
+    return report if report["witnessed_size"] == report["events"] or done.returncode == 1 else None
