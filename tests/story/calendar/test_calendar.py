@@ -187,7 +187,7 @@ def test_two_changes_in_one_place_see_each_other_and_the_first_is_ahead(ledger, 
     assert [(one.number, one.is_ahead) for one in of_first] == [(1002, False)]
     assert [(one.number, one.is_ahead) for one in of_second] == [(1001, True)]
     assert asked(ledger, production, starts=1, ends=3, subject=second.subject).opens_at == NOW + 2 * HOUR
-    assert asked(ledger, production, ends=2, subject=first.subject).opens_at == NOW
+    assert asked(ledger, production, starts=1, ends=2, subject=first.subject).opens_at == NOW + HOUR
 
 
 def test_who_has_not_booked_is_behind_all_who_have(ledger, production):

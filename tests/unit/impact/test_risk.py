@@ -149,6 +149,12 @@ def test_the_higher_of_rules_and_history_wins():
     assert not by_rules.is_decided_by_history
 
 
+def test_a_history_nobody_knows_is_taken_for_the_worst():
+    appraisal = assess(some_facts(history=NOT_KNOWN), NOW)
+    assert (appraisal.likelihood_by_rules, appraisal.likelihood_by_history, appraisal.likelihood) == (1, 4, 4)
+    assert appraisal.has_little_evidence
+
+
 def test_with_little_evidence_it_says_so():
     appraisal = assess(some_facts(history=known(History(2, 0))), NOW)
     assert appraisal.has_little_evidence
