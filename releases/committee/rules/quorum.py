@@ -278,7 +278,7 @@ def _deciders(
         for for_person, seats in by_whom.items():
             direct = [seat for seat in seats if seat in empty]
             for seat in direct or _by_moving(seating, count, seats):
-                found.setdefault(seat, []).append(_decider(member, for_person, seat, standing, now))
+                found.setdefault(seat, []).append(_decider(member, for_person, seats, standing, now))
     return found
 
 
@@ -290,13 +290,16 @@ def _by_moving(seating: Seating, count: int, seats: Sequence[str]) -> list[str]:
     return [seat for seat in seating.taken if len(trial.taken[seat]) > len(seating.taken[seat])]
 
 
-def _decider(member: Member, for_person: UUID | None, seat: str, standing: Standing, now: datetime) -> Decider:
+def _decider(
+    member: Member, for_person: UUID | None, seats: Sequence[str], standing: Standing, now: datetime
+) -> Decider:
+    """Name who could help; a lent seat may be another than the one that their help fills in the end."""
     if for_person is None:
         return Decider(member.id, member.name)
     until = max(
         lent.ends_at
         for lent in standing.delegations
-        if (lent.from_person, lent.to_person, lent.seat) == (for_person, member.id, seat) and lent.covers(now)
+        if (lent.from_person, lent.to_person) == (for_person, member.id) and lent.seat in seats and lent.covers(now)
     )
     return Decider(member.id, member.name, standing.members[for_person].name, until)
 

@@ -256,6 +256,16 @@ def test_who_borrowed_a_seat_is_named_with_for_whom_and_until_when():
     ]
 
 
+def test_who_could_help_on_a_borrowed_seat_by_letting_somebody_move_is_named():
+    members = who(p1="engineering security", p2="engineering", p3="business")
+    found = count(TWO, [ballot(1, seat="engineering")], members, lent=[loan(2, 3, "engineering", ends=7)])
+    security = next(seat for seat in found.seats if seat.seat == "seat_security")
+    assert [(one.name, one.for_name, one.until) for one in security.may_decide] == [
+        ("p2", "", None),
+        ("p3", "p2", NOW + timedelta(hours=7)),
+    ]
+
+
 def test_a_seat_that_nobody_is_left_for_says_so():
     found = count({"security": 1}, [], who(p1="security"), excluded=[1])
     assert str(found.missing[0].message) == "Security: 1 more must approve."
