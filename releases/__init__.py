@@ -1,1 +1,1 @@
-"""GMUD: release governance for fintechs, one Django app in rooms on floors (see docs/house.md)."""
+"""GMUD: release governance for fintechs, one Django app in rooms on floors (see README.md)."""
