@@ -17,12 +17,14 @@ from releases.changes import services
 from releases.changes.document import IN_DIGEST
 from releases.changes.models import ChangeRequest, Item, RollbackPlan
 from releases.changes.states import ChangeType, MigrationClass, State
+from releases.committee import services as committee
 from releases.committee.models import Vote
+from releases.committee.rules import Decision
 from releases.core.errors import Refused
 from releases.gate.states import Verdict
 from tests.factories.accounts import SETUP, a_person, actor_of
 from tests.factories.catalog import a_connection, a_digest, an_artifact, an_environment
-from tests.factories.changes import House, a_change, a_house, fields
+from tests.factories.changes import House, a_change, a_house, approve, fields
 from tests.factories.gate import a_permit, a_wired_house, ask, bind_job, codes, redeem
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +251,57 @@ def test_traffic_that_moved_meanwhile_denies_because_the_way_back_is_another(hou
     a_reading(house)
 
     assert codes(ask(house, change)) == {"rollback_unproved"}
+
+
+def test_a_weaker_policy_that_comes_into_force_after_a_vote_does_not_lower_the_bar(house):
+    change = a_change(house, at=State.AUTHORIZING)
+    approve(house, change, "engineering")
+    weaker = [{"seats": {"seat_engineering": 1}}, {"when": {"type": ["standard"]}, "seats": {}}]
+    owner = actor_of(a_person("Olga", Role.OWNER))
+    proposed = committee.save_policy(actor=owner, name="Weaker", rules=weaker, now=house.now)
+    for who in ("engineering", "security"):
+        committee.vote_on_policy(
+            policy_id=proposed.pk,
+            actor=house.actor(who),
+            decision=Decision.APPROVE,
+            seen_digest=proposed.digest,
+            now=house.now,
+        )
+    proposed.refresh_from_db()
+    assert proposed.is_current
+
+    change.refresh_from_db()
+    assert change.state == State.AUTHORIZING
+    decision = ask(house, change)
+    assert decision.verdict == Verdict.WAIT
+    assert codes(decision) == {"approvals_missing"}
+
+
+def test_the_same_content_handed_in_again_finds_its_votes_and_needs_nobody_twice(house, change):
+    services.withdraw(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+    assert ask(house, change, change_number=change.number).verdict == Verdict.DENY
+
+    services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+
+    change.refresh_from_db()
+    assert change.state == State.SCHEDULED
+    assert change.round.outcome == "approved"
+    assert ask(house, change).verdict == Verdict.ALLOW
+
+
+def test_content_that_was_sent_back_cannot_be_handed_in_again_without_an_edit(house):
+    change = a_change(house, at=State.AUTHORIZING)
+    services.vote(
+        change_id=change.pk,
+        actor=house.actor("security"),
+        decision=Decision.REQUEST_CHANGES,
+        seen_digest=change.content_digest,
+        reason="Say what happens to transfers under way.",
+        now=house.now,
+    )
+    with pytest.raises(Refused) as refused:
+        services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+
+    change.refresh_from_db()
+    assert change.state == State.DRAFT
+    assert [str(reason.code) for reason in refused.value.reasons] == ["unchanged"]
