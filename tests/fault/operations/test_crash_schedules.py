@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 import pytest
 
-from releases.operations import failpoints
+from releases.operations import failpoints, rules
 from releases.operations.models import OutboxMessage
 from tests.factories.operations import Clock, Outside, a_pending, a_plan, an_operation, work
 
@@ -55,6 +55,8 @@ def play(passed, sends, *, steps=1):
         clock.tick(31)
     keys = [step.op_key for step in operation.steps.all()]
     told = OutboxMessage.objects.filter(ref__in=[operation.pk, *operation.steps.values_list("pk", flat=True)]).count()
+    if operation.state == "needs_human" and operation.steps.filter(sends=rules.SENDS).exists() and not outside.done:
+        return []  # three sends that never arrived and two deaths before a send: that is five, a human is asked
     wrong = []
     if operation.state != "succeeded":
         wrong.append(f"lost: {operation.state}")
