@@ -13,7 +13,7 @@ BAD_SHARE = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Someone:
-    """A person of the demo; ``signs_in`` when their log-in is printed."""
+    """A person of the demo; ``signs_in`` says as what: who does not has no password."""
 
     username: str
     name: str
@@ -22,6 +22,7 @@ class Someone:
     signs_in: str = ""
 
 
+OWNER = "owner"
 PEOPLE = (
     Someone("ana", "Ana Reis", (Role.ENGINEER,), ("ledger",), "engineer"),
     Someone("bruno", "Bruno Lima", (Role.SEAT_ENGINEERING,), ("frontend",), "committee, Engineering"),
@@ -127,3 +128,10 @@ REASONS = (
     ("Show the exchange rate that was used", "The rate stands in the terms only."),
 )
 ENDINGS = {4: "successful_with_issues", 10: "failed", 15: "successful_with_issues"}
+TO_TRY = (
+    "CHG-{bad} will fail its canary. As ana: {{address}}/changes/{bad}, Start the rollout. As davi: {{address}}/live, "
+    "Go back.",
+    "CHG-{waiting} waits for two seats. As bruno, then as helena: {{address}}/changes/{waiting}, read, approve.",
+    "CHG-{good} may go now. In another terminal, ask the gate what CI asks it: README.md, Try the gate from a shell.",
+)
+"""Told with the numbers of the open changes; the address is known to whoever prints it."""

@@ -56,6 +56,7 @@ class Telling:
         self.tokens: dict[str, str] = {}
         self.services: dict[str, UUID] = {}
         self.environments: dict[str, UUID] = {}
+        self.numbers: dict[str, int] = {}
 
     def tell(self) -> None:
         """Tell all of it."""
@@ -79,12 +80,13 @@ class Telling:
         return "sha256:" + hashlib.sha256(f"{service}:{version}".encode()).hexdigest()
 
     def _people(self) -> None:
-        owner_password = secrets.token_urlsafe(12)
-        accounts.bootstrap(username="owner", name="Olívia Braga", email="", password=owner_password, now=self.now)
-        self.passwords["owner"] = owner_password
+        signing_in = [story.OWNER, *(one.username for one in story.PEOPLE if one.signs_in)]
+        self.passwords = {username: secrets.token_urlsafe(12) for username in signing_in}
+        accounts.bootstrap(
+            username=story.OWNER, name="Olívia Braga", email="", password=self.passwords[story.OWNER], now=self.now
+        )
         people: dict[str, UUID] = {}
         for one in story.PEOPLE:
-            self.passwords[one.username] = secrets.token_urlsafe(12)
             person = accounts.register_person(
                 actor=SETUP, name=one.name, email=f"{one.username}@example.com", now=self.now
             )
@@ -92,7 +94,7 @@ class Telling:
                 actor=SETUP,
                 person_id=person.pk,
                 username=one.username,
-                password=self.passwords[one.username],
+                password=self.passwords.get(one.username),
                 now=self.now,
             )
             for role in one.roles:
@@ -282,7 +284,7 @@ class Telling:
             at=at,
         )
         self.authorize(good, at=at)
-        self.file(
+        waiting = self.file(
             ItemDraft("userservice", "production", "v0.7.0", self.digest("userservice", "v0.7.0")),
             title="Refuse 1,900 leaked session tokens",
             why="The tokens have been on a public paste since this morning.",
@@ -290,6 +292,7 @@ class Telling:
             ends_at=at + timedelta(hours=9),
             at=at,
         )
+        self.numbers = {"bad": bad.number, "good": good.number, "waiting": waiting.number}
         changes.draft(
             actor=self.actor("ana", at=at),
             fields=ChangeDraft(title="Statements as signed PDF", why="Notaries accept nothing else."),
@@ -362,15 +365,19 @@ def tell(*, now: datetime, folder: Path, environment: Mapping[str, str] = os.env
     telling.tell()
     _leave(folder / "jenkins.token", telling.tokens["jenkins"])
     _leave(folder / "ci.token", telling.tokens["ci"])
-    _leave(folder / "demo.json", json.dumps({"accounts": log_ins(telling.passwords)}, ensure_ascii=False, indent=1))
+    known = {
+        "accounts": log_ins(telling.passwords),
+        "try": [text.format(**telling.numbers) for text in story.TO_TRY],
+    }
+    _leave(folder / "demo.json", json.dumps(known, ensure_ascii=False, indent=1))
 
 
 def log_ins(passwords: Mapping[str, str]) -> Sequence[dict[str, Any]]:
     """Return the log-ins that are printed."""
+    roles = {one.username: one.signs_in for one in story.PEOPLE} | {story.OWNER: "owner, sets things up"}
     return [
-        {"role": one.signs_in, "username": one.username, "password": passwords[one.username]}
-        for one in story.PEOPLE
-        if one.signs_in
+        {"role": roles[username], "username": username, "password": passwords[username]}
+        for username in sorted(passwords, key=list(roles).index)
     ]
 
 

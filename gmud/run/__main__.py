@@ -17,11 +17,6 @@ from gmud.run.plan import Plan
 from gmud.servers import accepts, answers_ping
 
 READY_SECONDS = 120.0
-TO_TRY = (
-    "As the engineer: file a change (Changes, New change) and watch the checklist while you type.",
-    "As the two committee members, in two browsers: approve it, then look at Would the gate open now?",
-    "As the on-call person: open Live while a release shifts traffic, and take it back with one click.",
-)
 
 
 def main() -> int:
@@ -61,14 +56,17 @@ def _open(group: Group, plan: Plan) -> bool:
     """Start everything in order; return whether the house answers that it is ready."""
     for program in plans.broker(plan) + plans.sandboxes(plan):
         group.start(program)
+    group.say("Making the database ready ...")
+    if not group.finish(plans.prepare()):
+        if not group.stopping:
+            group.say("The database could not be made ready; the reason stands above.")
+        return False
     broker, ports = plan.broker, plan.sandboxes.values()
     if not group.until(
         lambda: (broker is None or answers_ping(broker)) and all(accepts(port) for port in ports), seconds=READY_SECONDS
     ):
         return False
-    if not group.finish(plans.prepare()):
-        group.say("The database could not be made ready; the reason stands above.")
-        return False
+    group.say("Opening the house ...")
     for program in plans.house(plan):
         group.start(program)
     if group.until(lambda: _status(plan, "/readyz") == http.HTTPStatus.OK, seconds=READY_SECONDS):
@@ -87,8 +85,9 @@ def _welcome(plan: Plan) -> str:
         lines += [
             f"  {account['role']:<24} {account['username']:<16} {account['password']}" for account in known["accounts"]
         ]
-        lines += ["", "Three things to try:"]
-        lines += [f"  {number}. {text}" for number, text in enumerate(known.get("try", TO_TRY), start=1)]
+        lines += ["", f"Three things to try (everything is new again once {plan.data} is removed):"]
+        tries = [text.format(address=plan.address) for text in known["try"]]
+        lines += [f"  {number}. {text}" for number, text in enumerate(tries, start=1)]
     elif not plan.demo:
         lines += ["The first owner of an empty installation: manage.py bootstrap"]
     return "\n".join([*lines, "", "Ctrl-C stops everything; what you did is kept."])

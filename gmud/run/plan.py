@@ -46,6 +46,11 @@ class Plan:
         return self.data / "jenkins.token"
 
     @property
+    def broker_log(self) -> Path:
+        """Return where the embedded broker writes: it complains about the kernel, and nothing is lost with it."""
+        return self.data / "broker.log"
+
+    @property
     def ports(self) -> list[int]:
         """Return every port this house listens on."""
         return [self.port, *self.sandboxes.values()]
@@ -89,7 +94,8 @@ def broker(plan: Plan) -> list[Program]:
     """Return the broker, when it is ours."""
     if plan.broker is None:
         return []
-    return [Program("broker", broker_command(place=plan.broker, folder=plan.broker.parent), stage=BROKER)]
+    command = broker_command(place=plan.broker, folder=plan.broker.parent)
+    return [Program("broker", (*command, "--logfile", str(plan.broker_log)), stage=BROKER)]
 
 
 def sandboxes(plan: Plan) -> list[Program]:

@@ -1,7 +1,10 @@
 """Make the database ready: migrate, collect the static files, tell the demo's story when the database is new."""
 
+import http.client
 import os
 import sys
+import time
+from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
@@ -10,6 +13,10 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from gmud.env import DATA
+from gmud.run.plan import SANDBOXES
+
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.1
 
 
 def main() -> int:
@@ -24,10 +31,35 @@ def main() -> int:
     call_command("migrate", verbosity=0, interactive=False)
     call_command("collectstatic", verbosity=0, interactive=False)
     if is_new and settings.GMUD_DEMO:
+        sys.stdout.write("The database is new: telling the story of a bank and its releases ...\n")
+        sys.stdout.flush()
         unfinished.touch()
+        for name in SANDBOXES:
+            begin_anew(os.environ[f"GMUD_SANDBOX_{name.upper()}"])
         call_command("demo")
         unfinished.unlink()
     return 0
+
+
+def begin_anew(address: str) -> None:
+    """Let a stand-in forget what it kept, however long it takes to come up: a new database knows nothing of it.
+
+    :raises OSError: it does not answer
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("POST", "/_sandbox/reset")
+            connection.getresponse().read()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+        finally:
+            connection.close()
 
 
 if __name__ == "__main__":

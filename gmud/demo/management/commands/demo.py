@@ -1,5 +1,6 @@
 """``manage.py demo``: tell the story of the demo in an empty installation."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from gmud.demo.haste import haste
 from gmud.demo.telling import tell
 from gmud.env import DATA
 from releases.accounts.models import Person
+from releases.catalog.models import Environment
+from releases.changes.models import ChangeRequest
 from releases.core import clock
 
 
@@ -24,6 +28,8 @@ class Command(BaseCommand):
             raise CommandError("The demo runs only with GMUD_DEMO=1.")
         if Person.objects.exists():
             raise CommandError("Somebody lives here already: the demo is for an empty installation.")
-        call_command("keys", "make", "--if-missing")
-        tell(now=clock.now(), folder=Path(DATA))
-        self.stdout.write("The demo is ready.")
+        call_command("keys", "make", "--if-missing", stdout=StringIO())
+        with haste():
+            tell(now=clock.now(), folder=Path(DATA))
+        told, places = ChangeRequest.objects.count(), Environment.objects.count()
+        self.stdout.write(f"The demo is told: a bank, {places} environments, {told} changes.")
