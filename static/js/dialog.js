@@ -28,6 +28,9 @@ document.addEventListener("htmx:afterSwap", ({ target }) => {
   wrong?.focus()
 })
 
+// What was wrong is being mended: the words under the field are about what stood there before.
+document.addEventListener("input", ({ target }) => target.removeAttribute("aria-invalid"))
+
 document.addEventListener("htmx:sendError", () => {
   const line = document.getElementById("offline")
   if (line) line.hidden = false

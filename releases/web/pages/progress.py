@@ -155,7 +155,7 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         stuck=tuple(_stuck(current)),
         can_advance=release and current.stage == Stage.VERDICT,
         can_stop=release,
-        is_moving=current.is_active,
+        is_moving=current.is_active or seen.row.state in RUNNING,  # somebody may go back at any moment
     )
 
 
