@@ -8,6 +8,7 @@ from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from structlog import get_logger
 
 from releases.core.errors import GmudError, Invalid, Reason
@@ -23,7 +24,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, GmudError):
         extra: dict[str, Any] = {"reasons": [reason_data(one) for one in error.reasons]}
         if isinstance(error, Invalid):
-            extra["fields"] = error.fields
+            extra["fields"] = {name: [say(one) for one in many] for name, many in error.fields.items()}
         return problem(error.status, error.code, say(error.detail), **extra)
     if isinstance(error, ValidationError):
         fields = _flat(error.detail)
@@ -73,10 +74,17 @@ def _unavailable() -> Response:
     return answer
 
 
+def _inside(path: str, name: str) -> str:
+    """Return the dotted name of a field; what is wrong with the whole goes by the name of the whole."""
+    if name == api_settings.NON_FIELD_ERRORS_KEY:
+        return path
+    return f"{path}.{name}" if path else name
+
+
 def _flat(detail: Any, path: str = "") -> dict[str, list[str]]:
     """Return nested errors by dotted field names."""
     if isinstance(detail, dict):
-        pairs = [(f"{path}.{name}" if path else str(name), one) for name, one in detail.items()]
+        pairs = [(_inside(path, str(name)), one) for name, one in detail.items()]
     elif isinstance(detail, list) and any(isinstance(one, dict | list) for one in detail):
         pairs = [(f"{path}.{index}" if path else str(index), one) for index, one in enumerate(detail) if one]
     else:

@@ -68,7 +68,10 @@ class Invalid(GmudError):
     def __init__(self, detail: Sentence | str, *, fields: Mapping[str, Sequence[Sentence | str]] | None = None) -> None:
         """Keep the fields beside the sentence."""
         super().__init__(detail)
-        self.fields = {name: [str(one) for one in many] for name, many in (fields or {}).items()}
+        self.fields = {
+            name: [one if isinstance(one, Sentence) else Sentence(one) for one in many]
+            for name, many in (fields or {}).items()
+        }
 
 
 class Missing(GmudError):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from releases.changes.models import ChangeRequest, ChangeRequests, Item, Review
 from releases.changes.states import ENDED, MAIN_LINE, State
 from releases.core.errors import Missing, Sentence
@@ -68,6 +70,7 @@ class Page:
 
 
 PAGE_SIZE = 30
+LONGEST_NUMBER = 10
 
 
 def by_number(number: int) -> ChangeRequest:
@@ -111,14 +114,22 @@ def page(
         "assessment__level": level,
         "requester_id": requester_id,
         "number__lt": before,
-        "title__icontains": search,
     }
     for name, value in wanted.items():
         if value:
             found = found.filter(**{name: value})
+    if search:
+        found = found.filter(_mentions(search.strip()))
     rows = list(found.distinct().order_by("-number")[: PAGE_SIZE + 1])
     more = rows[PAGE_SIZE - 1].number if len(rows) > PAGE_SIZE else None
     return Page(tuple(card(row) for row in rows[:PAGE_SIZE]), more)
+
+
+def _mentions(text: str) -> Q:
+    """Return what a search means: a number, a part of the title, a service or a person."""
+    number = text.upper().removeprefix("CHG-")
+    named = Q(title__icontains=text) | Q(items__service__name__icontains=text) | Q(requester__name__icontains=text)
+    return named | Q(number=int(number)) if number.isdecimal() and len(number) < LONGEST_NUMBER else named
 
 
 def card(change: ChangeRequest) -> ChangeCard:

@@ -265,7 +265,7 @@ def _again(request: Request, error: GmudError, number: int | None = None, **_kwa
     if isinstance(error, Invalid):
         for name, many in error.fields.items():
             match = re.fullmatch(r"items\.(\d+)\.(\w+)", name)
-            told = [say(now_in_words(one)) for one in many]
+            told = [say(one) for one in many]
             if match:
                 item_errors.setdefault(int(match[1]), {})[match[2]] = told
             else:
