@@ -17,6 +17,7 @@ from releases.catalog.kinds import Purpose
 from releases.changes import queries as changes_queries
 from releases.changes import services as changes
 from releases.changes.document import items_of
+from releases.changes.facts import traffic_as_planned
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
 from releases.changes.states import State
@@ -67,6 +68,20 @@ def look_at_traffic(change: ChangeRequest, *, now: datetime) -> None:
         route = catalog.route_for(item.service_id, item.environment_id)
         if route is not None:
             traffic.look(route_id=route.id, now=now)
+
+
+def look_before_deploying(change: ChangeRequest, *, item_id: UUID, now: datetime) -> None:
+    """Look at an item's route just before its deployment is sent; outside any transaction.
+
+    :raises Refused: somebody moved the traffic: the side to deploy to may serve customers
+    :raises External: the route cannot be read
+    """
+    look_at_traffic(change, now=now)
+    item = next(one for one in items_of(change) if one.pk == item_id)
+    if not traffic_as_planned(item):
+        parts = {"service": item.service.name}
+        text = _("Somebody moved the traffic of %(service)s since the release began. Put it back, then try again.")
+        raise _refused("traffic", Sentence(text, parts))
 
 
 @transaction.atomic(durable=True)

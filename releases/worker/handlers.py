@@ -25,12 +25,12 @@ def permit_for(deployment: Deployment) -> str:
 
     Going forward, the traffic is looked at first: onto a side that somebody sent customers to nothing is deployed.
 
-    :raises Refused: the gate does not open, with every reason
+    :raises Refused: the gate does not open, with every reason; the traffic was moved
     :raises External: the traffic cannot be seen
     """
     change = changes.by_id(deployment.change_id)
-    if Intent(deployment.intent) is Intent.DEPLOY:
-        rollout.look_at_traffic(change, now=clock.now())
+    if Intent(deployment.intent) is Intent.DEPLOY and deployment.item_id:
+        rollout.look_before_deploying(change, item_id=deployment.item_id, now=clock.now())
     answer = gate.ask(
         actor=system("worker"),
         request=Request(

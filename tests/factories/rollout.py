@@ -43,6 +43,7 @@ from tests.factories.catalog import a_connection, a_digest, a_service, an_artifa
 from tests.factories.changes import House, a_change, a_house
 from tests.factories.shifts import RunningCluster, running_cluster
 
+STANDS = "v0.6.10"  # what the stand-in of the cluster runs everywhere
 EARLIER = timedelta(hours=2)  # filed two hours ago, so that its window is open now
 PATIENCE = 60.0
 FAST = {**HANDLERS, STEP_KIND: ShiftStep(hold_seconds=0.1, contention_seconds=0.5)}
@@ -121,9 +122,9 @@ def wire(
 
 
 def another_service(house: House, wires: Wires, name: str, **how: bool) -> Service:
-    """Register one more service that runs v0.6.10, as the cluster says, and wire it."""
+    """Register one more service that runs what the cluster says, and wire it."""
     service = a_service(name, criticality=2)
-    runs(house, service, "v0.6.10")
+    runs(house, service, STANDS)
     wire(house, wires, service, **how)
     return service
 
@@ -241,6 +242,10 @@ class Bank:
         """Return the parameters of every build of a service, oldest first."""
         return [dict(one.item.parameters) for one in self.jenkins.controller.jobs[job_of(service)].builds.values()]
 
+    def writes(self) -> list[dict[str, Any]]:
+        """Return every request that changed a route."""
+        return [one for one in self.cluster.patches() if "virtualservices" in one["path"]]
+
     def orders(self) -> list[dict[str, Any]]:
         """Return every request that asked Jenkins for a build."""
         return [one for one in self.jenkins.log if one["path"].endswith("/buildWithParameters")]
@@ -293,6 +298,7 @@ def a_bank(gate_url: str, folder: Path, *, services: Sequence[str] = ("ledgerwri
             bank = Bank(house, wires, jenkins, jenkins_url, cluster, prometheus, prometheus_url, token)
             bank.releaser = house.actor("manager", signed_in_at=now)
             bank.on_call = house.actor("on_call", signed_in_at=now)
+            runs(house, house.service, STANDS)
             wire(house, wires, house.service)
             for name in services:
                 if name != house.service.name:

@@ -1,0 +1,15 @@
+"""The house's own Celery app with its own handlers; only the pauses between two looks are shorter."""
+
+import django
+
+from gmud.celery import app
+
+django.setup()
+
+from releases.delivery import steps as delivery  # noqa: E402 - Django must be set up first
+from releases.traffic.steps import STEP_KIND, ShiftStep  # noqa: E402
+from releases.worker.handlers import HANDLERS  # noqa: E402
+
+__all__ = ["app"]
+delivery.LOOK_SECONDS = 0.2
+HANDLERS[STEP_KIND] = ShiftStep(hold_seconds=0.2, contention_seconds=1.0)
