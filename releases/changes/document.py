@@ -4,7 +4,7 @@ Every field of these tables is either carried by the document or explicitly outs
 page with the models, so a new field cannot be forgotten.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from releases.catalog import queries as catalog
@@ -114,8 +114,15 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
     found: list[tuple[str, Any, Any]] = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
+        if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            old, new = dict(_numbered(old)), dict(_numbered(new))
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += [(f"{name}.{inner}", was, now) for inner, was, now in differences(old, new)]
         elif old != new:
             found.append((name, old, new))
     return found
+
+
+def _numbered(many: list[Any]) -> Iterator[tuple[str, Any]]:
+    for number, one in enumerate(many, start=1):
+        yield str(number), one

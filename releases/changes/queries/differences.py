@@ -1,6 +1,8 @@
 """What changed between the content somebody saw and the content as it stands."""
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from releases.changes.document import content, differences
@@ -9,6 +11,19 @@ from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
 
 SHOWN = 120
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOMENT = "_us"  # how the document names moments: microseconds since the epoch
+FIELDS: Mapping[str, str] = {
+    "title": _("Title"),
+    "why": _("Reason"),
+    "plan": _("Plan"),
+    "type": _("Type"),
+    "starts_us": _("From"),
+    "ends_us": _("To"),
+    "artifact": _("Artifact"),
+    "passed": _("Tests passed"),
+    "failed": _("Tests failed"),
+}
 
 
 def between(change: ChangeRequest, seen_digest: str) -> list[Reason]:
@@ -21,13 +36,21 @@ def between(change: ChangeRequest, seen_digest: str) -> list[Reason]:
             "difference",
             Sentence(
                 _("%(field)s was “%(before)s” and is “%(after)s” now."),
-                {"field": name, "before": _shown(before), "after": _shown(after)},
+                {"field": _field(name), "before": _shown(name, before), "after": _shown(name, after)},
             ),
         )
         for name, before, after in differences(json.loads(seen.document), content(change))
     ]
 
 
-def _shown(value: Any) -> str:
+def _field(name: str) -> Sentence | str:
+    """Return the word people know a field by; what lies deep inside is named as the document names it."""
+    last = name.rsplit(".", 1)[-1]
+    return Sentence(FIELDS[last]) if last in FIELDS and "rollback" not in name else name
+
+
+def _shown(name: str, value: Any) -> object:
+    if name.endswith(MOMENT) and isinstance(value, int):
+        return EPOCH + timedelta(microseconds=value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
