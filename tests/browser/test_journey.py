@@ -276,7 +276,10 @@ def edit_while_somebody_reads(ana: Page, helena: Page, number: int) -> None:
     panel = helena.locator("#decision-sheet")
     expect(panel.get_by_role("alert")).to_contain_text("This moved while you looked")
     expect(panel.get_by_role("alert")).to_contain_text("Book transfers in parallel, with a limit")
+    expect(panel.get_by_role("alert")).not_to_contain_text("_us")
     expect(panel).to_contain_text("0 of 2 needed have approved.")
+    expect(helena.get_by_role("heading", level=1)).to_have_text("Book transfers in parallel, with a limit")
+    expect(helena.locator("#what-sheet")).to_contain_text("Revision 2")
 
 
 def approve_from_today(bruno: Page, number: int) -> None:

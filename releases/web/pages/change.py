@@ -21,12 +21,12 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import RUNNING, Outcome, State
 from releases.committee.rules import Decision as Choice
 from releases.core import clock
-from releases.core.errors import GmudError, Missing, Sentence
+from releases.core.errors import GmudError, Missing, Sentence, Stale
 from releases.core.words import mark
 from releases.impact.models import Factor
 from releases.web import looks
 from releases.web.answer import page, part
-from releases.web.errors import trouble_of
+from releases.web.errors import Trouble, trouble_of
 from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
@@ -235,6 +235,10 @@ def change(request: Request, number: int) -> HttpResponse:
     """Show one change, or the part of it that is asked for."""
     require(request.actor, Right.CHANGE_READ)
     row, name = queries.by_number(number), request.GET.get("part", "")
+    seen = request.GET.get("seen", row.content_digest)
+    if name == "decision" and seen != row.content_digest:
+        told = Sentence(mark("%(name)s changed since you looked: look again, then decide."), {"name": row.name})
+        return _moved(request, row, trouble_of(Stale(told, reasons=queries.between(row, seen))))
     if name in PARTS:
         return part(
             request, f"{TEMPLATE}#{name}", _context(row, request, (name, "others") if name == "acts" else (name,))
@@ -245,12 +249,17 @@ def change(request: Request, number: int) -> HttpResponse:
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
     """Show the panel, or the page, as it is now, and say what happened."""
     row = queries.by_number(number)
-    context = {"trouble": trouble_of(error)}
+    trouble = trouble_of(error)
     if getattr(request, "htmx", False):
-        return part(
-            request, f"{TEMPLATE}#decision", _context(row, request, ("decision",)) | context, status=error.status
-        )
-    return page(request, TEMPLATE, _context(row, request, WHOLE) | context, here="changes", status=error.status)
+        return _moved(request, row, trouble, status=error.status)
+    context = _context(row, request, WHOLE) | {"trouble": trouble}
+    return page(request, TEMPLATE, context, here="changes", status=error.status)
+
+
+def _moved(request: Request, row: ChangeRequest, trouble: Trouble, *, status: int = 200) -> HttpResponse:
+    """Answer with the panel and what is decided on, together: nobody votes on what does not stand beside the button."""
+    context = _context(row, request, ("decision",)) | {"trouble": trouble}
+    return part(request, "changes/moved.html", context, status=status)
 
 
 @require_POST
