@@ -17,6 +17,7 @@ def digest_field(**options: Any) -> serializers.RegexField:
     """Return a field that takes digests and says why tags are refused."""
     return serializers.RegexField(
         r"\Asha256:[0-9a-f]{64}\Z",
+        trim_whitespace=False,
         error_messages={"invalid": "Give the digest, sha256: and 64 hexadecimal figures: a tag can move."},
         **options,
     )
@@ -186,7 +187,11 @@ class ArtifactIn(StrictSerializer):
 class RunIn(StrictSerializer):
     """The run that asks or redeems."""
 
-    provider = serializers.CharField(max_length=40)
+    provider = serializers.RegexField(
+        r"\A[^:\s]+\Z",  # "provider:id" names one run only
+        max_length=40,
+        error_messages={"invalid": "Name the provider without a colon or a space, like jenkins."},
+    )
     id = serializers.CharField(max_length=200)
     url = serializers.URLField(required=False, default="", allow_blank=True)
 

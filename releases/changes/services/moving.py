@@ -45,6 +45,7 @@ KIND_OF = {
     "rolled_back": Kind.CHANGE_ROLLED_BACK,
     "close": Kind.CHANGE_CLOSED,
 }
+RIGHT_OF = {row.verb: Right(row.right) for row in LIFE}
 REVIEW_DUE = {ChangeType.EMERGENCY: timedelta(days=2), ChangeType.RETROACTIVE: timedelta(days=2)}
 REVIEW_DUE_OTHERWISE = timedelta(days=5)
 OUTCOME_OF = {"failed": Outcome.FAILED, "rolled_back": Outcome.ROLLED_BACK}
@@ -80,10 +81,10 @@ def move(
     :raises Refused: the move does not start here, or guards refuse it, with every reason
     :raises NotPermitted: the actor lacks the right of this move
     """
+    require(actor, RIGHT_OF[verb])
     row = LIFE.find(verb, change.state)
     if row is None:
         raise wrong_state(change, verb)
-    require(actor, Right(row.right))
     if row.guards:
         reasons = row.refusals(replace(gather(change, now=now), **(known or {})))
         if reasons:

@@ -8,8 +8,8 @@ from django.db import transaction
 from releases.audit.actor import Actor, system
 from releases.changes import appraising
 from releases.changes.document import content, digest_of, items_of
-from releases.changes.facts import tally_of
-from releases.changes.machine import LIFE
+from releases.changes.facts import gather, tally_of
+from releases.changes.machine import COMPLETE, LIFE
 from releases.changes.models import ChangeRequest, Revision
 from releases.changes.services.drafting import own
 from releases.changes.services.moving import locked, move, wrong_state
@@ -46,6 +46,8 @@ def submit(*, change_id: UUID, actor: Actor, now: datetime, seen_digest: str = "
         raise wrong_state(change, verb)
     if seen_digest and seen_digest != change.content_digest:
         raise Stale(Sentence(_("%(name)s was edited while you looked."), {"name": change.name}))
+    if verb != "report":
+        _complete(change, now=now)
     change.revision_number += 1
     if verb != "report":
         _assess(change, now=now)
@@ -83,6 +85,16 @@ def withdraw(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") 
     change.content_digest = digest_of(change)
     move(change, "withdraw", actor=actor, now=now, text={"reason": reason} if reason else {})
     return change
+
+
+def _complete(change: ChangeRequest, *, now: datetime) -> None:
+    """Refuse with everything that is missing, before policy and assessment stumble over it.
+
+    :raises Refused: with every reason
+    """
+    facts = gather(change, now=now)
+    if reasons := [reason for guard in COMPLETE if (reason := guard.reason(facts))]:
+        raise Refused(reasons[0].message, reasons=reasons)
 
 
 def _assess(change: ChangeRequest, *, now: datetime) -> None:

@@ -1,0 +1,97 @@
+"""The published description is complete and true, and its page works under our content security policy."""
+
+import re
+
+import pytest
+import schemathesis
+from django.core.management import call_command
+from django.test import Client
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from gmud.wsgi import application
+from releases.accounts.rights import Right
+from releases.changes.states import State
+from releases.core import clock
+from tests.factories.accounts import a_token
+from tests.factories.changes import a_change
+
+CHECKS = (not_a_server_error, content_type_conformance, response_schema_conformance)
+
+
+def test_the_schema_is_valid_and_nothing_in_it_is_guessed(tmp_path):
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
+
+
+def test_the_schema_is_public_and_names_how_to_prove_who_one_is(db):
+    answer = Client().get("/api/v1/schema", headers={"Accept": "application/json"})
+
+    assert answer.status_code == 200
+    schema = answer.json()
+    assert schema["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    for path, methods in schema["paths"].items():
+        for one in methods.values():
+            assert one["operationId"], path
+            assert one["description"], path
+            assert path.endswith("jwks.json") or one["security"] == [{"token": []}]
+
+
+def test_the_page_of_the_schema_needs_nothing_that_our_policy_forbids(db):
+    answer = Client().get("/api/docs")
+    page = answer.content.decode()
+
+    assert answer.status_code == 200
+    assert "script-src 'self'" in answer["Content-Security-Policy"]
+    assert not re.search(r"<style|style=|<script(?![^>]*\bsrc=)|\son\w+=", page)
+    assert not re.search(r"(src|href)=\"(https?:)?//", page)
+    script = re.findall(r"<script src=\"(/api/docs[^\"]*)\"", page)
+    assert script
+    assert Client().get(script[0].replace("&amp;", "&"))["Content-Type"].startswith("application/javascript")
+
+
+def schema() -> schemathesis.schemas.BaseSchema:
+    return schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", application)
+
+
+@pytest.mark.parametrize(
+    ("who", "examples"),
+    [
+        ("ci", 4),
+        ("anonymous", 2),
+        pytest.param("ci", 200, marks=pytest.mark.long, id="ci-long"),
+        pytest.param("anonymous", 50, marks=pytest.mark.long, id="anonymous-long"),
+    ],
+)
+def test_whatever_is_sent_the_server_answers_as_described_and_never_breaks(house, now, who, examples):
+    a_change(house, at=State.AUTHORIZING)
+    scopes = (Right.CHANGE_FILE, Right.CHANGE_READ, Right.GATE_ASK, Right.PERMIT_REDEEM)
+    _row, plaintext = a_token(*scopes, now=clock.now())
+    headers = {"Authorization": f"Bearer {plaintext}"} if who == "ci" else {}
+    tried = 0
+    for found in schema().get_all_operations():
+        operation = found.ok()
+
+        def attempt(case: schemathesis.Case) -> None:
+            nonlocal tried
+            tried += 1
+            answer = case.call(headers=headers)
+            case.validate_response(answer, checks=CHECKS)
+            if who == "anonymous" and not operation.path.endswith("jwks.json"):
+                assert answer.status_code in {401, 404, 405}, case
+
+        given = operation.as_strategy()
+        settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.explicit, Phase.generate),
+            suppress_health_check=list(HealthCheck),
+        )(_given(given)(attempt))()
+    assert tried >= examples * 10
+
+
+def _given(strategy):
+    from hypothesis import given
+
+    return given(case=strategy)
