@@ -12,6 +12,7 @@ from releases.calendar import queries as calendar
 from releases.calendar.rules import CalendarFacts
 from releases.catalog import queries as catalog
 from releases.catalog.cards import CustomerCard, EnvironmentCard, ServiceCard
+from releases.catalog.rules import is_digest
 from releases.changes import appraising, back
 from releases.changes import queries as changes
 from releases.changes.models import ChangeRequest
@@ -28,6 +29,7 @@ from releases.web.looks import Fact, Line, Look, Words
 from releases.web.tags import both, either, number
 
 LEVEL_AT_LEAST = "low"
+TAG = mark("Give the digest, sha256: and 64 hexadecimal figures: a tag can move to another artifact.")
 WHERE_TO_MEND = {
     "title": "#title",
     "why": "#why",
@@ -98,18 +100,14 @@ def preview(draft: ChangeDraft, *, saved: ChangeRequest | None, actor: Actor, no
     """Return everything the page shows beside the form; ``saved`` is the draft as last saved, if it is."""
     items = list(_known(draft.items))
     checks = changes.checklist(_facts(draft, items, saved, now))
-    lines = tuple(
-        Line("go", "✓", _title(check.title))
-        if check.holds
-        else Line("stop", "✕", check.sentence or "", href=WHERE_TO_MEND.get(check.code, ""))
-        for check in checks
-    )
+    tag = _first_tag(draft)
+    lines = tuple(tag if tag and check.code == "items" and check.holds else _line(check) for check in checks)
     drawn, clash = _lanes(draft, items, saved, now)
     risk, level = _risk(saved, now)
     deciders, note = _deciders(draft, items, level, actor)
     return Ready(
         lines=tuple(sorted(lines, key=lambda line: line.tone == "go")),
-        done=sum(check.holds for check in checks),
+        done=sum(line.tone == "go" for line in lines),
         reach=_reach(items),
         backs=tuple(_back(item) for item in items),
         lanes=drawn,
@@ -120,8 +118,18 @@ def preview(draft: ChangeDraft, *, saved: ChangeRequest | None, actor: Actor, no
     )
 
 
-def _title(text: str) -> Sentence:
-    return Sentence(text)
+def _first_tag(draft: ChangeDraft) -> Line | None:
+    """Return what is wrong with the first item that names no digest: the guards look at what can be saved only."""
+    for index, item in enumerate(draft.items):
+        if not is_digest(item.digest):
+            return Line("stop", "✕", Sentence(TAG), href=f"#items-{index}-digest")
+    return None
+
+
+def _line(check: changes.Check) -> Line:
+    if check.holds:
+        return Line("go", "✓", Sentence(check.title))
+    return Line("stop", "✕", check.sentence or "", href=WHERE_TO_MEND.get(check.code, ""))
 
 
 def _known(drafts: Iterable[ItemDraft]) -> Iterable[_Item]:
