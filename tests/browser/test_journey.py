@@ -227,11 +227,14 @@ def file(ana: Page, artifact: str, keep: Keep) -> int:
     ana.locator("#items-0-environment").select_option("production")
     ana.locator("#items-0-version").fill(BAD)
     digest_field.fill(f"{SERVICE}:{BAD}")
+    expect(ready).to_contain_text("a tag can move to another artifact.")
     ana.get_by_role("button", name="Save draft").click()
     expect(ana.locator("#items-0-digest-error")).to_contain_text("sha256:")
     expect(digest_field).to_have_value(f"{SERVICE}:{BAD}")
     keep(ana, "journey-tag-refused")
     digest_field.fill(artifact)
+    expect(ana.locator("#items-0-digest-error")).to_be_hidden()
+    expect(ready).not_to_contain_text("a tag can move to another artifact.")
     ana.locator("#plan").fill("1. Deploy to the idle side.\n2. Shift 10 %, judge, then all.\n3. Watch.")
     ana.locator("#tests_passed").fill("214")
     ana.locator("#tests_failed").fill("0")
@@ -288,6 +291,8 @@ def approve_from_today(bruno: Page, number: int) -> None:
     mine = bruno.locator("#decide-sheet li", has_text=f"CHG-{number}").first
     mine.get_by_role("button", name="Approve as Engineering").click()
     expect(bruno.locator("#decide-sheet")).not_to_contain_text(f"CHG-{number}")
+    left = bruno.locator("#decide-sheet .asks > li").count()
+    expect(bruno.get_by_role("heading", level=1)).to_contain_text(f"{left} change" if left else "Nothing waits")
 
 
 def ask_the_gate(house: House, service: str, artifact: str) -> dict[str, Any]:

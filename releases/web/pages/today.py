@@ -257,7 +257,7 @@ def _hours(span: WindowCard, now: datetime) -> int:
     return 8 if length > timedelta(hours=6) else 4 if length > timedelta(hours=3) else 2
 
 
-PARTS = frozenset({"decide", "day"})
+PARTS = {"decide": "today/decided.html", "day": "today/today.html#day"}
 
 
 @require_GET
@@ -267,14 +267,14 @@ def today(request: Request) -> HttpResponse:
     require(request.actor, Right.CHANGE_READ)
     context = {"today": the_day(request.actor, clock.now())}
     if (name := request.GET.get("part", "")) in PARTS:
-        return part(request, f"today/today.html#{name}", context)
+        return part(request, PARTS[name], context)
     return page(request, "today/today.html", context, here="today")
 
 
 def _again(request: Request, error: GmudError, **_kwargs: object) -> HttpResponse:
     context = {"today": the_day(request.actor, clock.now()), "trouble": trouble_of(error)}
     if getattr(request, "htmx", False):
-        return part(request, "today/today.html#decide", context, status=error.status)
+        return part(request, "today/decided.html", context, status=error.status)
     return page(request, "today/today.html", context, here="today", status=error.status)
 
 
