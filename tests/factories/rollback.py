@@ -24,7 +24,7 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.GMUD_SWEEP_SECONDS = 0.0
     settings.GMUD_VERDICT_SECONDS = 0.5
     settings.GMUD_VERIFY_SECONDS = 0.5
-    settings.GMUD_WATCH_SECONDS = 1.0
+    settings.GMUD_WATCH_SECONDS = 600.0
     monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.1)
 
 

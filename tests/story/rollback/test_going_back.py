@@ -7,6 +7,7 @@ from django.db import connection
 
 from releases.accounts.rights import Right
 from releases.catalog import queries as catalog
+from releases.changes import services as changes
 from releases.core import breaker, clock
 from releases.delivery.models import Deployment
 from releases.gate import services as gate
@@ -17,9 +18,10 @@ from releases.operations.models import Operation
 from releases.rollback import services
 from releases.rollback.models import Rollback
 from releases.rollback.services import AlreadyRolledBack
+from releases.rollout import services as rollout
 from releases.traffic import queries as traffic
 from releases.traffic.steps import STEP_KIND, ShiftStep
-from tests.factories.accounts import a_token
+from tests.factories.accounts import SETUP, a_token
 from tests.factories.delivery import control, fault
 from tests.factories.races import at_once
 from tests.factories.rollback import go_back, post_rollback
@@ -29,8 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HOME, AWAY = {"stable": 100, "canary": 0}, {"stable": 0, "canary": 100}
 
 
-def test_traffic_is_back_first_then_the_version_then_all_is_verified_and_the_artifact_refused(bank, settings):
-    settings.GMUD_WATCH_SECONDS = 600.0
+def test_traffic_is_back_first_then_the_version_then_all_is_verified_and_the_artifact_refused(bank):
     change = bank.released()
     before = len(bank.cluster.patches())
 
@@ -47,7 +48,7 @@ def test_traffic_is_back_first_then_the_version_then_all_is_verified_and_the_art
     artifact = change.items.get().artifact
     assert artifact.is_quarantined
     answer = gate.ask(
-        actor=bank.releaser,
+        actor=SETUP,
         request=Request("ledgerwriter", "production", "ledgerwriter", artifact.digest, Intent.DEPLOY),
         now=clock.now(),
     )
@@ -63,7 +64,10 @@ def test_traffic_is_back_first_then_the_version_then_all_is_verified_and_the_art
 
 def test_the_next_release_takes_the_other_side_and_its_way_back_leads_to_the_weights_before_it(bank):
     first = bank.released()
-    bank.until_state(first, "reviewing")
+    assert first.watch_until_at is not None
+    assert changes.settle_due(now=first.watch_until_at) == 0
+    rollout.stop(change_id=first.pk, actor=bank.releaser, now=clock.now())
+    assert changes.settle_due(now=first.watch_until_at) == 1
     second = bank.released(("ledgerwriter", "v1.6.0"))
     assert (bank.weights(), bank.versions()) == (HOME, {"stable": "v1.6.0", "canary": "v1.5.0"})
 
@@ -192,7 +196,6 @@ def test_an_open_breaker_keeps_nobody_from_going_back(bank):
 
 def test_when_jenkins_is_down_traffic_is_back_first_and_taking_over_finishes_the_rest(bank):
     change = bank.released()
-    bank.rest()
     fault(bank.jenkins_url, "close_before", times=100_000)
     go_back(bank, change)
 

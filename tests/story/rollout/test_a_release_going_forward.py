@@ -14,7 +14,8 @@ from tests.factories.rollout import scheduled, told
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(bank):
+def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(bank, settings):
+    settings.GMUD_WATCH_SECONDS = 3.0
     change = scheduled(bank.house)
 
     bank.start(change)

@@ -257,7 +257,7 @@ def test_a_hold_between_start_and_deployment_deploys_nothing(bank):
 
 
 def test_a_watch_that_turns_bad_leaves_the_change_watched_and_the_way_back_open(bank, settings):
-    settings.GMUD_WATCH_SECONDS = 6.0
+    settings.GMUD_WATCH_SECONDS = 16.0
     change = bank.released()
     bank.prometheus.rates.bad["ledgerwriter", "v1.5.0"] = 0.5
 
