@@ -43,7 +43,7 @@ def _run(plan: Plan) -> int:
     try:
         opened = _open(group, plan)
         if opened:
-            group.say(_welcome(plan))
+            group.say(welcome(plan))
             group.serve()
         failed = group.failed or not (opened or group.stopping)
     finally:
@@ -76,7 +76,8 @@ def _open(group: Group, plan: Plan) -> bool:
     return False
 
 
-def _welcome(plan: Plan) -> str:
+def welcome(plan: Plan) -> str:
+    """Return what is said when the house is open: the address, who can sign in, what to try."""
     lines = ["", f"The house is open: {plan.address}", ""]
     story = plan.data / "demo.json"
     if plan.demo and story.exists():

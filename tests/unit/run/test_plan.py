@@ -32,6 +32,19 @@ def test_the_stand_ins_stay_where_the_first_start_put_them(tmp_path):
     assert second.sandboxes == first.sandboxes
 
 
+def test_the_stand_ins_that_change_keep_their_state_with_the_data(tmp_path):
+    commands = {program.name: program.command for program in plans.sandboxes(a_plan(tmp_path, GMUD_DEMO="1"))}
+
+    kept = {name: command[command.index("--state") + 1] for name, command in commands.items() if "--state" in command}
+    assert kept == {name: str(tmp_path / f"{name}.state.json") for name in ("jenkins", "kubernetes")}
+
+
+def test_the_broker_complains_into_a_file(tmp_path):
+    (broker,) = plans.broker(a_plan(tmp_path))
+
+    assert broker.command[-2:] == ("--logfile", str(tmp_path / "broker.log"))
+
+
 def test_without_the_demo_nothing_stands_in_for_the_outside(tmp_path):
     plan = a_plan(tmp_path, GMUD_DEMO="0")
 
