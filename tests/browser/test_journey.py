@@ -70,7 +70,8 @@ def test_a_bad_version_goes_out_and_comes_back(house: House, enter: Callable[...
     keep(watcher, "journey-did-not-hold-phone-dark-pt")
     second, late = (open_another_tab(davi, f"/live/{number}") for _ in range(2))
     davi.goto("/live")
-    press(davi, davi.get_by_role("link", name="Open live"))
+    ours = davi.locator("#operations li", has_text=f"CHG-{number}").first
+    press(davi, ours.get_by_role("link", name="Open live"))
     davi.wait_for_url(f"**/live/{number}")
     stay(davi)
     press(davi, davi.get_by_role("button", name=f"Go back to {BACK}"))
