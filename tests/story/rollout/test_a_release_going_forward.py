@@ -2,14 +2,13 @@
 
 import pytest
 
-from releases.audit import queries as audit
 from releases.catalog import queries as catalog
 from releases.delivery.models import Deployment
 from releases.health.models import Verdict
 from releases.operations import queries as operations
 from releases.rollout.models import Rollout
 from releases.traffic import queries as traffic
-from tests.factories.rollout import scheduled, told
+from tests.factories.rollout import scheduled, told, unsound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,4 +57,4 @@ def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(ba
     ]
     assert [story.index(kind) for kind in order] == sorted(story.index(kind) for kind in order)
     assert not operations.has_active(change.pk)
-    assert audit.verify().exit_code in {0, 2}
+    assert unsound() == []
