@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Ended as ended:
         print(ended.line, file=sys.stderr)
         return ended.code
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        print(f"{server.url} gave an answer of another shape ({type(error).__name__}: {error}).", file=sys.stderr)
+        return UNREACHABLE
     print(json.dumps(document, indent=2, ensure_ascii=False) if options.json else document["line"])
     return DONE
 
@@ -156,6 +159,8 @@ def _redeem(server: Server, jti: str, options: argparse.Namespace) -> dict[str, 
     status, answer = server.call("POST", f"/api/v1/gate/permits/{jti}/redeem", body)
     if status != OK:
         raise Ended(DENIED, _problem(answer))
+    if (answer.get("jti"), answer.get("artifact_digest")) != (jti, options.digest):
+        raise Ended(UNREACHABLE, f"{server.url} did not say that this permit was redeemed.")
     return answer
 
 
@@ -207,15 +212,18 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument("--name", default="", help="name of the artifact, the service's by default")
     wait.add_argument("--change", default="", help="CHG-…; without it the gate finds the change")
     wait.add_argument("--timeout", type=float, default=600.0, help="seconds to wait at most")
+    _about_run(wait)
     wait.set_defaults(run=gate_wait)
     permit = rooms.add_parser("permit", help="verify or redeem a permit").add_subparsers(
         required=True, metavar="verify|redeem"
     )
-    for name, run in (("verify", permit_verify), ("redeem", permit_redeem)):
-        one = permit.add_parser(name, help=f"{name} a permit")
+    verify = permit.add_parser("verify", help="verify a permit")
+    redeem = permit.add_parser("redeem", help="verify a permit and redeem it")
+    for one, run in ((verify, permit_verify), (redeem, permit_redeem)):
         one.add_argument("permit", help="the compact permit")
         _about_artifact(one)
         one.set_defaults(run=run)
+    _about_run(redeem)
     change = rooms.add_parser("change", help="look at a change").add_subparsers(required=True, metavar="show")
     show = change.add_parser("show", help="show a change and what is missing")
     show.add_argument("change", help="CHG-…")
@@ -232,7 +240,11 @@ def _about_artifact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--environment", required=True)
     parser.add_argument("--digest", required=True, help="sha256:…")
     parser.add_argument("--intent", default="deploy", choices=["deploy", "promote", "traffic_shift", "rollback"])
-    parser.add_argument("--run", dest="ci_run", default="manual:cli", help="provider:id of the run, e.g. jenkins:77")
+
+
+def _about_run(parser: argparse.ArgumentParser) -> None:
+    """Take the run that deploys; it has no default, since two jobs that call themselves the same are one run."""
+    parser.add_argument("--run", dest="ci_run", required=True, help="provider:id of the run, e.g. jenkins:77")
     parser.add_argument("--run-url", dest="ci_url", default="", help="where to look at the run")
 
 

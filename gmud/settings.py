@@ -1,6 +1,8 @@
 """Django's settings. What differs between installations comes from the environment (see docs/operate.md)."""
 
+import os
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from csp.constants import NONE, SELF
@@ -8,7 +10,7 @@ from csp.constants import NONE, SELF
 from gmud.env import DATA, ROOT, env
 from gmud.logs import configure
 
-DATA.mkdir(parents=True, exist_ok=True)
+DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _secret(name: str) -> str:
@@ -18,8 +20,12 @@ def _secret(name: str) -> str:
         return str(given)
     place = DATA / f"{name.lower()}.secret"
     if not place.exists():
-        place.touch(mode=0o600)
-        place.write_text(secrets.token_urlsafe(64))
+        draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        with suppress(FileExistsError):  # of two processes that start at once, the first one's secret stays
+            os.link(draft, place)
+        draft.unlink()
     return place.read_text()
 
 

@@ -107,6 +107,7 @@ class ApiClient(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=120)
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="api_clients")
+    issuer = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     team = models.ForeignKey(Team, on_delete=models.PROTECT, null=True, blank=True, related_name="api_clients")
     prefix = models.CharField(max_length=12, unique=True)
     secret_hash = models.CharField(max_length=64)

@@ -119,6 +119,14 @@ def person_behind(actor: Actor) -> Person:
     return person
 
 
+def answerable_for(actor: Actor) -> list[Person]:
+    """Return who may have spoken through a machine: who answers for it and who issued its token; else nobody more."""
+    if actor.kind is not ActorKind.MACHINE:
+        return []
+    machine = ApiClient.objects.select_related("owner", "issuer").filter(pk=actor.id).first()
+    return [person for person in (machine.owner, machine.issuer) if person is not None] if machine else []
+
+
 def persons_named(usernames: Iterable[str]) -> list[Person]:
     """Return the active persons behind these user names, each once.
 

@@ -12,6 +12,10 @@ from releases.committee.rules import Decision
 from releases.gate.rules import Request, Run
 from releases.gate.states import Intent, Verdict
 
+MOST_TESTS = 10_000_000
+MOST_ITEMS = 20
+LONGEST_TEXT = 20_000
+
 
 def digest_field(**options: Any) -> serializers.RegexField:
     """Return a field that takes digests and says why tags are refused."""
@@ -21,6 +25,11 @@ def digest_field(**options: Any) -> serializers.RegexField:
         error_messages={"invalid": "Give the digest, sha256: and 64 hexadecimal figures: a tag can move."},
         **options,
     )
+
+
+def tests_field() -> serializers.IntegerField:
+    """Return a field that counts tests."""
+    return serializers.IntegerField(min_value=0, max_value=MOST_TESTS, required=False, allow_null=True, default=None)
 
 
 class ItemIn(StrictSerializer):
@@ -39,17 +48,19 @@ class ChangeIn(StrictSerializer):
     """A change request; moments are ISO 8601 with an offset."""
 
     title = serializers.CharField(max_length=150, required=False, default="", allow_blank=True)
-    why = serializers.CharField(required=False, default="", allow_blank=True)
+    why = serializers.CharField(required=False, default="", allow_blank=True, max_length=LONGEST_TEXT)
     type = serializers.ChoiceField(choices=[one.value for one in ChangeType], default=ChangeType.NORMAL.value)
-    plan = serializers.CharField(required=False, default="", allow_blank=True)
-    items = ItemIn(many=True, required=False, default=list)
-    tests_passed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
-    tests_failed = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    plan = serializers.CharField(required=False, default="", allow_blank=True, max_length=LONGEST_TEXT)
+    items: Any = serializers.ListSerializer(child=ItemIn(), required=False, default=list, max_length=MOST_ITEMS)
+    tests_passed = tests_field()
+    tests_failed = tests_field()
     tests_url = serializers.URLField(required=False, default="", allow_blank=True)
     starts_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     ends_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    parameters = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
-    implementers = serializers.ListField(child=serializers.CharField(), required=False, default=list)
+    parameters = serializers.DictField(child=serializers.CharField(max_length=200), required=False, default=None)
+    implementers = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, default=None, max_length=MOST_ITEMS
+    )
 
     def as_draft(self) -> ChangeDraft:
         """Return what the service takes."""

@@ -17,7 +17,7 @@ IN_DIGEST: Mapping[str, frozenset[str]] = {
     "ChangeRequest": frozenset(
         {
             "id", "type", "title", "why", "plan", "parameters", "test_evidence", "starts_at", "ends_at",
-            "requester", "authors", "implementers", "assessment", "policy",
+            "requester", "authors", "implementers", "assessment", "policy", "revision_number",
         }
     ),
     "Item": frozenset({"service", "environment", "artifact", "position"}),
@@ -28,7 +28,6 @@ OUT_OF_DIGEST: Mapping[str, Mapping[str, str]] = {
         "number": "a name, given once",
         "state": "where it stands, not what it says",
         "content_digest": "the digest itself",
-        "revision_number": "counts the digests",
         "round": "holds the votes on this digest",
         "outcome": "known only afterwards",
         "is_on_hold": "stops a change, never widens it",
@@ -53,6 +52,7 @@ def content(change: ChangeRequest) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "change": str(change.pk),
+        "revision": change.revision_number,
         "type": change.type,
         "title": change.title,
         "why": change.why,

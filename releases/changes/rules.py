@@ -224,14 +224,19 @@ def warrant_live(facts: Facts) -> Sentence | None:
 
 
 def can_go_back(facts: Facts) -> Sentence | None:
-    """Refuse one click where data could not follow."""
+    """Refuse one click where data could not follow, or where there is nothing to go back to.
+
+    That the earlier version was quarantined meanwhile refuses nothing: it is the safest place there is.
+    """
     for item in facts.items:
         if item.migration_class is MigrationClass.IRREVERSIBLE:
             return Sentence(
                 _("%(service)s changed data that cannot be undone: going back needs a change of its own."),
                 {"service": item.service},
             )
-    return has_rollback_plan(facts)
+        if not item.back_digest:
+            return Sentence(_("Nothing is known that %(service)s could go back to."), {"service": item.service})
+    return None
 
 
 def has_review(facts: Facts) -> Sentence | None:

@@ -60,26 +60,30 @@ def members() -> dict[UUID, Member]:
 
 def standing_for(round_: Round) -> Standing:
     """Return who is who now for the votes of a round."""
-    lent = Delegation.objects.filter(revoked_at=None, seat__in=list(round_.needed))
-    return Standing(members=members(), excluded=round_.relations, delegations=[_lent(one) for one in lent])
+    return Standing(members=members(), excluded=round_.relations, delegations=_delegations())
+
+
+def _delegations() -> list[Lent]:
+    return [_lent(one) for one in Delegation.objects.filter(revoked_at=None)]
 
 
 def ballots_on(round_: Round) -> list[Ballot]:
     """Return what people did on exactly this content, in order."""
     votes = Vote.objects.filter(subject=round_.subject, content_digest=round_.content_digest)
-    return [
-        Ballot(
-            person=vote.person_id,
-            name=vote.person.name,
-            decision=Decision(vote.decision),
-            seat=vote.seat,
-            cast_at=vote.cast_at,
-            for_person=vote.for_person_id,
-            for_name=vote.for_person.name if vote.for_person else "",
-            reason=vote.reason,
-        )
-        for vote in votes.select_related("person", "for_person")
-    ]
+    return [_ballot(vote) for vote in votes.select_related("person", "for_person")]
+
+
+def _ballot(vote: Vote) -> Ballot:
+    return Ballot(
+        person=vote.person_id,
+        name=vote.person.name,
+        decision=Decision(vote.decision),
+        seat=vote.seat,
+        cast_at=vote.cast_at,
+        for_person=vote.for_person_id,
+        for_name=vote.for_person.name if vote.for_person else "",
+        reason=vote.reason,
+    )
 
 
 def round_of(subject: UUID, digest: str) -> Round | None:
@@ -111,8 +115,15 @@ def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
 def awaits(person_id: UUID, now: datetime) -> list[UUID]:
     """Return the subjects of open rounds that this person can help to settle now, oldest first."""
     waiting = []
-    for round_ in Round.objects.filter(closed_at=None).order_by("opened_at"):
-        standing, ballots = standing_for(round_), ballots_on(round_)
+    rounds = list(Round.objects.filter(closed_at=None).order_by("opened_at"))
+    cast: dict[tuple[UUID, str], list[Ballot]] = {}
+    votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
+    for vote in votes.select_related("person", "for_person"):
+        cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
+    everybody, lent = members(), _delegations()
+    for round_ in rounds:
+        standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
+        ballots = cast.get((round_.subject, round_.content_digest), [])
         counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
         if not counted.is_settled and ways(
             person_id, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now

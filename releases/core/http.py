@@ -26,6 +26,7 @@ READ_SECONDS = 10.0
 TOTAL_SECONDS = 20.0
 BODY_BYTES = 1024 * 1024
 SERVER_ERROR = 500
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,19 @@ class Allowance:
 
     def _check(self, host: str, text: str) -> None:
         address = ipaddress.ip_address(text.split("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if mapped.is_global or any(mapped in network for network in self.networks):
+        mapped = _inside(address)
+        if any(mapped in network for network in self.networks) or (mapped.is_global and not mapped.is_multicast):
             return
         raise Invalid(f"{host} leads to {mapped}, a private address outside GMUD_OUTBOUND_NETWORKS.")
+
+
+def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 one carries (mapped, 6to4, Teredo, NAT64), or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -33,20 +34,22 @@ def request(
     actor: Actor,
     now: datetime,
     intent: str = "deploy",
+    approved_job: Mapping[str, Any] | None = None,
 ) -> Deployment:
     """Write down that an artifact is wanted on one side of an environment; :func:`step_for` makes the step of it.
 
     Runs inside the caller's transaction. ``slot`` is the side as the job knows it ("stable", "canary"); ``intent`` is
-    what the gate is asked for ("deploy", "rollback").
+    what the gate is asked for ("deploy", "rollback"). ``approved_job`` (connection, job, parameters) is run as it was
+    approved, whatever the catalogue says now.
 
     :raises Refused: the service has no deploy job bound in this environment, or the artifact is another service's
     """
     service = Service.objects.get(pk=service_id)
     environment = Environment.objects.get(pk=environment_id)
     artifact = Artifact.objects.get(pk=artifact_id)
-    binding = catalog.binding_for(service_id, environment_id, Purpose.DEPLOY)
-    job = str(binding.settings.get("job", "")) if binding else ""
-    if binding is None or not job:
+    wanted = approved_job if approved_job is not None else job_of(service_id, environment_id)
+    job = str(wanted.get("job", ""))
+    if not job:
         raise _refused(
             "no_deploy_job",
             Sentence(
@@ -59,14 +62,14 @@ def request(
             "artifact_mismatch",
             Sentence(_("The artifact belongs to another service than %(service)s."), {"service": service.name}),
         )
-    fixed = binding.settings.get("parameters")
+    fixed = wanted.get("parameters")
     deployment = Deployment.objects.create(
         change_id=change_id,
         item_id=item_id,
         service=service,
         environment=environment,
         artifact=artifact,
-        connection_id=binding.connection.id,
+        connection_id=UUID(str(wanted["connection"])),
         intent=intent,
         slot=slot,
         job=job,
@@ -83,6 +86,12 @@ def request(
     )
     _tell(Kind.DEPLOYMENT_REQUESTED, deployment, actor)
     return deployment
+
+
+def job_of(service_id: UUID, environment_id: UUID) -> dict[str, Any]:
+    """Return what deploys a service there by the catalogue: connection, job, parameters; empty when nothing does."""
+    binding = catalog.binding_for(service_id, environment_id, Purpose.DEPLOY)
+    return {"connection": str(binding.connection.id), **binding.settings} if binding else {}
 
 
 def step_for(deployment: Deployment, *, name: str = "deploy", stage: int = 1) -> StepPlan:

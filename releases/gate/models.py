@@ -47,6 +47,7 @@ class Permit(models.Model):
     change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="permits")
     kid = models.CharField(max_length=40)
     run = models.CharField(max_length=300, blank=True)
+    fuse = models.CharField(max_length=80, blank=True)
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     redeemed_at = models.DateTimeField(null=True)
@@ -56,6 +57,10 @@ class Permit(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(expires_at__gt=F("issued_at")), name="permit_lives"),
+            # However often a start is sent, each time with a permit of its own: one of them deploys.
+            models.UniqueConstraint(
+                fields=["fuse"], condition=Q(redeemed_at__isnull=False) & ~Q(fuse=""), name="permit_one_per_fuse"
+            ),
             models.CheckConstraint(
                 condition=Q(redeemed_at__isnull=True, redeemed_by="")
                 | Q(redeemed_at__isnull=False) & ~Q(redeemed_by=""),

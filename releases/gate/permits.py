@@ -116,8 +116,12 @@ def _opened(token: str, *, keys: Mapping[str, Ed25519PublicKey], kind: str) -> M
         key = keys.get(str(header.get("kid")))
         if key is None:
             raise BadSignature("signed by an unknown key")
-        unchecked = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
-        opened: Mapping[str, Any] = jwt.decode(token, key, algorithms=[ALGORITHM], options=unchecked)
+        opened: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
+        )
     except jwt.PyJWTError as error:
         raise BadSignature(str(error)) from error
     return opened

@@ -388,11 +388,10 @@ FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
     (ReasonCode.CONFLICT, nobody_else_booked),
     (ReasonCode.ON_HOLD, not_on_hold),
 )
-# Going back is the least blocked of all acts: no window, no freeze, no hold, no second look at the votes.
+# Going back is the least blocked of all acts: no window, freeze, hold or quarantine, no second look at the votes.
 BACKWARD: tuple[tuple[ReasonCode, Rule], ...] = (
     (ReasonCode.NO_CHANGE_REQUEST, covered_by_a_change),
     (ReasonCode.NOT_AUTHORIZED, in_the_right_state),
     (ReasonCode.ARTIFACT_MISMATCH, the_way_back_artifact),
-    (ReasonCode.QUARANTINED_ARTIFACT, not_in_quarantine),
     (ReasonCode.APPROVAL_EXPIRED, the_warrant_is_live),
 )

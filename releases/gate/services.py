@@ -63,22 +63,23 @@ class Replayed(Refused):
     code = ReasonCode.PERMIT_REPLAYED
 
 
-def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", bind_run: bool = True) -> Answer:
+def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", fuse: str = "") -> Answer:
     """Decide, store and record; on allow issue a permit, signed only after everything is committed.
 
-    ``bind_run=False`` lets any run redeem first: for permits that are handed to a job whose run is not known yet.
+    ``fuse`` is for permits that are handed to a job whose run is not known yet: any run may redeem first, but of all
+    permits with the same fuse one is redeemed.
 
     :raises NotPermitted: the caller may not ask the gate
     :raises Invalid: the service or environment does not exist
     :raises KeyReused: the key was used for another question
     """
     try:
-        decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
+        decision = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
     except IntegrityError:
         if not key:
             raise
         # The same key twice at once: whoever was faster has decided for both, and is found now.
-        decision = _decide_and_store(actor=actor, request=request, key=key, bind_run=bind_run, now=now)
+        decision = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
     return Answer(decision, permit_of(decision))
 
 
@@ -138,13 +139,16 @@ def _take(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: datet
             Sentence(_("This permit is for %(approved)s."), {"approved": decision.digest}),
         )
     if permit.redeemed_at is not None:
-        if permit.redeemed_by == name:
+        if permit.redeemed_by == name and now < permit.expires_at and permit.revoked_at is None:
             return _redeemed(permit, change)
         raise _replayed(Sentence(_("Another run has redeemed this permit: %(run)s."), {"run": permit.redeemed_by}))
     if permit.revoked_at is not None or now >= permit.expires_at or now < permit.issued_at:
         raise _replayed(Sentence(_("This permit is over: ask the gate again.")))
     if permit.run and permit.run != name:
         raise _replayed(Sentence(_("This permit was given to the run %(run)s."), {"run": permit.run}))
+    twin = Permit.objects.filter(fuse=permit.fuse, redeemed_at__isnull=False).exclude(fuse="").first()
+    if twin is not None:
+        raise _replayed(Sentence(_("Another run has started this deployment: %(run)s."), {"run": twin.redeemed_by}))
     _decide_again(decision, change, now=now)
     taken = Permit.objects.filter(pk=jti, redeemed_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now)
     if taken.update(redeemed_at=now, redeemed_by=name) != 1:
@@ -207,7 +211,7 @@ def revoke_for(*, change_id: UUID, now: datetime) -> int:
 
 
 @transaction.atomic(durable=True)
-def _decide_and_store(*, actor: Actor, request: Request, key: str, bind_run: bool, now: datetime) -> GateDecision:
+def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, now: datetime) -> GateDecision:
     require(actor, Right.GATE_ASK)
     question = canonical.digest(_question(request))
     if key:
@@ -247,7 +251,8 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, bind_run: boo
             decision=row,
             change=change,
             kid=found[0] if found else "",
-            run=_run_name(request.run) if bind_run else "",
+            run="" if fuse else _run_name(request.run),
+            fuse=fuse,
             issued_at=now.replace(microsecond=0),
             expires_at=decision.valid_until,
         )

@@ -37,6 +37,11 @@ def question_for(*, binding: BindingCard, service: str, environment: str, versio
     return question
 
 
+def has_question(binding: BindingCard) -> bool:
+    """Say whether a binding holds a question that its connection can answer."""
+    return _question(binding, {}) is not None
+
+
 def judge(
     *,
     step_id: UUID,

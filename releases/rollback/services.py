@@ -22,6 +22,7 @@ from releases.core.errors import Reason, Refused, Sentence
 from releases.core.words import mark as _
 from releases.delivery import services as delivery
 from releases.health import steps as health
+from releases.health.services import has_question
 from releases.operations import queries as operations_queries
 from releases.operations import services as operations
 from releases.operations.models import Operation
@@ -29,7 +30,7 @@ from releases.operations.ports import StepPlan
 from releases.operations.states import ACTIVE, OperationState
 from releases.rollback.models import Rollback
 from releases.rollback.rules import ranks
-from releases.rollout.rules import idle_target
+from releases.rollout.rules import STABLE, idle_target
 from releases.traffic import steps as shifts
 
 KIND = "rollback"
@@ -196,23 +197,24 @@ def _steps(
     if route is not None:
         restore = {"route": route, "weights": weights, "change_id": change.pk, "asked_by": actor.name, "literal": True}
         steps.append(shifts.plan(**restore, name=f"traffic {name}", stage=TRAFFIC_STAGE))
-    if back.target_artifact_id is not None:
+    if back.target_artifact_id is not None and back.job:
         deployment = delivery.request(
             change_id=change.pk,
             item_id=item.pk,
             service_id=item.service_id,
             environment_id=item.environment_id,
             artifact_id=back.target_artifact_id,
-            slot=idle_target(weights),
+            slot=idle_target(weights) if weights else STABLE,
             actor=actor,
             now=now,
             intent="rollback",
+            approved_job=back.job,
         )
         steps.append(delivery.step_for(deployment, name=f"redeploy {name}", stage=redeploy_stage))
     if route is not None:
         steps.append(shifts.plan(**restore, name=f"verify weights {name}", stage=verify_stage))
     binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)
-    if binding is not None:
+    if binding is not None and has_question(binding):
         steps.append(
             health.plan(
                 binding=binding,

@@ -12,7 +12,6 @@ from releases.audit import services as audit
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.catalog import queries as catalog
-from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Purpose
 from releases.changes import queries as changes_queries
 from releases.changes import services as changes
@@ -32,7 +31,7 @@ from releases.operations.queries import OperationView
 from releases.operations.states import OperationState
 from releases.rollout import steps as own
 from releases.rollout.models import Rollout
-from releases.rollout.rules import idle_target, split
+from releases.rollout.rules import STABLE, idle_target, split
 from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage, Work
 from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
@@ -119,8 +118,8 @@ def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
         raise _refused("on_hold", Sentence(_("On hold: %(reason)s"), {"reason": change.hold_reason}))
     row.advanced_by, row.advanced_at = actor.name, now
     row.save()
+    operations.nudge(operation_id=operation.id, now=now)  # before the story: workers lock in that order, too
     _tell(Kind.ROLLOUT_ADVANCED, change, actor)
-    operations.nudge(operation_id=operation.id, now=now)
     return row
 
 
@@ -184,17 +183,8 @@ def watched(*, operation_id: UUID, state: str, now: datetime) -> None:
 
 
 def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
-    """All traffic is on the new version: write down what runs, and watch."""
+    """All traffic is on the new version: watch it."""
     items = items_of(change)
-    for item in items:
-        catalog_services.note_running(
-            actor=system("rollout"),
-            service_id=item.service_id,
-            environment_id=item.environment_id,
-            artifact_id=item.artifact_id,
-            change_number=change.number,
-            now=now,
-        )
     move(change, "deployed", actor=system("rollout"), now=now)
     lasts = settings.GMUD_WATCH_SECONDS
     steps = [step for item in items for step in _health(item, "watch", stage=1, seconds=lasts)]
@@ -222,7 +212,7 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
             service_id=item.service_id,
             environment_id=item.environment_id,
             artifact_id=item.artifact_id,
-            slot=idle_target(weights),
+            slot=idle_target(weights) if weights else STABLE,
             actor=actor,
             now=now,
         )

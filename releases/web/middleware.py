@@ -32,6 +32,14 @@ class ErrorPages:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    def process_view(self, request: HttpRequest, _view: object, _args: object, _kwargs: object) -> HttpResponse | None:
+        """Refuse what no text of ours may contain, before it reaches a query."""
+        if request.path.startswith("/api/"):
+            return None
+        if any("\x00" in one for values in (request.GET, request.POST) for many in values.lists() for one in many[1]):
+            return errors.show(request, errors.plain(400))
+        return None
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer an error of ours; a view may say how it shows itself again beside the notice (``again``)."""
         if request.path.startswith("/api/"):

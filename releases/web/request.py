@@ -13,6 +13,8 @@ from django.utils.http import urlencode
 
 from releases.accounts import queries as accounts
 from releases.accounts.models import User
+from releases.accounts.rights import Right
+from releases.accounts.services import require
 from releases.audit.actor import Actor
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
         if isinstance(user, AnonymousUser) or not user.is_active:
             return _to_sign_in(request)
         ours = cast(Request, request)
-        ours.actor = actor_of(request, user)
+        actor = actor_of(request, user)
+        require(actor, Right.CHANGE_READ)  # before the actor is known to the request: a refusal shows no page of ours
+        ours.actor = actor
         return view(ours, *args, **kwargs)
 
     return door

@@ -21,7 +21,7 @@ from releases.traffic.steps import ShiftStep
 
 
 def permit_for(deployment: Deployment) -> str:
-    """Ask the gate for a permit of one deployment; the first run that redeems it deploys.
+    """Ask the gate for a permit of one deployment; of all runs that hold one for it, the first to redeem deploys.
 
     Going forward, the traffic is looked at first: onto a side that somebody sent customers to nothing is deployed.
 
@@ -41,7 +41,7 @@ def permit_for(deployment: Deployment) -> str:
             intent=Intent(deployment.intent),
             change_number=change.number,
         ),
-        bind_run=False,
+        fuse=f"deployment:{deployment.pk}",
         now=clock.now(),
     )
     if answer.permit is None:

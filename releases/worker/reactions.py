@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from releases.audit.actor import system
+from releases.changes import queries as changes
 from releases.core import clock
 from releases.delivery import steps as delivery
 from releases.gate import services as gate
@@ -31,6 +32,11 @@ STILL_OPEN = frozenset({ShiftState.ASKED, ShiftState.NEEDS_HUMAN})
 def revoke_permits(message: Message) -> None:
     """Mark the open permits of a change revoked; redeeming decides again in any case."""
     gate.revoke_for(change_id=message.ref, now=clock.now())
+
+
+def look_at_traffic(message: Message) -> None:
+    """Keep what the mesh says after a release, whoever shifted: the next way back is proposed from it."""
+    rollout.look_at_traffic(changes.by_id(message.ref), now=clock.now())
 
 
 def follow_operation(message: Message) -> None:
@@ -73,6 +79,7 @@ FOLLOWERS: Mapping[str, Callable[..., None]] = {
 }
 REACTIONS: Mapping[str, Sequence[Reaction]] = {
     "change.cancel": (revoke_permits,),
+    "change.deployed": (look_at_traffic,),
     "change.failed": (revoke_permits,),
     "change.revise": (revoke_permits,),
     "change.roll_back": (revoke_permits,),

@@ -60,6 +60,7 @@ def issue_token(
         client = ApiClient.objects.create(
             name=rules.one_line(name)[:120],
             owner_id=_owner(actor, owner_id),
+            issuer_id=actor.person_id,
             team_id=team_id,
             prefix=token.prefix,
             secret_hash=token.hash,

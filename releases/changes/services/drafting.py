@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -49,7 +49,10 @@ class ItemDraft:
 
 @dataclass(frozen=True, slots=True)
 class ChangeDraft:
-    """What the form or the API hands in; moments are aware."""
+    """What the form or the API hands in; moments are aware.
+
+    Parameters and implementers that are ``None`` stay as they are.
+    """
 
     title: str = ""
     why: str = ""
@@ -61,8 +64,8 @@ class ChangeDraft:
     tests_url: str = ""
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    implementers: Sequence[str] = ()
+    parameters: Mapping[str, str] | None = None
+    implementers: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def own(change: ChangeRequest, actor: Actor) -> None:
     person = accounts.person_behind(actor)
     if change.requester_id == person.pk or change.authors.filter(pk=person.pk).exists():
         return
-    if Right.CHANGE_RELEASE not in accounts.rights_of(actor):
+    if Right.FREEZE_SET not in accounts.rights_of(actor):
         raise NotPermitted(
             Sentence(
                 _("%(name)s was asked for by %(person)s: they, or a release manager, can change it."),
@@ -168,7 +171,9 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
     """Save the fields, the items and their ways back, then the digest of it all."""
     resolved = _resolve(fields)
     change.title, change.why, change.plan = fields.title.strip(), fields.why.strip(), fields.plan.strip()
-    change.type, change.parameters = fields.type, dict(fields.parameters)
+    change.type = fields.type
+    if fields.parameters is not None:
+        change.parameters = dict(fields.parameters)
     change.test_evidence = {
         name: value
         for name, value in (
@@ -180,8 +185,9 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
     }
     change.starts_at, change.ends_at, change.updated_at = fields.starts_at, fields.ends_at, now
     change.save()
-    change.authors.add(author)
-    change.implementers.set(accounts.persons_named(fields.implementers))
+    change.authors.add(author, *accounts.answerable_for(actor))
+    if fields.implementers is not None:
+        change.implementers.set(accounts.persons_named(fields.implementers))
     change.items.all().delete()
     for position, one in enumerate(resolved, start=1):
         artifact = _artifact(one, one.draft.version, one.draft.digest, actor=actor, now=now)

@@ -44,10 +44,10 @@ def resume(*, change_id: UUID, actor: Actor, now: datetime) -> ChangeRequest:
     """Let a change on hold go on.
 
     :raises Refused: it is not on hold
-    :raises NotPermitted: the actor may not release
+    :raises NotPermitted: the actor may not stop the line, nor let it go on
     """
     change = locked(change_id)
-    require(actor, Right.CHANGE_RELEASE)
+    require(actor, Right.FREEZE_SET)
     if not change.is_on_hold:
         raise Refused(Sentence(_("%(name)s is not on hold."), {"name": change.name}))
     change.hold_reason = ""

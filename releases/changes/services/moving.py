@@ -10,14 +10,16 @@ from django.conf import settings
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
-from releases.audit.actor import Actor
+from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.audit.services import record
 from releases.calendar import services as calendar
+from releases.catalog import services as catalog
+from releases.catalog.models import Service
 from releases.changes.document import items_of
 from releases.changes.facts import gather
 from releases.changes.machine import LIFE
-from releases.changes.models import ChangeRequest, Review
+from releases.changes.models import ChangeRequest, Item, Review
 from releases.changes.states import ENDED, ChangeType, Outcome, State
 from releases.core.errors import Missing, Reason, Refused, Sentence
 from releases.core.words import mark as _
@@ -85,6 +87,8 @@ def move(
     row = LIFE.find(verb, change.state)
     if row is None:
         raise wrong_state(change, verb)
+    if verb == "start":
+        _hold_places(change)
     if row.guards:
         reasons = row.refusals(replace(gather(change, now=now), **(known or {})))
         if reasons:
@@ -109,6 +113,12 @@ def move(
         text=text or {},
     )
     operations.post(kind=f"change.{verb}", ref=change.pk, now=now, data={"state": change.state})
+
+
+def _hold_places(change: ChangeRequest) -> None:
+    """Lock the services of a change, in one order: of two that start there at once, the second sees the first."""
+    touched = Item.objects.filter(change=change).values("service_id")
+    list(Service.objects.select_for_update().filter(pk__in=touched).order_by("pk"))
 
 
 def wrong_state(change: ChangeRequest, verb: str) -> Refused:
@@ -141,6 +151,16 @@ def _open_review(change: ChangeRequest, now: datetime) -> None:
 
 
 def _watch(change: ChangeRequest, now: datetime) -> None:
+    """Write down what runs from now on, whoever deployed it, and begin the watch."""
+    for item in items_of(change):
+        catalog.note_running(
+            actor=system("changes"),
+            service_id=item.service_id,
+            environment_id=item.environment_id,
+            artifact_id=item.artifact_id,
+            change_number=change.number,
+            now=now,
+        )
     change.watch_until_at = now + timedelta(seconds=settings.GMUD_WATCH_SECONDS)
 
 

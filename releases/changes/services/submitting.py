@@ -1,5 +1,6 @@
 """Hand a draft in: assess it, find the policy's seats, open the committee's round, all in one transaction."""
 
+import json
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.db import transaction
 from releases.audit.actor import Actor, system
 from releases.changes import appraising
 from releases.changes.document import content, digest_of, items_of
-from releases.changes.facts import gather, tally_of
+from releases.changes.facts import gather
 from releases.changes.machine import COMPLETE, LIFE
 from releases.changes.models import ChangeRequest, Revision
 from releases.changes.services.drafting import own
@@ -17,7 +18,7 @@ from releases.changes.states import ChangeType, State
 from releases.committee import queries as committee_queries
 from releases.committee import services as committee
 from releases.core import canonical
-from releases.core.errors import Reason, Refused, Sentence, Stale
+from releases.core.errors import Refused, Sentence, Stale
 from releases.core.words import mark as _
 from releases.impact import services as impact
 
@@ -65,8 +66,6 @@ def submit(*, change_id: UUID, actor: Actor, now: datetime, seen_digest: str = "
     move(change, verb, actor=actor, now=now, data=_appraisal_of(change))
     if change.state == State.ASSESSING:
         move(change, "assessed", actor=system("impact"), now=now, data=_appraisal_of(change))
-    if change.state == State.AUTHORIZING:
-        _take_up(change, now=now)
     return change
 
 
@@ -122,24 +121,14 @@ def _open_round(change: ChangeRequest, *, now: datetime) -> None:
     )
 
 
-def _take_up(change: ChangeRequest, *, now: datetime) -> None:
-    """Let earlier votes on exactly this content, which nobody may cast again, decide at once.
-
-    :raises Refused: the committee asked for changes, and nothing was changed
-    """
-    tally = tally_of(change, now=now)
-    if tally is None or not tally.is_settled or change.round is None:
-        return
-    if not tally.approved:
-        sentence = Sentence(_("The committee decided on exactly this content already: edit it, then submit it again."))
-        raise Refused(sentence, reasons=[Reason("unchanged", sentence)])
-    committee.close_round(round=change.round, outcome="approved", now=now)
-    move(change, "authorized", actor=system("committee"), now=now)
-
-
 def excluded(change: ChangeRequest) -> dict[str, str]:
-    """Return who may not vote, by person id, each with the first relation that says why."""
+    """Return who may not vote, by person id, each with the first relation that says why.
+
+    Whoever was to implement any submitted revision stays excluded, as its authors do.
+    """
     relations = {str(pk): "implementer" for pk in change.implementers.values_list("pk", flat=True)}
+    for document in change.revisions.values_list("document", flat=True):
+        relations |= dict.fromkeys(json.loads(document)["implementers"], "implementer")
     relations |= {str(pk): "author" for pk in change.authors.values_list("pk", flat=True)}
     return relations | {str(change.requester_id): "requester"}
 

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from releases.accounts import queries as accounts
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.accounts.services import require
-from releases.catalog import queries
+from releases.audit.actor import Actor
+from releases.catalog import queries, services
 from releases.catalog.cards import Edge, RunningCard, ServiceCard
 from releases.changes import queries as changes
 from releases.committee import queries as committee
-from releases.core.errors import Refused, Sentence
+from releases.core import clock
+from releases.core.errors import Missing, Refused, Sentence
 from releases.core.words import mark
 from releases.web import looks
 from releases.web.answer import page
@@ -55,6 +58,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An artifact the gate refuses; ``clear_href`` is empty for who may not clear it."""
+
+    id: UUID
+    lines: tuple[Line, ...]
+    clear_href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One service in the list."""
 
@@ -82,7 +94,7 @@ class Service:
     policy: tuple[Line, ...]
     policy_note: Words
     changes: tuple[Row, ...]
-    quarantined: tuple[Line, ...]
+    quarantined: tuple[Quarantined, ...]
     badges: tuple[Look, ...] = ()
 
 
@@ -113,10 +125,15 @@ def catalog(request: Request) -> HttpResponse:
 def service(request: Request, name: str) -> HttpResponse:
     """Show one service."""
     require(request.actor, Right.CHANGE_READ)
-    return page(request, "catalog/service.html", {"service": _service(queries.service_named(name))}, here="catalog")
+    return page(
+        request,
+        "catalog/service.html",
+        {"service": _service(queries.service_named(name), request.actor)},
+        here="catalog",
+    )
 
 
-def _service(card: ServiceCard) -> Service:
+def _service(card: ServiceCard, actor: Actor) -> Service:
     places = tuple(_places([card.id]).get(card.id, ()))
     edges = queries.edges_of(card.id)
     policy, note = _policy()
@@ -132,7 +149,7 @@ def _service(card: ServiceCard) -> Service:
         policy=policy,
         policy_note=note,
         changes=tuple(row_of(one) for one in changes.page(service=card.name).cards[:MOST]),
-        quarantined=tuple(_quarantined(card.id)),
+        quarantined=tuple(_quarantined(card, actor)),
         badges=(Look("", "✕", _("Retired")),) if card.retired_at else (),
     )
 
@@ -211,13 +228,31 @@ def _policy() -> tuple[tuple[Line, ...], Words]:
     return lines, note
 
 
-def _quarantined(service_id: UUID) -> Iterable[Line]:
-    for artifact in queries.artifacts_of(service_id):
+def _quarantined(card: ServiceCard, actor: Actor) -> Iterable[Quarantined]:
+    may_clear = accounts.can(actor, Right.QUARANTINE_CLEAR)
+    for artifact in queries.artifacts_of(card.id):
         if artifact.is_quarantined:
-            yield Line("stop", "✕", artifact.version, detail=artifact.quarantine_reason, at=artifact.quarantined_at)
+            line = Line("stop", "✕", artifact.version, detail=artifact.quarantine_reason, at=artifact.quarantined_at)
+            href = reverse("clear-quarantine", args=[card.name, artifact.id]) if may_clear else ""
+            yield Quarantined(artifact.id, (line,), href)
+
+
+@require_POST
+@signed_in
+def clear(request: Request, name: str, artifact_id: UUID) -> HttpResponse:
+    """Let the gate accept an artifact again, for a reason."""
+    service = queries.service_named(name)
+    artifact = next((one for one in queries.artifacts_of(service.id) if one.id == artifact_id), None)
+    if artifact is None:
+        raise Missing(Sentence(mark("There is no such artifact.")))
+    services.clear_quarantine(
+        actor=request.actor, artifact_id=artifact.id, reason=request.POST.get("reason", ""), now=clock.now()
+    )
+    return redirect("service", name=name)
 
 
 urlpatterns = [
     path("catalog", catalog, name="catalog"),
+    path("catalog/<slug:name>/artifacts/<uuid:artifact_id>/clear", clear, name="clear-quarantine"),
     path("catalog/<slug:name>", service, name="service"),
 ]
