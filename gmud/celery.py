@@ -24,6 +24,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gmud.settings")
 app = Celery("gmud")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.imports = ("releases.worker.tasks",)
+app.conf.result_expires = None  # no results are kept: beat need not call for cleaning up every night
 
 
 class HouseConfig(AppConfig):
