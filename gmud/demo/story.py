@@ -129,8 +129,8 @@ REASONS = (
 )
 ENDINGS = {4: "successful_with_issues", 10: "failed", 15: "successful_with_issues"}
 TO_TRY = (
-    "CHG-{bad} will fail its canary. As ana: {{address}}/changes/{bad}, Start the rollout. As davi: {{address}}/live, "
-    "Go back.",
+    "CHG-{bad} will fail its canary. As ana: {{address}}/changes/{bad}, Start the rollout. "
+    "As davi: {{address}}/live/{bad}, Go back.",
     "CHG-{waiting} waits for two seats. As bruno, then as helena: {{address}}/changes/{waiting}, read, approve.",
     "CHG-{good} may go now. In another terminal, ask the gate what CI asks it: README.md, Try the gate from a shell.",
 )
