@@ -100,7 +100,9 @@ def test_an_edit_while_the_gate_decides_never_leaves_a_permit_that_is_good(house
 def test_of_six_runs_at_once_exactly_one_takes_the_permit(house, rounds):
     for _ in range(rounds):
         change = a_free_change(house)
-        answer = services.ask(actor=CI, request=a_question(house, change), bind_run=False, now=inside(change))
+        answer = services.ask(
+            actor=CI, request=a_question(house, change), fuse=f"start-{change.number}", now=inside(change)
+        )
         permit = Permit.objects.select_related("decision").get(decision=answer.decision)
         said = at_once([a_redemption(permit, number) for number in range(6)])
 
@@ -112,6 +114,20 @@ def test_of_six_runs_at_once_exactly_one_takes_the_permit(house, rounds):
         assert permit.redeemed_by == taken[0].run
         events = AuditEvent.objects.filter(stream=change.stream)
         assert [events.filter(kind=f"permit.{word}").count() for word in ("redeemed", "refused")] == [1, 5]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_of_two_permits_for_one_start_redeemed_at_once_exactly_one_is_good(house, rounds):
+    for _ in range(rounds):
+        change = a_free_change(house)
+        question, fuse = a_question(house, change), f"start-{change.number}"
+        answers = [services.ask(actor=CI, request=question, fuse=fuse, now=inside(change)) for _ in range(2)]
+        decisions = [answer.decision for answer in answers]
+        permits = list(Permit.objects.select_related("decision").filter(decision__in=decisions))
+        said = at_once([a_redemption(one, number) for number, one in enumerate(permits)])
+
+        assert not unforeseen(said)
+        assert sorted(type(one).__name__ for one in said) == ["Redeemed", "Replayed"]
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)

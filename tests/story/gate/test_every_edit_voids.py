@@ -97,7 +97,7 @@ EDITS: dict[tuple[str, str], Sent] = {
     ("RollbackPlan", "traffic_snapshot"): lambda house, _items: a_reading(house) or {},
     ("RollbackPlan", "job"): lambda house, _items: another_job(house) or {},
 }
-OUT_OF_REACH = {("ChangeRequest", name) for name in ("id", "requester", "assessment", "policy")}
+OUT_OF_REACH = {("ChangeRequest", name) for name in ("id", "requester", "assessment", "policy", "revision_number")}
 
 
 # The same, written past the services: what to put where, by SQL. The id alone is the change itself.
@@ -112,6 +112,7 @@ ON_THE_CHANGE: dict[str, Values] = {
     "starts_at": lambda change, _house: {"starts_at": change.starts_at - timedelta(microseconds=1)},
     "ends_at": lambda change, _house: {"ends_at": change.ends_at + timedelta(microseconds=1)},
     "requester": lambda _change, house: {"requester": house.on_call},
+    "revision_number": lambda change, _house: {"revision_number": change.revision_number + 1},
     "assessment": lambda change, _house: {"assessment": twin(change.assessment, level="low", revision_number=99)},
     "policy": lambda change, _house: {"policy": twin(change.policy, version=99, is_current=False)},
 }
@@ -277,20 +278,28 @@ def test_a_weaker_policy_that_comes_into_force_after_a_vote_does_not_lower_the_b
     assert codes(decision) == {"approvals_missing"}
 
 
-def test_the_same_content_handed_in_again_finds_its_votes_and_needs_nobody_twice(house, change):
+def test_the_same_words_handed_in_again_are_a_new_revision_that_nobody_approved(house, change):
+    permit = a_permit(house, change)
     services.withdraw(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
     assert ask(house, change, change_number=change.number).verdict == Verdict.DENY
 
     services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
 
     change.refresh_from_db()
-    assert change.state == State.SCHEDULED
-    assert change.round.outcome == "approved"
+    assert change.state == State.AUTHORIZING
+    assert ask(house, change).verdict == Verdict.WAIT
+    with pytest.raises(Refused):
+        redeem(permit)
+    approve(house, change, "engineering")
+    approve(house, change, "security")
     assert ask(house, change).verdict == Verdict.ALLOW
+    with pytest.raises(Refused):
+        redeem(permit)
 
 
-def test_content_that_was_sent_back_cannot_be_handed_in_again_without_an_edit(house):
+def test_what_was_sent_back_can_be_handed_in_again_and_everybody_decides_again(house):
     change = a_change(house, at=State.AUTHORIZING)
+    approve(house, change, "engineering")
     services.vote(
         change_id=change.pk,
         actor=house.actor("security"),
@@ -299,9 +308,11 @@ def test_content_that_was_sent_back_cannot_be_handed_in_again_without_an_edit(ho
         reason="Say what happens to transfers under way.",
         now=house.now,
     )
-    with pytest.raises(Refused) as refused:
-        services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+    services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
 
+    approve(house, change, "security")
     change.refresh_from_db()
-    assert change.state == State.DRAFT
-    assert [str(reason.code) for reason in refused.value.reasons] == ["unchanged"]
+    assert change.state == State.AUTHORIZING
+    approve(house, change, "engineering")
+    change.refresh_from_db()
+    assert change.state == State.SCHEDULED

@@ -76,8 +76,14 @@ def test_redeeming_starts_the_change_and_is_told(change, permit):
 def test_the_same_run_may_ask_twice_and_gets_the_same_answer(change, permit):
     first = redeem(permit)
 
-    assert redeem(permit, now=permit.issued_at + timedelta(hours=1)) == first
+    assert redeem(permit, now=permit.expires_at - timedelta(microseconds=1)) == first
     assert len(told(change, "permit.redeemed")) == 1
+
+
+def test_the_same_run_may_not_come_back_when_the_permit_is_over(permit):
+    redeem(permit)
+
+    assert refused(permit, Replayed, now=permit.expires_at) == {"permit_replayed"}
 
 
 def test_another_run_is_refused_once_the_permit_is_taken(permit):
@@ -91,11 +97,18 @@ def test_another_run_than_the_one_it_was_given_to_is_refused(permit):
 
 
 def test_a_permit_given_to_no_run_is_taken_by_the_first(house, change):
-    answer = services.ask(actor=CI, request=a_question(house, change), bind_run=False, now=inside(change))
-    permit = Permit.objects.select_related("decision").get(decision=answer.decision)
+    permit = a_fused_permit(house, change, "deployment-1")
 
     assert redeem(permit, run=OTHER_RUN).run == "jenkins:team/app/deploy#78"
     assert refused(permit, Replayed, run=RUN) == {"permit_replayed"}
+
+
+def test_of_two_permits_for_one_start_only_one_is_good(house, change):
+    first, second, another = (a_fused_permit(house, change, f"deployment-{name}") for name in (1, 1, 2))
+    redeem(first)
+
+    assert refused(second, Replayed, run=OTHER_RUN) == {"permit_replayed"}
+    assert redeem(another, run=OTHER_RUN)
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-1, False), (0, True), (299, True), (300, False)])
@@ -129,6 +142,11 @@ def test_only_open_permits_are_revoked(house, change, permit):
     permit.refresh_from_db()
     assert second.revoked_at is not None
     assert permit.revoked_at is None
+
+
+def a_fused_permit(house, change, fuse: str) -> Permit:
+    answer = services.ask(actor=CI, request=a_question(house, change), fuse=fuse, now=inside(change))
+    return Permit.objects.select_related("decision").get(decision=answer.decision)
 
 
 def test_another_artifact_is_refused(permit):

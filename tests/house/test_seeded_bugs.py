@@ -1,0 +1,164 @@
+"""Bugs sown into the decision, the quorum and the redemption, one at a time: the tests must see every one of them.
+
+Each is planted in a copy of the tree, and the tests named beside it must fail there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+
+DECIDE = ("releases/gate/rules.py", "tests/unit/gate/test_decide.py")
+WHO = ("releases/committee/rules/eligibility.py", "tests/unit/committee")
+POLICY = ("releases/committee/rules/policy.py", "tests/unit/committee")
+MATCHING = ("releases/committee/rules/matching.py", "tests/unit/committee")
+QUORUM = ("releases/committee/rules/quorum.py", "tests/unit/committee")
+REDEEM = ("releases/gate/services.py", "tests/story/gate/test_redeeming.py")
+COPIED = ("releases", "gmud", "tests", "templates", "static", "locale", "pyproject.toml", "manage.py")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """What is wrong, where, and which tests must see it."""
+
+    name: str
+    place: tuple[str, str]
+    old: str
+    new: str
+
+
+BUGS = (
+    Bug("a wait beats a stop", DECIDE, 'if any(reason.severity == "stop"', 'if all(reason.severity == "stop"'),
+    Bug("a permit outlives the window", DECIDE, "return min(end, change.ends_at)", "return end"),
+    Bug("an edit voids nothing", DECIDE, "if not change.is_intact:", "if change.number < 0:"),
+    Bug("self-approval passes", DECIDE, "if change.self_voters:", "if len(change.self_voters) > 1:"),
+    Bug(
+        "lost votes still count",
+        DECIDE,
+        "if change.is_authorized and change.state != State.AUTHORIZING:",
+        "if change.state != State.AUTHORIZING:",
+    ),
+    Bug(
+        "any artifact will do",
+        DECIDE,
+        "if change is None or facts.request.digest == change.approved_digest:",
+        "if change is None or change.approved_digest:",
+    ),
+    Bug("the window's end is inside", DECIDE, "now >= change.ends_at:", "now > change.ends_at:"),
+    Bug("the window's start is outside", DECIDE, "elif now < change.starts_at:", "elif now <= change.starts_at:"),
+    Bug("quarantine is forgotten", DECIDE, "if facts.is_quarantined:", "if facts.is_quarantined and not facts.change:"),
+    Bug("freezes are forgotten", DECIDE, "for closure in facts.closures:", "for closure in facts.closures[1:]:"),
+    Bug(
+        "what is watched may be deployed",
+        DECIDE,
+        "Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING}),",
+        "Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING, State.WATCHING}),",
+    ),
+    Bug(
+        "the requester may vote",
+        WHO,
+        "if person in standing.excluded:",
+        "if person in standing.excluded and for_person:",
+    ),
+    Bug(
+        "a loan lasts a moment too long",
+        WHO,
+        "self.starts_at <= at < self.ends_at",
+        "self.starts_at <= at <= self.ends_at",
+    ),
+    Bug("the laxest rule wins", POLICY, "= max(needed.get(", "= min(needed.get("),
+    Bug(
+        "a seat takes one too many",
+        MATCHING,
+        "if len(self.taken[seat]) < self.room[seat]:",
+        "if len(self.taken[seat]) <= self.room[seat]:",
+    ),
+    Bug(
+        "a request for changes is overheard",
+        QUORUM,
+        "approved = is_full and not rejected and not changes_requested",
+        "approved = is_full and not rejected",
+    ),
+    Bug("one person counts twice", QUORUM, "if ballot.person in voted:", "if ballot.for_person in voted:"),
+    Bug("redeemed for another artifact", REDEEM, "if artifact_digest != decision.digest:", "if not artifact_digest:"),
+    Bug("redeemed when it is over", REDEEM, "or now >= permit.expires_at", "or now > permit.expires_at"),
+    Bug("redeemed by another run", REDEEM, "if permit.run and permit.run != name:", "if permit.run and not name:"),
+    Bug("redeemed twice", REDEEM, "if permit.redeemed_by == name", "if permit.redeemed_by"),
+    Bug("redeemed without a second decision", REDEEM, "    _decide_again(decision, change, now=now)\n", ""),
+    Bug(
+        "redeemed while it should wait",
+        REDEEM,
+        "if again.verdict is not Verdict.ALLOW:",
+        "if again.verdict is Verdict.DENY:",
+    ),
+    Bug(
+        "redeemed after an edit that was approved anew",
+        REDEEM,
+        "if change.content_digest != decision.content_digest:",
+        "if not change.content_digest:",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """Return a copy of the tree with its tests."""
+    to = tmp_path_factory.mktemp("sown")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, to)
+    return to
+
+
+def run_there(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    """Run these tests there, until the first failure."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-profile=usual",
+        tests,
+    )
+    return subprocess.run(
+        command, cwd=folder, env={**kept, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_every_bug_of_the_table_can_be_sown(bug):
+    assert (ROOT / bug.place[0]).read_text().count(bug.old) == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("tests", sorted({bug.place[1] for bug in BUGS}))
+def test_without_a_bug_the_tests_pass(copy, tests):
+    done = run_there(copy, tests)
+
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_sown_bug_is_seen(copy, bug):
+    place = copy / bug.place[0]
+    before = place.read_text()
+    place.write_text(before.replace(bug.old, bug.new))
+    try:
+        done = run_there(copy, bug.place[1])
+    finally:
+        place.write_text(before)
+
+    assert done.returncode == 1, done.stdout[-2000:]  # 1: tests failed; anything else is an accident
