@@ -11,12 +11,12 @@ from gmud.celery import app
 
 django.setup()
 
-from releases.core.errors import Unreachable  # noqa: E402 - Django must be set up first
-from releases.core.http import Allowance, Door  # noqa: E402
-from releases.operations import services  # noqa: E402
-from releases.operations.ports import Done, Ending, Message, Outcome, Pending, StepView  # noqa: E402
-from releases.worker.handlers import HANDLERS  # noqa: E402
-from releases.worker.reactions import REACTIONS  # noqa: E402
+from releases.core.errors import Unreachable  # noqa: E402  # after Django's set-up
+from releases.core.http import Allowance, Door  # noqa: E402  # after Django's set-up
+from releases.operations import services  # noqa: E402  # after Django's set-up
+from releases.operations.ports import Done, Ending, Message, Outcome, Pending, StepView  # noqa: E402  # after Django's set-up
+from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
+from releases.worker.reactions import REACTIONS  # noqa: E402  # after Django's set-up
 
 __all__ = ["app"]
 OK, CREATED, NOT_FOUND = 200, 201, 404

@@ -6,9 +6,9 @@ from gmud.celery import app
 
 django.setup()
 
-from releases.delivery import steps as delivery  # noqa: E402 - Django must be set up first
-from releases.traffic.steps import STEP_KIND, ShiftStep  # noqa: E402
-from releases.worker.handlers import HANDLERS  # noqa: E402
+from releases.delivery import steps as delivery  # noqa: E402  # after Django's set-up
+from releases.traffic.steps import STEP_KIND, ShiftStep  # noqa: E402  # after Django's set-up
+from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
 
 __all__ = ["app"]
 delivery.LOOK_SECONDS = 0.2
