@@ -5,10 +5,8 @@ import json
 import pytest
 from django.apps import apps
 from django.core.management import CommandError
-from django.db import connection
 
 from gmud.demo import story
-from gmud.demo.haste import haste
 from gmud.demo.management.commands.demo import Command
 from gmud.sandbox.jenkins_controller import default_jobs
 from gmud.sandbox.kubernetes.api import Cluster
@@ -257,18 +255,3 @@ def test_it_refuses_outside_demo_mode(told, settings):
     with pytest.raises(CommandError, match="GMUD_DEMO=1"):
         Command().handle()
     assert Person.objects.count() == before
-
-
-@pytest.mark.django_db(transaction=True)
-def test_haste_ends_with_the_story():
-    def how_safe():
-        with connection.cursor() as cursor:
-            cursor.execute({"sqlite": "PRAGMA synchronous", "postgresql": "SHOW synchronous_commit"}[connection.vendor])
-            return cursor.fetchone()[0]
-
-    before = how_safe()
-    with haste():
-        hasty = how_safe()
-
-    assert (hasty, before) == ((0, 2) if connection.vendor == "sqlite" else ("off", "on"))
-    assert how_safe() == before
