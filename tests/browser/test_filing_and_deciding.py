@@ -21,7 +21,7 @@ def test_the_checklist_follows_the_typing_and_the_change_is_handed_in(sign_in, k
     page.locator("#items-0-environment").select_option("production")
     page.locator("#items-0-version").fill("v1.6.0")
     page.locator("#items-0-digest").fill(DIGEST)
-    expect(page.locator("#backs")).to_contain_text("back to v1.4.2")
+    expect(page.locator("#backs")).to_contain_text("back to v1.5.0")
     expect(page.locator("#reach")).to_contain_text("frontend")
     expect(page.locator("#ready")).to_contain_text("Helena Costa")
     assert page.locator("#title").input_value() == "Refuse a transfer that was booked before"
