@@ -36,7 +36,7 @@ types: .venv/dev.stamp
 floors: .venv/dev.stamp
 	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
 templates: .venv/dev.stamp
-	@$(BIN)/djlint templates --check --lint --quiet
+	@$(BIN)/djlint templates --check --lint --quiet || { echo "Say: $(BIN)/djlint templates --reformat, or see: $(BIN)/djlint templates --check --lint"; exit 1; }
 house: .venv/dev.stamp
 	@$(BIN)/pytest -q -n 2 -m "not long" --hypothesis-profile=quick tests/unit tests/house
 
