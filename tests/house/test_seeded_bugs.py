@@ -19,6 +19,8 @@ WHO = ("releases/committee/rules/eligibility.py", "tests/unit/committee")
 POLICY = ("releases/committee/rules/policy.py", "tests/unit/committee")
 MATCHING = ("releases/committee/rules/matching.py", "tests/unit/committee")
 QUORUM = ("releases/committee/rules/quorum.py", "tests/unit/committee")
+OBJECTION = ("releases/committee/rules/quorum.py", "tests/story/gate/test_asking.py")
+LOAN = ("releases/committee/rules/eligibility.py", "tests/story/changes/test_voting.py")
 REDEEM = ("releases/gate/services.py", "tests/story/gate/test_redeeming.py")
 COPIED = ("releases", "gmud", "tests", "templates", "static", "locale", "pyproject.toml", "manage.py")
 
@@ -68,7 +70,7 @@ BUGS = (
     ),
     Bug(
         "a loan lasts a moment too long",
-        WHO,
+        LOAN,
         "self.starts_at <= at < self.ends_at",
         "self.starts_at <= at <= self.ends_at",
     ),
@@ -81,13 +83,19 @@ BUGS = (
     ),
     Bug(
         "a request for changes is overheard",
-        QUORUM,
+        OBJECTION,
         "approved = is_full and not rejected and not changes_requested",
         "approved = is_full and not rejected",
     ),
     Bug("one person counts twice", QUORUM, "if ballot.person in voted:", "if ballot.for_person in voted:"),
     Bug("redeemed for another artifact", REDEEM, "if artifact_digest != decision.digest:", "if not artifact_digest:"),
-    Bug("redeemed when it is over", REDEEM, "or now >= permit.expires_at", "or now > permit.expires_at"),
+    Bug(
+        "redeemed again when it is over",
+        REDEEM,
+        "if permit.redeemed_by == name and now < permit.expires_at",
+        "if permit.redeemed_by == name",
+    ),
+    Bug("redeemed before it was given", REDEEM, " or now < permit.issued_at:", ":"),
     Bug("redeemed by another run", REDEEM, "if permit.run and permit.run != name:", "if permit.run and not name:"),
     Bug("redeemed twice", REDEEM, "if permit.redeemed_by == name", "if permit.redeemed_by"),
     Bug("redeemed without a second decision", REDEEM, "    _decide_again(decision, change, now=now)\n", ""),

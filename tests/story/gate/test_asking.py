@@ -14,14 +14,16 @@ from releases.calendar import services as calendar
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
+from releases.committee.models import Vote
+from releases.committee.rules import Decision
 from releases.core.errors import Invalid, NotPermitted
 from releases.gate import permits, queries, services
 from releases.gate.models import GateDecision, Permit
 from releases.gate.services import KeyReused
 from releases.gate.states import Intent, Verdict
-from tests.factories.accounts import SETUP, a_token
+from tests.factories.accounts import SETUP, a_person, a_token
 from tests.factories.catalog import a_digest, a_service, an_environment
-from tests.factories.changes import a_change, a_house, inside
+from tests.factories.changes import a_change, a_house, approve, inside
 from tests.factories.gate import CI, a_question, ask, codes
 
 pytestmark = pytest.mark.django_db
@@ -221,6 +223,30 @@ def test_an_approval_stops_counting_when_the_seat_is_taken_away(house):
     accounts.revoke(actor=SETUP, person_id=house.security.pk, role=Role.SEAT_SECURITY, now=house.now)
 
     assert codes(ask(house, change)) == {"approvals_missing"}
+
+
+def test_a_request_for_changes_counts_again_when_its_person_has_the_seat_back(house):
+    change = a_change(house, at=State.AUTHORIZING)
+    approve(house, change, "engineering")
+    doubter = a_person("Dora", Role.SEAT_ENGINEERING)
+    # Dora's seat is taken away right after her vote: it counts for nothing, and the others go on.
+    lost = {"actor": SETUP, "person_id": doubter.pk, "role": Role.SEAT_ENGINEERING, "now": house.now}
+    Vote.objects.create(
+        round=change.round,
+        subject=change.pk,
+        content_digest=change.content_digest,
+        person=doubter,
+        seat="seat_engineering",
+        decision=Decision.REQUEST_CHANGES,
+        reason="Say more.",
+        cast_at=house.now,
+    )
+    accounts.revoke(**lost)
+    approve(house, change, "security")
+    assert ask(house, change).verdict == Verdict.ALLOW
+
+    accounts.grant(**lost)
+    assert ask(house, change).verdict == Verdict.DENY
 
 
 def test_without_a_key_to_sign_with_nothing_is_allowed(house, settings, tmp_path):
