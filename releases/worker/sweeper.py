@@ -2,10 +2,14 @@
 
 import os
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import structlog
+from celery import signals
 from django.conf import settings
 from django.db import connections
 
@@ -14,11 +18,17 @@ from releases.operations.ports import Ring
 from releases.worker.tasks import WORK, changes_due
 
 SHORTEST_PAUSE = 0.1
+CALLS_IN_VAIN = 3
+REMEMBERED = 1000
 _log = structlog.get_logger(__name__)
 
 
 class Sweeper(threading.Thread):
-    """Calls for every due row again; when the broker is gone, another thread does the work of this process's queues."""
+    """Calls for every due row again; when nobody hears, another thread does the work of this process's queues.
+
+    Nobody hears when the broker is gone, and when this process no longer listens to it: a Celery worker that was busy
+    while its broker broke off may never take a message again, and gives signs of life all the same.
+    """
 
     def __init__(self, *, worker: str, queues: Sequence[str]) -> None:
         """Take the name that the sign of life carries, and the queues this process listens to."""
@@ -27,6 +37,9 @@ class Sweeper(threading.Thread):
         self._queues = tuple(queues)
         self._stand_in: threading.Thread | None = None
         self._longest_pause = float(settings.GMUD_SWEEP_SECONDS)
+        self._heard_at = time.monotonic()
+        self._calls: dict[UUID, list[float]] = {}
+        signals.task_received.connect(self._hear, weak=False)
 
     def run(self) -> None:
         """Go on as long as the process lives; a database that is away is waited for."""
@@ -44,12 +57,24 @@ class Sweeper(threading.Thread):
         """Sweep once, move what time alone moves, and return how many seconds to rest."""
         now = queries.database_now()
         services.heartbeat(worker=self._worker, queues=self._queues, now=now)
-        missed = [call for call in services.sweep(now=now) if not bell.ring(call)]
+        missed = [call for call in services.sweep(now=now) if not bell.ring(call) or self._is_unheard(call)]
         self._work_without_a_bell([call for call in missed if call.queue in self._queues])
         changes_due()
         due = services.next_due(now=now)
         soonest = (due - now) if due else timedelta(seconds=self._longest_pause)
         return min(max(soonest.total_seconds(), SHORTEST_PAUSE), self._longest_pause)
+
+    def _hear(self, **_message: Any) -> None:
+        """Note that this process took a message from the broker."""
+        self._heard_at = time.monotonic()
+
+    def _is_unheard(self, call: Ring) -> bool:
+        """Say whether this row was called for again and again while this process heard nothing at all."""
+        calls = [at for at in self._calls.get(call.id, ()) if at > self._heard_at]
+        if len(self._calls) > REMEMBERED:
+            self._calls.clear()
+        self._calls[call.id] = [*calls, time.monotonic()]
+        return len(calls) >= CALLS_IN_VAIN
 
     def _work_without_a_bell(self, calls: Sequence[Ring]) -> None:
         """Do the work here, one piece after the other, unless the thread before is still at it."""
