@@ -1,6 +1,7 @@
 """A broker that is gone, a Jenkins that lies, a cluster that always says 409: nothing is lost, nothing done twice."""
 
 import threading
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -119,31 +120,31 @@ def test_a_cluster_that_answers_409_for_ever_asks_a_person_and_nothing_is_overwr
     assert outside.stands(service) == (HOME, {"stable": STANDS, "canary": STANDS})
 
 
+@pytest.mark.long
 def test_clicks_against_running_workers_never_end_in_a_deadlock(outside):
     """Workers end steps of the rollout while somebody goes back and another takes over, thirty times."""
     staff(outside.place, 3)
     control(outside.kubernetes, "conflict", {"times": 0})
     outside.house.now = clock.now() - AGO
     manager = outside.house.actor("manager", signed_in_at=clock.now())
-    errors = []
+    errors, under_way = [], {}
     for round_ in range(ROUNDS):
         service = outside.next_service()
+        if service in under_way:
+            wait_for(partial(ended, under_way[service]), what=f"round {round_}", report=outside.place.crew.report)
         outside.house.now = clock.now() - AGO
         item = ItemDraft(service, "production", f"v7.0.{round_}", a_digest())
-        change = a_change(outside.house, at=State.SCHEDULED, items=(item,))
+        change = under_way[service] = a_change(outside.house, at=State.SCHEDULED, items=(item,))
         rollout.start(change_id=change.pk, actor=manager, now=clock.now())
         threading.Event().wait(0.02 * round_)
+        click = partial(services.begin, change_id=change.pk, actor=outside.on_call, now=clock.now())
+        over = partial(services.take_over, change_id=change.pk, actor=outside.on_call, now=clock.now())
 
-        def click(change=change):
-            return services.begin(change_id=change.pk, actor=outside.on_call, now=clock.now())
+        answers = at_once([click, click, click]) + at_once([over, over])
 
-        def over(change=change):
-            return services.take_over(change_id=change.pk, actor=outside.on_call, now=clock.now())
-
-        answers = at_once([click, click, click])
-        answers += at_once([over, over])
         errors += [one for one in answers if not isinstance(one, Rollback)]
-        wait_for(lambda change=change: ended(change), what=f"round {round_}", report=outside.place.crew.report)
+    for change in under_way.values():
+        wait_for(partial(ended, change), what="the last ones", report=outside.place.crew.report)
 
     assert errors == []
     wait_for(heard, what="the messages", report=outside.place.crew.report)
