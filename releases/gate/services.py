@@ -195,10 +195,15 @@ def _record_refusal(refusal: GmudError, *, actor: Actor, jti: UUID, run: Run, ar
 
 
 def revoke_for(*, change_id: UUID, now: datetime) -> int:
-    """Mark the open permits of a change revoked; return how many. Redeeming decides again in any case."""
+    """Mark the open permits of a change revoked; return how many. Redeeming decides again in any case.
+
+    This may come late: what is on its way back by then keeps the permits it got for that.
+    """
     with transaction.atomic(durable=True):
         change = locked(change_id)
         open_permits = Permit.objects.filter(change=change, redeemed_at__isnull=True, revoked_at__isnull=True)
+        if change.state == State.ROLLING_BACK:
+            open_permits = open_permits.exclude(decision__intent=Intent.ROLLBACK)
         count = open_permits.filter(expires_at__gt=now).update(revoked_at=now)
         if count:
             record(

@@ -42,6 +42,11 @@ HOME = {"stable": 100, "canary": 0}
 BUILT = "/buildWithParameters"
 
 
+def side_of(service: str) -> str:
+    """Return where the next version is deployed; without a route there is one side only."""
+    return "stable" if service == WITHOUT_ROUTE else "canary"
+
+
 @dataclass
 class Outside:
     """What stands outside, and the house that was wired to it."""
@@ -68,8 +73,10 @@ class Outside:
         self.house.now = clock.now() - AGO
         change = a_change(self.house, at=State.WATCHING, items=(item,))
         labels = {"spec": {"template": {"metadata": {"labels": {"version": BAD}}}}}
-        self._patch(f"apps/v1/namespaces/bank-production/deployments/{service}-canary", labels, MERGE_PATCH)
-        self.move(service, 0, 100)
+        side = side_of(service)
+        self._patch(f"apps/v1/namespaces/bank-production/deployments/{service}-{side}", labels, MERGE_PATCH)
+        if side == "canary":
+            self.move(service, 0, 100)
         return change
 
     def move(self, service: str, stable: int, canary: int) -> None:

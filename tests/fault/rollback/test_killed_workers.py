@@ -12,7 +12,7 @@ from releases.rollback import services
 from tests.factories.delivery import fault
 from tests.factories.rollout import unsound
 from tests.fault.harness import wait_for
-from tests.fault.rollback.outside import BUILT, HOME, STANDS, WITHOUT_ROUTE, staff
+from tests.fault.rollback.outside import BUILT, HOME, STANDS, WITHOUT_ROUTE, side_of, staff
 
 pytestmark = [
     pytest.mark.postgres,
@@ -53,7 +53,7 @@ def go_back_and_check(outside, change, service, *, routed=True):
     operation = Operation.objects.get(pk=row.operation)
     assert (change.outcome, row.outcome, operation.state) == ("rolled_back", "succeeded", "succeeded")
     weights, versions = outside.stands(service)
-    assert versions["canary"] == STANDS
+    assert versions[side_of(service)] == STANDS
     order = operation.steps.get(kind="delivery.deploy")
     assert outside.builds(service)[len(builds) :] == [order.op_key]
     if routed:

@@ -14,7 +14,8 @@ from releases.gate import services as gate
 from releases.gate.rules import Request
 from releases.gate.states import Intent
 from releases.operations import queries as operations
-from releases.operations.models import Operation
+from releases.operations import services as operations_services
+from releases.operations.models import Operation, OutboxMessage
 from releases.rollback import services
 from releases.rollback.models import Rollback
 from releases.rollback.services import AlreadyRolledBack
@@ -164,6 +165,26 @@ def test_a_running_rollout_is_superseded_in_the_same_moment_and_its_build_called
     row.refresh_from_db()
     assert (row.outcome, bank.versions()["canary"]) == ("superseded", "v0.6.10")
     assert not Deployment.objects.filter(ended_at=None).exists()
+
+
+def test_news_of_the_rollback_that_come_late_do_not_revoke_its_own_permit(bank):
+    change = bank.released()
+    row = go_back(bank, change)
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": "Permit"}}})
+
+    def ordered():
+        operations_services.run(operation_id=row.operation, worker="w", handlers=bank.handlers, now=clock.now)
+        return len(bank.orders()) == 2
+
+    while not ordered():
+        time.sleep(0.05)
+    assert OutboxMessage.objects.undone().filter(kind="change.roll_back").exists()
+    bank.work_until(lambda: not OutboxMessage.objects.undone().exists())
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": ""}}})
+
+    bank.until_state(change, "reviewing")
+
+    assert change.outcome == "rolled_back"
 
 
 def test_a_shift_that_a_rollback_overtook_stands_in_the_ledger(bank):
