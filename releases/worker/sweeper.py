@@ -18,7 +18,7 @@ from releases.operations.ports import Ring
 from releases.worker.tasks import WORK, changes_due
 
 SHORTEST_PAUSE = 0.1
-CALLS_IN_VAIN = 3
+SILENCE_SECONDS = 15.0
 REMEMBERED = 1000
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Sweeper(threading.Thread):
         self._stand_in: threading.Thread | None = None
         self._longest_pause = float(settings.GMUD_SWEEP_SECONDS)
         self._heard_at = time.monotonic()
-        self._calls: dict[UUID, list[float]] = {}
+        self._calls: dict[UUID, float] = {}
         signals.task_received.connect(self._hear, weak=False)
 
     def run(self) -> None:
@@ -69,12 +69,18 @@ class Sweeper(threading.Thread):
         self._heard_at = time.monotonic()
 
     def _is_unheard(self, call: Ring) -> bool:
-        """Say whether this row was called for again and again while this process heard nothing at all."""
-        calls = [at for at in self._calls.get(call.id, ()) if at > self._heard_at]
+        """Say whether this row was called for long enough while this process heard nothing at all.
+
+        Long enough means longer than a pool takes to replace a child: a row that kills who works on it must not be
+        taken up by this process itself.
+        """
         if len(self._calls) > REMEMBERED:
             self._calls.clear()
-        self._calls[call.id] = [*calls, time.monotonic()]
-        return len(calls) >= CALLS_IN_VAIN
+        first = self._calls.get(call.id, 0.0)
+        if first <= self._heard_at:
+            self._calls[call.id] = time.monotonic()
+            return False
+        return time.monotonic() - first >= SILENCE_SECONDS
 
     def _work_without_a_bell(self, calls: Sequence[Ring]) -> None:
         """Do the work here, one piece after the other, unless the thread before is still at it."""

@@ -194,6 +194,7 @@ def test_a_broker_that_forgets_everything_loses_nothing(place, outside):
         check(operation, outside, place.crew.report)
 
 
+@pytest.mark.long
 def test_a_message_that_kills_its_worker_is_quarantined_and_the_others_go_on(place, outside):
     place.crew.dismiss()
     [worker] = place.crew.hire(pool="prefork")
