@@ -77,6 +77,7 @@ def test_without_a_broker_votes_and_gate_work_and_the_sweep_carries_the_rollback
     assert (change.state, answer.decision.verdict) == ("scheduled", "allow")
     again = outside.next_service()
     go_back_and_check(outside, outside.watched(again), again)  # the same workers, whether they still listen or not
+    outside.place.crew.dismiss()
     changes.cancel(change_id=change.pk, actor=outside.house.actor("engineer"), now=clock.now())
 
 
