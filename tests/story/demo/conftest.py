@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
 
 from gmud.demo.telling import tell
@@ -39,5 +39,7 @@ def told(django_db_setup, django_db_blocker, tmp_path_factory) -> Iterator[Told]
     outer._from_testcase = True  # the services inside may ask for a durable transaction of their own
     with django_db_blocker.unblock(), override_settings(**files), outer:
         tell(now=NOW, folder=folder, environment={})
+        if connection.vendor == "postgresql":  # the module's tests may take their time inside this transaction
+            connection.cursor().execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield Told(NOW, folder)
         transaction.set_rollback(True)
