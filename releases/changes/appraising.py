@@ -43,9 +43,7 @@ def facts_of(change: ChangeRequest, *, now: datetime) -> ChangeFacts:
         incidents=Known(len(incidents), CATALOG, now),
         tests=_tests(change),
         migration_class=Known(_worst(items), REQUEST),
-        rehearsal=Known(
-            "assumed" if all(item.way_back.target_artifact_id for item in items) else "impossible", REQUEST
-        ),
+        rehearsal=Known(_standing(items), REQUEST),
         timing=_timing(change, items, now=now),
         history=Known(_history(change, items, now=now), RECORD, now),
     )

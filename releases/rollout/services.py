@@ -20,7 +20,7 @@ from releases.changes.facts import traffic_as_planned
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
 from releases.changes.states import State
-from releases.core.errors import Missing, Reason, Refused, Sentence
+from releases.core.errors import Reason, Refused, Sentence
 from releases.core.words import mark as _
 from releases.delivery import services as delivery
 from releases.health import steps as health
@@ -283,14 +283,3 @@ def _tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "", 
 
 def _refused(code: str, sentence: Sentence) -> Refused:
     return Refused(sentence, reasons=[Reason(code, sentence)])
-
-
-def of(change: ChangeRequest) -> Rollout:
-    """Return the rollout of a change.
-
-    :raises Missing: it has not been started here
-    """
-    row = Rollout.objects.filter(change=change).first()
-    if row is None:
-        raise Missing(Sentence(_("%(name)s has no rollout here."), {"name": change.name}))
-    return row

@@ -43,13 +43,6 @@ def ledger(route_id: UUID, *, limit: int = RECENT) -> list[ShiftCard]:
     return [_card(row) for row in _rows().filter(route_id=route_id).order_by("-asked_at", "-id")[:limit]]
 
 
-def latest_confirmed(route_id: UUID) -> ShiftCard | None:
-    """Return the last shift that came through on a route: what ought to stand there."""
-    rows = _rows().filter(route_id=route_id, state=ShiftState.CONFIRMED).order_by("-confirmed_at", "-id")
-    row = rows.first()
-    return _card(row) if row else None
-
-
 def of_key(op_key: str) -> ShiftCard | None:
     """Return the shift of one step, or ``None``."""
     row = _rows().filter(op_key=op_key).first()
