@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from releases.calendar import services as calendar
 from releases.changes.states import State
+from releases.core import clock
 from releases.gate import keys, permits, services
 from releases.gate.models import Permit
 from tests.contract.cli.conftest import Reply, Shell, between
@@ -91,7 +92,7 @@ def test_14_still_waiting_at_the_time_out_with_the_reasons(shell):
 
 def a_token_of(shell: Shell, *, later: timedelta = timedelta(0)) -> str:
     question = a_question(shell.house, shell.change)
-    answer = services.ask(actor=CI, request=question, now=shell.house.now + timedelta(seconds=1) + later)
+    answer = services.ask(actor=CI, request=question, now=clock.now() + later)
     assert answer.permit is not None
     return answer.permit
 
