@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
+from releases.accounts import queries as accounts
+from releases.accounts.rights import Right
 from releases.audit.actor import Actor
 from releases.changes import queries
 from releases.changes.queries import ItemCard
@@ -19,12 +21,13 @@ from releases.web.tags import both
 
 @dataclass(frozen=True, slots=True)
 class GoBack:
-    """The one button; refusals say why it cannot be pressed."""
+    """The one button; refusals say why it cannot be pressed, ``act`` names the door it leads to."""
 
     word: Words
     title: Words
     lines: tuple[Line, ...]
     stay: Words
+    act: str = "go-back"
     refusals: tuple[Line, ...] = ()
     is_running: bool = False
 
@@ -34,6 +37,8 @@ def go_back_of(seen: Seen, actor: Actor) -> GoBack | None:
     names = seen.names
     word = Sentence(mark("Go back to %(back)s"), names)
     if seen.row.state == State.ROLLING_BACK:
+        if seen.waits:
+            return _anew(seen, actor)
         running = Sentence(mark("Going back to %(back)s"), names)
         why = Line("info", "↶", _("The rollback is running. A second click is the same rollback."))
         return GoBack(running, "", (), "", refusals=(why,), is_running=True)
@@ -49,6 +54,29 @@ def go_back_of(seen: Seen, actor: Actor) -> GoBack | None:
         lines=tuple(_consequences(seen)),
         stay=Sentence(mark("Stay on %(version)s"), names),
         refusals=tuple(line_of(reason) for reason in button.reasons),
+    )
+
+
+def lacking(actor: Actor, right: Right) -> tuple[Line, ...]:
+    """Return why this person may not do it and who can, or nothing."""
+    if right in accounts.rights_of(actor):
+        return ()
+    who = [person.name for person in accounts.holders_of_right(right)]
+    if not who:
+        return (Line("stop", "✕", Sentence(mark("Nobody holds the right to do this yet."))),)
+    return (Line("stop", "✕", Sentence(mark("You may not do this. %(who)s can."), {"who": who})),)
+
+
+def _anew(seen: Seen, actor: Actor) -> GoBack:
+    """Return the same button once the rollback does not go on by itself: it begins anew."""
+    let_go = Line("wait", "→", _("What is under way is let go; what is done already is found and kept."))
+    return GoBack(
+        word=_("Begin the rollback anew"),
+        title=_("Begin the rollback anew?"),
+        lines=(let_go, *_consequences(seen)),
+        stay=_("Leave it as it is"),
+        act="take-over",
+        refusals=lacking(actor, Right.ROLLBACK_BEGIN),
     )
 
 

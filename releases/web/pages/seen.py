@@ -25,6 +25,9 @@ LINES_OF_LOG = 12
 DEPLOY, VERDICT, WATCH = "delivery.deploy", "health.verdict", "health.watch"
 
 
+WAITS = frozenset(
+    {OperationState.NEEDS_HUMAN, OperationState.FAILED, OperationState.STOPPED, OperationState.SUPERSEDED}
+)
 STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.TODO: Look("", "○", _("Waiting")),
     StepState.SENDING: Look("info", "▶", _("Sending")),
@@ -60,6 +63,11 @@ class Seen:
             "version": both(dict.fromkeys(item.version for item in self.card.items)),
             "back": both(dict.fromkeys(item.back_version or "—" for item in self.card.items)),
         }
+
+    @property
+    def waits(self) -> bool:
+        """Say whether the latest work does not go on by itself: it failed, was ended, or waits for a person."""
+        return self.current is not None and self.current.state in WAITS
 
     @property
     def is_back(self) -> bool:

@@ -66,6 +66,43 @@ def test_who_may_not_go_back_reads_who_can(wired, released, browse):
     assert "Davi Nunes" in answer.content.decode()
 
 
+@pytest.fixture
+def failed_back(wired, released):
+    """Return a change whose way back has failed: its job ended red."""
+    rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
+    back = Operation.objects.get(subject=released.pk, kind=rollback.KIND)
+    earlier = wired.now - timedelta(minutes=1)
+    Operation.objects.filter(pk=back.pk).update(state="failed", begun_at=earlier, ended_at=wired.now)
+    Step.objects.filter(operation=back, kind="delivery.deploy").update(
+        state="failed", note={"text": "The job failed.", "parts": {}}
+    )
+    rollback.ended(operation_id=back.pk, state="failed", now=wired.now + timedelta(seconds=9))
+    return released
+
+
+def test_a_rollback_that_failed_says_why_and_is_begun_anew_with_one_press(wired, failed_back, browse):
+    browser = browse(wired.on_call)
+    text = browser.get(f"/live/{failed_back.number}").content.decode()
+
+    assert "Going back has failed. Customers may still be on v1.5.0." in text
+    assert "The job failed." in text
+    assert f'action="/live/{failed_back.number}/take-over"' in text
+    assert "Retry this step" not in text
+
+    answer = browser.post(f"/live/{failed_back.number}/take-over", {"reason": "Jenkins is up again"}, follow=True)
+
+    assert "Going back to v1.4.2" in answer.content.decode()
+    assert [one.state for one in Operation.objects.filter(kind=rollback.KIND).order_by("pk")] == ["failed", "pending"]
+    assert "Jenkins is up again" in browser.get(f"/changes/{failed_back.number}").content.decode()
+
+
+def test_who_may_not_begin_a_rollback_anew_reads_who_can(wired, failed_back, browse):
+    text = browse(wired.engineer).get(f"/live/{failed_back.number}").content.decode()
+
+    assert "take-over" not in text
+    assert "You may not do this. Davi Nunes or Marta Sá can." in text
+
+
 def test_a_step_that_waits_for_a_person_says_so_and_offers_both_ways(wired, released, browse):
     rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
     back = Operation.objects.get(subject=released.pk, kind=rollback.KIND)
@@ -77,7 +114,7 @@ def test_a_step_that_waits_for_a_person_says_so_and_offers_both_ways(wired, rele
     assert "a step waits for you" in text
     assert "503 queue is paused" in text
     assert "Retry this step" in text
-    assert "Begin anew" in text
+    assert "Begin the rollback anew" in text
 
 
 def test_polling_the_same_state_costs_no_page(wired, released, browse):
