@@ -17,6 +17,15 @@ DECISIONS: Mapping[str, str] = {
     "request_changes": mark("%(who)s requested changes."),
     "abstain": mark("%(who)s abstained."),
 }
+WATCHES: Mapping[str, str] = {
+    "watch succeeded": mark("The watch ended without trouble."),
+    "watch failed": mark("The time of the watch is over; it had found trouble: %(why)s"),
+    "watch stopped": mark("The time of the watch is over; somebody had stopped measuring."),
+    **dict.fromkeys(
+        (" ", "rollout succeeded", "rollout failed", "rollout stopped"),
+        mark("The time of the watch is over; nothing measured it."),
+    ),
+}
 TOLD: Mapping[str, str] = {
     "change.drafted": mark("%(who)s filed the draft."),
     "change.submitted": mark("%(who)s submitted revision %(revision)s."),
@@ -32,7 +41,7 @@ TOLD: Mapping[str, str] = {
     "change.started": mark("%(who)s started it."),
     "change.deployed": mark("Everything is deployed; the watch began."),
     "change.failed": mark("It failed before any traffic."),
-    "change.settled": mark("The watch ended without trouble."),
+    "change.settled": mark("The time of the watch is over."),
     "change.roll_back_begun": mark("%(who)s began to go back."),
     "change.rolled_back": mark("Everything is back."),
     "change.closed": mark("%(who)s wrote the review and closed it."),
@@ -63,6 +72,11 @@ TOLD: Mapping[str, str] = {
     "shift.asked": mark("A shift of traffic was asked for."),
     "shift.ended": mark("A shift of traffic ended."),
     "verdict.given": mark("Health was judged."),
+}
+# Where one kind of event has several endings: the data that tell them apart, and a sentence for each.
+ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "change.settled": (("work", "work_state"), WATCHES),
+    "change.voted": (("decision",), DECISIONS),
 }
 OTHERWISE = mark("%(who)s: %(what)s.")
 HELD: Mapping[str, str | Promise] = {
@@ -103,9 +117,17 @@ INTENTS: Mapping[str, str] = {
 
 def tell(*, kind: str, who: str, data: Mapping[str, Any]) -> Sentence:
     """Return one event of the record as a sentence; what an older event does not carry shows as a dash."""
-    text = DECISIONS.get(str(data.get("decision")), OTHERWISE) if kind == "change.voted" else TOLD.get(kind, OTHERWISE)
-    known: dict[str, object] = {name: value for name, value in data.items() if isinstance(value, str | int)}
+    names, texts = ENDINGS.get(kind, ((), {}))
+    text = texts.get(" ".join(str(data.get(name)) for name in names), TOLD.get(kind, OTHERWISE))
+    known = {name: shown for name, value in data.items() if (shown := _shown(value)) is not None}
     known |= {"who": who, "what": kind.replace(".", " ").replace("_", " ")}
     if known.get("verdict") in VERDICTS:
         known["verdict"] = VERDICTS[str(known["verdict"])].word
     return Sentence(text, {name: known.get(name, "—") for name in PARTS.findall(text)})
+
+
+def _shown(value: object) -> object:
+    """Return what of an event's data can stand in a sentence: words, numbers, and sentences that were kept."""
+    if isinstance(value, Mapping) and "text" in value:
+        return Sentence(str(value["text"]), value.get("parts", {}))
+    return value if isinstance(value, str | int) else None

@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.operations.queries import OperationView
-from releases.operations.states import OperationState, StepState
+from releases.operations.states import OPEN, OperationState, StepState
 from releases.rollback import services as rollback
 from releases.rollout.states import Stage, Work
+from releases.rollout.steps import PAUSE_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Words
 from releases.web.pages.seen import Seen
@@ -43,6 +44,9 @@ def headline_of(seen: Seen) -> tuple[Sentence, Words]:
         if state is OperationState.SUCCEEDED:
             text = mark("%(version)s held")
         return Sentence(text, watched), _("Going back needs no further approval while the watch lasts.")
+    if _waits_for_advance(current):
+        text = mark("10 %% of customers are on %(version)s, and nothing measures how it does")
+        return Sentence(text, names), _("It waits until somebody advances it, or goes back.")
     text = ROLLOUT_STAGES.get(current.stage, mark("%(version)s goes out"))
     return Sentence(text, names), _("The next step follows by itself; you may stop it at any time.")
 
@@ -68,6 +72,12 @@ def _backward(current: OperationView, names: Mapping[str, object]) -> tuple[Sent
     if is_traffic_back:
         return Sentence(mark("Customers are on %(back)s again"), names), _("The redeployment follows by itself.")
     return Sentence(mark("Going back to %(back)s"), names), _("Traffic goes first, the redeployment follows.")
+
+
+def _waits_for_advance(current: OperationView) -> bool:
+    """Say whether only a person can take it further: every open step of its stage is a pause."""
+    kinds = {step.kind for step in current.steps if step.stage == current.stage and step.state in OPEN}
+    return kinds == {PAUSE_KIND}
 
 
 def _why(current: OperationView) -> Words:

@@ -11,17 +11,26 @@ from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.health.ports import Measure
 from releases.operations.queries import StepLine, Try
+from releases.rollback import services as rollback
 from releases.rollout.rules import idle_target, live_target
+from releases.rollout.states import Work
 from releases.traffic import queries as traffic
 from releases.web import curves
-from releases.web.looks import Bar, Line, Look
+from releases.web.looks import Bar, Line, Look, Words
 from releases.web.pages.panels import share
+from releases.web.pages.phases import words_of
 from releases.web.pages.seen import LINES_OF_LOG, STEP_LOOKS, VERDICT, WATCH, Seen, shown_of
 
 HEALTH: Mapping[str, Look] = {
     "healthy": Look("go", "✓", _("Healthy")),
     "unhealthy": Look("stop", "✕", _("Unhealthy")),
     "unknown": Look("wait", "?", _("Not known yet")),
+}
+
+BEGUN: Mapping[str, str] = {
+    Work.ROLLOUT: mark("%(who)s began the release"),
+    Work.WATCH: mark("The watch began"),
+    rollback.KIND: mark("%(who)s began to go back"),
 }
 
 
@@ -49,18 +58,19 @@ def log_of(seen: Seen) -> tuple[Line, ...]:
     """Return the last lines of what was sent and how it ended, newest first."""
     lines: list[Line] = []
     for operation in seen.operations:
-        parts = {"who": operation.begun_by, "what": operation.reason or operation.kind}
-        lines.append(Line("", "▶", Sentence(mark("%(who)s: %(what)s"), parts), at=operation.begun_at))
+        begun = Sentence(BEGUN[operation.kind], {"who": operation.begun_by})
+        lines.append(Line("", "▶", begun, detail=operation.reason, at=operation.begun_at))
         for step in operation.steps:
-            lines += [_sent(step.name, one) for one in step.tries]
+            _phase, name = words_of(operation, step, seen)
+            lines += [_sent(name, one) for one in step.tries]
             if step.ended_at:
                 look = STEP_LOOKS[step.state]
-                lines.append(Line(look.tone, look.sign, step.name, detail=step.note or "", at=step.ended_at))
+                lines.append(Line(look.tone, look.sign, name, detail=step.note or "", at=step.ended_at))
     ordered = sorted(lines, key=lambda line: line.at or seen.now, reverse=True)
     return tuple(ordered[:LINES_OF_LOG])
 
 
-def _sent(name: str, one: Try) -> Line:
+def _sent(name: Words, one: Try) -> Line:
     return Line("", "→", name, detail=Sentence(mark("sent by %(worker)s"), {"worker": one.worker}), at=one.sent_at)
 
 

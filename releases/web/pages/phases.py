@@ -10,7 +10,7 @@ from releases.delivery.queries import DeploymentCard
 from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
-from releases.rollout.states import Work
+from releases.rollout.steps import PAUSE_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Line, Step, Words
 from releases.web.pages.seen import DEPLOY, STEP_LOOKS, VERDICT, WATCH, Seen
@@ -28,15 +28,35 @@ TELLING_FIRST = (
     StepState.CONFIRMED,
 )
 MOVING = frozenset({StepState.SENDING, StepState.UNKNOWN, StepState.APPLIED})
-PHASES: Mapping[tuple[str, str], str] = {
-    (Work.ROLLOUT, DEPLOY): mark("Deploy %(version)s"),
-    (Work.ROLLOUT, SHIFT): mark("Shift traffic to %(version)s"),
-    (Work.ROLLOUT, VERDICT): mark("Judge its health"),
-    (Work.WATCH, WATCH): mark("Watch"),
-    (rollback.KIND, SHIFT): mark("Traffic back to %(back)s"),
-    (rollback.KIND, DEPLOY): mark("Redeploy %(back)s"),
-    (rollback.KIND, VERDICT): mark("Verify"),
+# What is done, by kind of step: the phase it makes, and the step itself. Going back has words of its own.
+STEPS: Mapping[str, tuple[str, str]] = {
+    DEPLOY: (mark("Deploy %(version)s"), mark("Deploy %(service)s")),
+    SHIFT: (mark("Shift traffic to %(version)s"), mark("Shift the traffic of %(service)s")),
+    VERDICT: (mark("Judge its health"), mark("Judge the health of %(service)s")),
+    WATCH: (mark("Watch"), mark("Watch %(service)s")),
+    PAUSE_KIND: (mark("Wait until somebody goes on"), mark("Wait until somebody goes on with %(service)s")),
 }
+STEPS_BACK: Mapping[str, tuple[str, str]] = {
+    SHIFT: (mark("Traffic back to %(back)s"), mark("Take the traffic of %(service)s back")),
+    DEPLOY: (mark("Redeploy %(back)s"), mark("Redeploy %(service)s")),
+    VERDICT: (mark("Verify"), mark("Verify the health of %(service)s")),
+}
+COMPARED = (mark("Verify"), mark("Verify the traffic of %(service)s"))
+
+
+def words_of(operation: OperationView, step: StepLine, seen: Seen) -> tuple[Sentence, Sentence]:
+    """Return what people call the phase of a step, and the step itself."""
+    words = STEPS[step.kind]
+    if operation.kind == rollback.KIND:
+        is_read_back = step.kind == SHIFT and step.stage > rollback.TRAFFIC_STAGE
+        words = COMPARED if is_read_back else STEPS_BACK.get(step.kind, words)
+    names = {**seen.names, "service": service_of(step)}
+    return Sentence(words[0], names), Sentence(words[1], names)
+
+
+def service_of(step: StepLine) -> str:
+    """Return the service a step is about: the last word of its name."""
+    return step.name.split(" ")[-1]
 
 
 def phases_of(operation: OperationView, seen: Seen) -> Iterable[Step]:
@@ -44,14 +64,11 @@ def phases_of(operation: OperationView, seen: Seen) -> Iterable[Step]:
     stages: dict[int, list[StepLine]] = {}
     for step in operation.steps:
         stages.setdefault(step.stage, []).append(step)
-    for stage, steps in sorted(stages.items()):
+    for _stage, steps in sorted(stages.items()):
         states = {step.state for step in steps}
         state = next(one for one in TELLING_FIRST if one in states)
-        kinds = {step.kind for step in steps}
-        kind = VERDICT if len(kinds) > 1 else next(iter(kinds))
-        if operation.kind == rollback.KIND and stage > rollback.TRAFFIC_STAGE and kind == SHIFT:
-            kind = VERDICT
-        title = Sentence(PHASES.get((operation.kind, kind), mark("Work")), seen.names)
+        told = min(steps, key=lambda step: step.kind != VERDICT)  # what judges names the phase
+        title, _step = words_of(operation, told, seen)
         done = sum(step.state is StepState.CONFIRMED for step in steps)
         ended = [step.ended_at for step in steps if step.ended_at]
         is_over = state is StepState.CONFIRMED and bool(ended)
@@ -67,15 +84,11 @@ def phases_of(operation: OperationView, seen: Seen) -> Iterable[Step]:
 
 def _line(step: StepLine, seen: Seen) -> Line:
     look = STEP_LOOKS[step.state]
-    subject = step.name.split(" ")[-1]
+    subject = service_of(step)
     if step.kind == SHIFT and "%" in step.name:
         subject = step.name
-    detail: Words = step.note or DETAILS.get(step.kind, _plain)(step, seen)
+    detail: Words = step.note or DETAILS[step.kind](step, seen)
     return Line(look.tone, look.sign, subject, detail=detail, end=look.word, at=step.ended_at, href=_url(step, seen))
-
-
-def _plain(step: StepLine, _seen: Seen) -> Words:
-    return step.connection
 
 
 def _shift_detail(step: StepLine, _seen: Seen) -> Words:
@@ -99,8 +112,15 @@ def _deploy_detail(step: StepLine, seen: Seen) -> Words:
 
 
 def _verdict_detail(step: StepLine, _seen: Seen) -> Words:
-    kept = step.data.get("sentence")
-    return Sentence(kept["text"], kept.get("parts", {})) if isinstance(kept, dict) else step.connection
+    """Return who cut it short or holds it, else what the measures say so far."""
+    told = (step.data.get(name) for name in ("held", "advanced", "sentence"))
+    kept = next((one for one in told if isinstance(one, dict)), None)
+    return Sentence(kept["text"], kept.get("parts", {})) if kept else step.connection
+
+
+def _pause_detail(step: StepLine, seen: Seen) -> Words:
+    unmeasured = Sentence(mark("Nothing measures its health: look for yourself, then advance."))
+    return _verdict_detail(step, seen) or unmeasured
 
 
 DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
@@ -108,6 +128,7 @@ DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
     DEPLOY: _deploy_detail,
     VERDICT: _verdict_detail,
     WATCH: _verdict_detail,
+    PAUSE_KIND: _pause_detail,
 }
 
 

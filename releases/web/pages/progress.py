@@ -25,7 +25,7 @@ from releases.web.looks import Bar, Line, Look, Step, Words
 from releases.web.pages.going_back import GoBack, go_back_of, lacking
 from releases.web.pages.headline import headline_of
 from releases.web.pages.measured import curves_of, health_of, log_of, traffic_of
-from releases.web.pages.phases import phases_of
+from releases.web.pages.phases import phases_of, words_of
 from releases.web.pages.seen import Seen, look_at, shown_of
 from releases.web.shell import Count
 from releases.web.tags import both
@@ -137,7 +137,7 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         curves=curves_of(seen),
         upcoming=_upcoming(seen),
         go_back=go_back_of(seen, actor),
-        help=_help(current, actor),
+        help=_help(seen, current, actor),
         can_advance=release and current.stage == Stage.VERDICT,
         can_stop=release,
         is_moving=current.is_active or seen.row.state in RUNNING,  # somebody may go back at any moment
@@ -175,21 +175,21 @@ def _upcoming(seen: Seen) -> tuple[Line, ...]:
     return tuple(Line("", str(at), word) for at, word in enumerate(words, start=1))
 
 
-def _help(current: OperationView, actor: Actor) -> Help | None:
+def _help(seen: Seen, current: OperationView, actor: Actor) -> Help | None:
     is_rollback = current.kind == rollback.KIND
     wanted = {StepState.NEEDS_HUMAN}
     if is_rollback and not current.is_active:
         wanted.add(StepState.FAILED)
-    stuck = tuple(_stuck(step) for step in current.steps if step.state in wanted)
+    stuck = tuple(_stuck(step, words_of(current, step, seen)[1]) for step in current.steps if step.state in wanted)
     if not stuck:
         return None
     return Help(stuck, is_rollback, lacking(actor, Right.ROLLBACK_BEGIN if is_rollback else Right.CHANGE_RELEASE))
 
 
-def _stuck(step: StepLine) -> Stuck:
+def _stuck(step: StepLine, title: Words) -> Stuck:
     can_retry = step.state is StepState.NEEDS_HUMAN
     silent = _("It did not answer. Look at the other side, then decide.") if can_retry else _("It failed.")
-    return Stuck(step.name, step.note or step.error or silent, step.id, can_retry)
+    return Stuck(title, step.note or step.error or silent, step.id, can_retry)
 
 
 def count(_actor: Actor, _now: datetime) -> Count | None:

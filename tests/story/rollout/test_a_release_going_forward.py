@@ -8,6 +8,7 @@ from releases.health.models import Verdict
 from releases.operations import queries as operations
 from releases.rollout.models import Rollout
 from releases.traffic import queries as traffic
+from releases.web.pages import panels
 from tests.factories.rollout import scheduled, told, unsound
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,5 +57,6 @@ def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(ba
         "change.settled",
     ]
     assert [story.index(kind) for kind in order] == sorted(story.index(kind) for kind in order)
+    assert str(panels.story(change)[0].text) == "The watch ended without trouble."
     assert not operations.has_active(change.pk)
     assert unsound() == []
