@@ -55,6 +55,7 @@ PLACES = (
     Place("gate-log", _("Gate log"), "l", starts_group=True),
     Place("live", _("Live"), "v"),
     Place("catalog", _("Catalog"), "k", starts_group=True),
+    Place("settings", _("Settings"), "s"),
 )
 
 Counter = Callable[[Actor, datetime], Count | None]

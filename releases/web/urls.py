@@ -2,6 +2,7 @@
 
 from releases.web import shell, sign_in
 from releases.web.pages import catalog, change, changes, gate, live, new, progress, today
+from releases.web.pages.settings import doors as settings
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
 shell.COUNTS.update({"today": today.count, "live": progress.count})
@@ -15,4 +16,5 @@ urlpatterns = [
     *gate.urlpatterns,
     *live.urlpatterns,
     *catalog.urlpatterns,
+    *settings.urlpatterns,
 ]

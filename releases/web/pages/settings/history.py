@@ -1,0 +1,44 @@
+"""The history of one thing, told from the record: who did what, newest first."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from releases.accounts import queries as accounts
+from releases.audit import queries as audit
+from releases.web import telling
+from releases.web.looks import Told
+
+MOST = 50
+PEOPLE = ("person", "to", "from", "owner", "member")  # what events call a person's id
+
+
+def history(streams: Iterable[str]) -> tuple[Told, ...]:
+    """Return the newest events of these streams together, with people called by their names."""
+    entries = sorted((one for stream in streams for one in audit.story(stream)), key=lambda one: (one.at, one.version))
+    newest = entries[: -MOST - 1 : -1]
+    names = _names(one.data for one in newest)
+    return tuple(
+        Told(
+            at=one.at,
+            text=telling.tell(kind=one.kind, who=one.actor_name, data={**one.data, **_named(one.data, names)}),
+            said=one.text.get("reason", ""),
+        )
+        for one in newest
+    )
+
+
+def _names(events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    ids = {person for data in events for name in PEOPLE if (person := _uuid(data.get(name)))}
+    return {str(one.id): one.name for one in accounts.people(ids).values()}
+
+
+def _named(data: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    return {name: names[str(data[name])] for name in PEOPLE if str(data.get(name)) in names}
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
