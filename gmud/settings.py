@@ -203,6 +203,10 @@ GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / 
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.
 GMUD_KEYS = env.str("GMUD_KEYS", default=str(DATA / "keys"))
 
+# The C library's resolver waits 10 s and longer for a name server that is away, and nothing can interrupt it: it gets a
+# short limit of its own, so that a call to the outside keeps its 20 s (design/trust.md, section 5).
+os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+
 # Celery is the doorbell, the database is the queue (design/trust.md, section 4): messages carry an id and nothing else.
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -221,15 +225,13 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_TIME_LIMIT = 120
-CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_QUEUES: Any = {name: {} for name in ("rollback", "deploy", "notify", "default")}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+# One process, one task: a process that forks must not hold connections or threads (docs/decisions/0007).
+CELERY_WORKER_POOL = "solo"
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
