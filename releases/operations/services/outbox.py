@@ -18,17 +18,35 @@ from releases.operations.models import OutboxMessage
 from releases.operations.ports import Json, Message, Ring
 
 _log = structlog.get_logger(__name__)
+QUARANTINED = Kind.MESSAGE_QUARANTINED.value
 Reaction = Callable[[Message], None]
 
 
 def post(
-    *, kind: str, ref: UUID, now: datetime, data: Mapping[str, Json] | None = None, queue: str = "default"
+    *,
+    kind: str,
+    ref: UUID,
+    now: datetime,
+    data: Mapping[str, Json] | None = None,
+    queue: str = "default",
+    available_at: datetime | None = None,
 ) -> OutboxMessage:
-    """Write that something happened, inside the caller's transaction; a worker is called when that is committed."""
+    """Write that something happened, inside the caller's transaction; a worker is called when that is committed.
+
+    With ``available_at`` nobody is told before that moment; the sweep then finds the message.
+    """
+    at = max(available_at or now, now)
     message = OutboxMessage.objects.create(
-        kind=kind, ref=ref, data=dict(data or {}), queue=queue, posted_at=now, available_at=now, rung_at=now
+        kind=kind,
+        ref=ref,
+        data=dict(data or {}),
+        queue=queue,
+        posted_at=now,
+        available_at=at,
+        rung_at=None if at > now else now,
     )
-    bell.ring_on_commit(Ring(queue, "message", message.pk))
+    if at <= now:
+        bell.ring_on_commit(Ring(queue, "message", message.pk))
     return message
 
 
@@ -117,4 +135,6 @@ def _quarantine(row: OutboxMessage, error: str, now: datetime) -> None:
         data={"kind": row.kind, "ref": str(row.ref), "attempts": row.attempts},
         text={"error": error},
     )
+    if row.kind != QUARANTINED:  # whoever reacts to that one and dies of it is not told of it again
+        post(kind=QUARANTINED, ref=row.pk, now=now, data={"kind": row.kind}, queue="notify")
     _log.error("message_quarantined", kind=row.kind, message=str(row.pk), error=error)
