@@ -6,6 +6,7 @@ from datetime import datetime
 from releases.changes.states import ChangeType, MigrationClass
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,12 @@ def has_evidence(facts: Facts) -> Sentence | None:
         return Sentence(_("Say how many tests passed, and where the report is."))
     if facts.tests_failed:
         return Sentence(
-            _("%(failed)s tests failed: mend them, then file the new report."), {"failed": facts.tests_failed}
+            plural(
+                "%(failed)s test failed: mend it, then file the new report.",
+                "%(failed)s tests failed: mend them, then file the new report.",
+                by="failed",
+            ),
+            {"failed": facts.tests_failed},
         )
     return None
 

@@ -18,13 +18,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from releases.core.words import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One translatable sentence: a catalogue key with named parts, e.g. ``Sentence(_("%(n)s open"), {"n": 3})``.
 
     ``text`` is marked with :func:`releases.core.words.mark` where it is written, so that it is collected for
-    translation; whoever shows it translates it. ``str()`` gives the English one.
+    translation, or with :func:`~releases.core.words.plural` when a number in it changes the words; whoever shows it
+    translates it. ``str()`` gives the English one.
     """
 
     text: str
@@ -32,7 +35,9 @@ class Sentence:
 
     def __str__(self) -> str:
         """Return the sentence in English."""
-        return self.text % self.parts if self.parts else self.text
+        forms = counted(self.text, self.parts)
+        text = forms[0] if forms and forms[1] != 1 else self.text
+        return text % self.parts if self.parts else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
 from releases.impact.facts import ChangeFacts, Customers, History, ItemFacts, Known, Reach, Tests, Timing, Unknown
 from releases.impact.lenses import Lens, Level, Side
 from releases.impact.scales import (
@@ -216,7 +217,8 @@ def _customers(facts: ChangeFacts) -> Factor:
     if not total:
         return _factor("customers", points, fact, _("No customer depends on this."))
     segments = ", ".join(f"{segment} {size}" for segment, size in fact.value.by_segment)
-    return _factor("customers", points, fact, _("%(count)s customers: %(segments)s."), count=total, segments=segments)
+    text = plural("%(count)s customer: %(segments)s.", "%(count)s customers: %(segments)s.", by="count")
+    return _factor("customers", points, fact, text, count=total, segments=segments)
 
 
 def _notice(facts: ChangeFacts, now: datetime) -> Factor:
@@ -229,9 +231,17 @@ def _notice(facts: ChangeFacts, now: datetime) -> Factor:
     if isinstance(timing, Unknown):
         return _unknown("notice", timing, _("Whether notice can be given in time is not known."))
     if timing.value.starts_at - now < timedelta(hours=hours):
-        late = _("Customers were promised %(hours)s hours of notice; the window starts sooner.")
+        late = plural(
+            "Customers were promised %(hours)s hour of notice; the window starts sooner.",
+            "Customers were promised %(hours)s hours of notice; the window starts sooner.",
+            by="hours",
+        )
         return _factor("notice", SCALES["notice"].of_word("broken"), fact, late, hours=hours)
-    kept = _("Customers were promised %(hours)s hours of notice; there is time.")
+    kept = plural(
+        "Customers were promised %(hours)s hour of notice; there is time.",
+        "Customers were promised %(hours)s hours of notice; there is time.",
+        by="hours",
+    )
     return _factor("notice", SCALES["notice"].of_word("kept"), fact, kept, hours=hours)
 
 
@@ -243,7 +253,18 @@ def _timing(facts: ChangeFacts) -> Factor:
     points = SCALES["timing"].of_number(conflicts + freezes)
     if not conflicts and not freezes:
         return _factor("timing", points, fact, _("The window meets no other change and no freeze."))
-    text = _("In the same window: %(conflicts)s other changes, %(freezes)s freezes.")
+    if not freezes:
+        text = plural(
+            "%(conflicts)s other change in the same window.",
+            "%(conflicts)s other changes in the same window.",
+            by="conflicts",
+        )
+        return _factor("timing", points, fact, text, conflicts=conflicts)
+    text = plural(
+        "%(freezes)s freeze in the same window; other changes: %(conflicts)s.",
+        "%(freezes)s freezes in the same window; other changes: %(conflicts)s.",
+        by="freezes",
+    )
     return _factor("timing", points, fact, text, conflicts=conflicts, freezes=freezes)
 
 
@@ -279,7 +300,11 @@ def _reach(facts: ChangeFacts) -> Factor:
     points = SCALES["reach"].of_number(reach.direct + reach.indirect)
     if not reach.direct and not reach.indirect:
         return _factor("reach", points, fact, _("No other service calls these."))
-    text = _("%(direct)s services call these, %(indirect)s more call those; %(unconfirmed)s by an unconfirmed edge.")
+    text = plural(
+        "%(direct)s service calls these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+        "%(direct)s services call these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+        by="direct",
+    )
     parts = {"direct": reach.direct, "indirect": reach.indirect, "unconfirmed": reach.unconfirmed}
     return _factor("reach", points, fact, text, **parts)
 
@@ -291,7 +316,10 @@ def _incidents(facts: ChangeFacts) -> Factor:
     points = SCALES["incidents"].of_number(fact.value)
     if not fact.value:
         return _factor("incidents", points, fact, _("No incident is open on these services."))
-    return _factor("incidents", points, fact, _("%(count)s incidents are open where this goes."), count=fact.value)
+    text = plural(
+        "%(count)s incident is open where this goes.", "%(count)s incidents are open where this goes.", by="count"
+    )
+    return _factor("incidents", points, fact, text, count=fact.value)
 
 
 def _tests(facts: ChangeFacts) -> Factor:
@@ -300,11 +328,14 @@ def _tests(facts: ChangeFacts) -> Factor:
         return _unknown("tests", fact, _("Whether it was tested is not known."))
     parts = {"passed": fact.value.passed, "failed": fact.value.failed}
     if fact.value.failed:
-        text = _("%(failed)s tests failed, %(passed)s passed.")
+        text = plural(
+            "%(failed)s test failed, %(passed)s passed.", "%(failed)s tests failed, %(passed)s passed.", by="failed"
+        )
         return _factor("tests", SCALES["tests"].of_word("failed"), fact, text, **parts)
     if not fact.value.passed:
         return _factor("tests", SCALES["tests"].of_word("none"), fact, _("Nothing was tested."))
-    return _factor("tests", SCALES["tests"].of_word("passed"), fact, _("%(passed)s tests passed."), **parts)
+    text = plural("%(passed)s test passed.", "%(passed)s tests passed.", by="passed")
+    return _factor("tests", SCALES["tests"].of_word("passed"), fact, text, **parts)
 
 
 def _size(facts: ChangeFacts) -> Factor:
@@ -361,7 +392,15 @@ def _history(facts: ChangeFacts) -> Factor:
         return _unknown("history", fact, _("How earlier changes of these services went is not known."))
     parts = {"changes": fact.value.changes, "failures": fact.value.failures}
     if fact.value.changes < ENOUGH_CHANGES:
-        text = _("Little evidence: %(changes)s earlier changes of these services, %(failures)s of them failed.")
+        text = plural(
+            "Little evidence: %(changes)s earlier change of these services; failed: %(failures)s.",
+            "Little evidence: %(changes)s earlier changes of these services; failed: %(failures)s.",
+            by="changes",
+        )
         return _factor("history", SCALES["history"].of_word("little"), fact, text, **parts)
-    text = _("%(failures)s of the last %(changes)s changes of these services failed.")
+    text = plural(
+        "%(failures)s of the last %(changes)s changes of these services failed.",
+        "%(failures)s of the last %(changes)s changes of these services failed.",
+        by="failures",  # the same words in English only
+    )
     return _factor("history", SCALES["history"].of_word("enough"), fact, text, **parts)

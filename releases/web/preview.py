@@ -22,7 +22,7 @@ from releases.changes.states import RUNNING, ChangeType, MigrationClass, State
 from releases.committee import queries as committee
 from releases.committee.rules import Member
 from releases.core.errors import Missing, Refused, Sentence
-from releases.core.words import mark
+from releases.core.words import mark, plural
 from releases.impact import rules as impact
 from releases.web import lanes, looks, reach
 from releases.web.looks import Fact, Line, Look, Words
@@ -206,7 +206,7 @@ def _reach(items: Sequence[_Item]) -> Reach | None:
     if guesses:
         facts.append(Fact(_("Not confirmed"), Sentence(mark("%(n)s of them only by a hint"), {"n": guesses})))
     headline = (
-        Sentence(mark("%(n)s other services may feel it"), {"n": feels})
+        Sentence(plural("%(n)s other service may feel it", "%(n)s other services may feel it", by="n"), {"n": feels})
         if feels
         else Sentence(mark("No other service is known to call it"))
     )

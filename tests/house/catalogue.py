@@ -22,11 +22,11 @@ LANGUAGES = ("pt_BR",)
 # Which argument of each function is the context, the sentence, its plural.
 FUNCTIONS = {
     **dict.fromkeys(("_", "mark", "gettext", "gettext_lazy", "gettext_noop"), (None, 0, None)),
-    **dict.fromkeys(("ngettext", "ngettext_lazy"), (None, 0, 1)),
+    **dict.fromkeys(("plural", "ngettext", "ngettext_lazy"), (None, 0, 1)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), (0, 1, None)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), (0, 1, 2)),
 }
-MARKERS = {"_", "mark", "gettext_noop", "gettext_lazy"}
+MARKERS = {"_", "mark", "plural", "gettext_noop", "gettext_lazy"}
 STRING = r"u?(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")"
 CALL_IN_TEMPLATE = re.compile(rf"(?<!\w)(?:_|n?p?gettext)\({STRING}(?:,\s*{STRING})*(?:,\s*count)?\)", re.DOTALL)
 PART = re.compile(r"%\(\w+\)[a-z]")

@@ -39,7 +39,9 @@ def house(tmp_path):
     (tmp_path / "releases").mkdir()
     (tmp_path / "gmud").mkdir()
     (tmp_path / "templates").mkdir()
-    (tmp_path / "releases" / "rules.py").write_text('REASON = _("%(n)s open")\n')
+    (tmp_path / "releases" / "rules.py").write_text(
+        'REASON = _("%(n)s open")\nCOUNT = plural("%(n)s test", "%(n)s tests", by="n")\n'
+    )
     (tmp_path / "templates" / "page.html").write_text(
         """{% load i18n %}<c-x label="{% translate "Back" context "verb" %}">{{ _("It's (so)") }}</c-x>
         {% blocktranslate count n=n trimmed %}
@@ -50,8 +52,10 @@ def house(tmp_path):
     )
     catalogue.update(tmp_path, LANGUAGE)
     source = catalogue.po_file(tmp_path, LANGUAGE)
-    written = source.read_text().replace('msgstr[0] ""', 'msgstr[0] "um dia"')
-    written = written.replace('msgstr[1] ""', 'msgstr[1] "%(n)s dias"').replace("utf-8", "UTF-8")
+    written = source.read_text().replace("utf-8", "UTF-8")
+    for one, many in (("%(n)s teste", "%(n)s testes"), ("um dia", "%(n)s dias")):  # in the order of the file
+        written = written.replace('msgstr[0] ""', f'msgstr[0] "{one}"', 1)
+        written = written.replace('msgstr[1] ""', f'msgstr[1] "{many}"', 1)
     for english, portuguese in (("%(n)s open", "%(n)s em aberto"), ("Back", "Voltar"), ("It's (so)", "É (assim)")):
         written = written.replace(f'msgid "{english}"\nmsgstr ""', f'msgid "{english}"\nmsgstr "{portuguese}"')
     source.write_text(written)
@@ -71,6 +75,7 @@ def test_sentences_are_collected_from_code_and_templates(house):
         ("verb", "Back", ""),
         ("", "It's (so)", ""),
         ("", "one day", "%(n)s days"),
+        ("", "%(n)s test", "%(n)s tests"),
     }
 
 

@@ -17,6 +17,7 @@ from releases.committee.rules.policy import Need
 from releases.committee.seats import NEEDS_REASON, Decision, RoundOutcome
 from releases.core.errors import Invalid, NotPermitted, Reason, Refused, Sentence, Stale
 from releases.core.words import mark as _
+from releases.core.words import plural
 
 
 def open_round(
@@ -136,7 +137,11 @@ def _signed_in(actor: Actor, held: Round, now: datetime) -> None:
     minutes = held.fresh_sign_in_minutes
     if signed_in_freshly(actor.signed_in_at, within_minutes=minutes, now=now):
         return
-    sentence = _("The risk is high: sign in again, then vote within %(minutes)s minutes.")
+    sentence = plural(
+        "The risk is high: sign in again, then vote within %(minutes)s minute.",
+        "The risk is high: sign in again, then vote within %(minutes)s minutes.",
+        by="minutes",
+    )
     raise _not_permitted("sign_in_again", Sentence(sentence, {"minutes": minutes}))
 
 

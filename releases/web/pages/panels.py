@@ -23,7 +23,7 @@ from releases.committee import queries as committee
 from releases.committee.models import Round
 from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, ways
 from releases.core.errors import Reason, Sentence
-from releases.core.words import mark
+from releases.core.words import mark, plural
 from releases.gate import queries as gate
 from releases.rollout.rules import idle_target
 from releases.traffic import queries as shifts
@@ -92,6 +92,11 @@ ACTS: Mapping[str, tuple[str | Promise, str, bool]] = {
     "resume": (_("Let it go on"), "main", False),
     "cancel": (_("Cancel"), "stop", True),
 }
+# One form in English; other languages have two.
+AUTHORIZED = plural(
+    "Authorized: %(given)s of %(needed)s approved.", "Authorized: %(given)s of %(needed)s approved.", by="given"
+)
+APPROVED = plural("%(given)s of %(needed)s had approved.", "%(given)s of %(needed)s had approved.", by="given")
 DECIDED_SENTENCES: Mapping[str, str] = {
     State.DRAFT: mark("Not before the committee yet."),
     State.ASSESSING: mark("The impact is being assessed."),
@@ -109,7 +114,10 @@ def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
     if change.state != State.AUTHORIZING:
         return Decision(_outcome(change, tally), seats)
     sentence = Sentence(
-        mark("%(given)s of %(needed)s needed have approved."), {"given": tally.given, "needed": tally.needed}
+        plural(
+            "%(given)s of %(needed)s needed has approved.", "%(given)s of %(needed)s needed have approved.", by="given"
+        ),
+        _counts(tally),
     )
     standing = committee.standing_for(round_)
     mine = ways(me, needed=round_.needed, ballots=tally.ballots, standing=standing, now=now) if me else []
@@ -122,7 +130,11 @@ def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
         here = reverse("change", args=[change.number])
         again = f"{reverse('sign-in-again')}?{urlencode({'next': here})}"
         minutes = Sentence(
-            mark("The policy asks for a sign-in not older than %(minutes)s minutes before this vote."),
+            plural(
+                "The policy asks for a sign-in not older than %(minutes)s minute before this vote.",
+                "The policy asks for a sign-in not older than %(minutes)s minutes before this vote.",
+                by="minutes",
+            ),
             {"minutes": round_.fresh_sign_in_minutes},
         )
         return Decision(sentence, seats, notes=(minutes,), sign_in_again=again)
@@ -145,8 +157,8 @@ def _outcome(change: ChangeRequest, tally: Tally) -> Sentence:
     if tally.approved and tally.is_pre_approved:
         return Sentence(mark("Pre-approved by the policy."))
     if tally.approved:
-        return Sentence(mark("Authorized: %(given)s of %(needed)s approved."), _counts(tally))
-    return Sentence(mark("%(given)s of %(needed)s had approved."), _counts(tally))
+        return Sentence(AUTHORIZED, _counts(tally))
+    return Sentence(APPROVED, _counts(tally))
 
 
 def _counts(tally: Tally) -> dict[str, object]:

@@ -37,7 +37,7 @@ def test_each_fact_has_its_lens_source_and_age():
     assert (reach.lens, reach.is_known, reach.source, reach.seen_at) == ("uptime", False, "call graph", None)
     tests = stored.factors.get(code="tests")
     assert (tests.lens, tests.is_known, tests.source, tests.seen_at) == ("delivery", True, "catalogue", SEEN)
-    assert tests.sentence == Sentence("%(passed)s tests passed.", {"passed": 318, "failed": 0})
+    assert tests.sentence == Sentence("%(passed)s test passed.", {"passed": 318, "failed": 0})
 
 
 def test_a_later_revision_has_its_own_and_the_earlier_stays():

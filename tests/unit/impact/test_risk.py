@@ -55,7 +55,7 @@ def test_the_thresholds_hold_at_their_edges():
         ({"tests": known(Report(0, 0))}, "tests", 3, "Nothing was tested."),
         ({"tests": known(Report(318, 2))}, "tests", 3, "2 tests failed, 318 passed."),
         ({"tests": NOT_KNOWN}, "tests", 3, "Whether it was tested is not known."),
-        ({"incidents": known(1)}, "incidents", 2, "1 incidents are open where this goes."),
+        ({"incidents": known(1)}, "incidents", 2, "1 incident is open where this goes."),
         ({"migration_class": known("irreversible")}, "migration", 3, "Database: cannot be undone."),
         ({"migration_class": known("novel")}, "migration", 3, "Database: no rule knows this kind of migration."),
         ({"rehearsal": known("assumed")}, "rehearsal", 1, "The way back is assumed, not rehearsed."),
@@ -82,7 +82,7 @@ def test_the_thresholds_hold_at_their_edges():
             {"items": (an_item(), an_item(criticality=NOT_KNOWN))},
             "criticality", 3, "How critical the services are is not known.",
         ),
-        ({"timing": known(Timing(NOW, 2, 0))}, "timing", 1, "In the same window: 2 other changes, 0 freezes."),
+        ({"timing": known(Timing(NOW, 2, 0))}, "timing", 1, "2 other changes in the same window."),
     ],
 )  # fmt: skip
 def test_a_fact_gives_points_and_a_sentence(more, code, points, sentence):
@@ -159,7 +159,7 @@ def test_with_little_evidence_it_says_so():
     appraisal = assess(some_facts(history=known(History(2, 0))), NOW)
     assert appraisal.has_little_evidence
     assert str(factor("history", history=known(History(2, 0))).sentence) == (
-        "Little evidence: 2 earlier changes of these services, 0 of them failed."
+        "Little evidence: 2 earlier changes of these services; failed: 0."
     )
     assert not assess(some_facts(history=known(History(5, 0))), NOW).has_little_evidence
 
