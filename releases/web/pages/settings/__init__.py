@@ -1,13 +1,13 @@
 """Settings: one line per section. The doors are the same for all of them (see ``doors``)."""
 
-from releases.web.pages.settings import people
+from releases.web.pages.settings import people, teams
 from releases.web.pages.settings.section import Elsewhere, Section
 
 SECTIONS: dict[str, Section] = {
     section.slug: section
     for section in (
         people.SECTION,
-        #
+        teams.SECTION,
     )
 }
 

@@ -1,7 +1,7 @@
 """The doors of every section: the list, the form that adds, the page of one, and what can be done to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
@@ -24,7 +24,7 @@ from releases.web.looks import Look, Words
 from releases.web.pages.settings import ELSEWHERE, SECTIONS
 from releases.web.pages.settings.form import SettingForm
 from releases.web.pages.settings.history import history
-from releases.web.pages.settings.section import GROUPS, MOST, Act, Entry, Item, Section, Shown
+from releases.web.pages.settings.section import GROUPS, MOST, Act, Block, Entry, Item, Section, Shown
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.tags import say
 
@@ -71,7 +71,7 @@ class Listed:
     """One line on the page of one, with what can be done to it."""
 
     item: Item
-    button: Button | None
+    buttons: tuple[Button, ...]
 
 
 def _section(slug: str) -> Section:
@@ -172,8 +172,8 @@ def _one(
         "groups": groups(section.slug),
         "thing": thing,
         "buttons": [buttons[act.verb] for act in section.acts if act.verb in buttons and not act.in_rows],
-        "blocks": [(block, [_listed(item, buttons) for item in block.items]) for block in thing.blocks],
-        "told": history(thing.streams),
+        "blocks": [_block(block, buttons) for block in thing.blocks],
+        "told": history(thing.streams, thing.events),
         "trouble": trouble,
     }
     return page(request, ONE, context, status=status, here=HERE)
@@ -184,12 +184,18 @@ def _button(section: Section, act: Act, key: str, why: Words) -> Button:
     return Button(act.verb, act.word, href, act.tone, why, at_once=act.form is None and not act.confirm)
 
 
+def _block(block: Block, buttons: Mapping[str, Button]) -> tuple[Block, list[Listed], list[Words]]:
+    """Return a block with its lines, and why what would be offered beside them cannot be done."""
+    verbs = {verb for item in block.items for verb in item.verbs}
+    whys = {one.why: None for verb, one in buttons.items() if verb in verbs and one.why}
+    return block, [_listed(item, buttons) for item in block.items], list(whys)
+
+
 def _listed(item: Item, buttons: Mapping[str, Button]) -> Listed:
-    button = buttons.get(item.verb)
-    if button is None or not item.fill:
-        return Listed(item, button)
-    href = f"{button.href}?{urlencode(item.fill)}"
-    return Listed(item, Button(button.verb, button.word, href, button.tone, button.why, button.at_once))
+    """Return a line with the acts offered beside it; one that is refused is left out there, its reason stands below."""
+    asked = f"?{urlencode(item.fill)}" if item.fill else ""
+    offered = (buttons[verb] for verb in item.verbs if verb in buttons)
+    return Listed(item, tuple(replace(one, href=one.href + asked) for one in offered if not one.why))
 
 
 def _form(
@@ -237,7 +243,7 @@ def _add_again(request: Request, error: GmudError, *, slug: str) -> HttpResponse
     section = _section(slug)
     if section.form is None:
         raise Missing(Sentence(mark("Nothing is added here.")))
-    form = section.form(request.POST)
+    form = section.form(request.POST, actor=request.actor)
     trouble, status = _refused(form, error)
     return _form(request, section, form, trouble=trouble, status=status)
 
@@ -253,8 +259,8 @@ def add(request: Request, slug: str) -> HttpResponse:
     if request.method == "GET":
         if section.right is not None:
             require(request.actor, section.right)
-        return _form(request, section, section.form(filled=request.GET))
-    form = section.form(request.POST)
+        return _form(request, section, section.form(filled=request.GET, actor=request.actor))
+    form = section.form(request.POST, actor=request.actor)
     if not form.is_valid():
         return _form(request, section, form, status=422)
     made = section.add(request.actor, form.cleaned_data, clock.now())
@@ -266,7 +272,7 @@ def add(request: Request, slug: str) -> HttpResponse:
 
 def _bound(request: Request, section: Section, act: Act, key: str) -> SettingForm:
     initial = act.initial(key) if act.initial else {}
-    return (act.form or BARE)(request.POST, initial=initial, about=key)
+    return (act.form or BARE)(request.POST, initial=initial, about=key, actor=request.actor)
 
 
 def _act_again(request: Request, error: GmudError, *, slug: str, key: str, verb: str) -> HttpResponse:
@@ -293,7 +299,7 @@ def act(request: Request, slug: str, key: str, verb: str) -> HttpResponse:
         if right is not None:
             require(request.actor, right)
         initial = chosen.initial(key) if chosen.initial else {}
-        form = (chosen.form or BARE)(initial=initial, about=key, filled=request.GET)
+        form = (chosen.form or BARE)(initial=initial, about=key, filled=request.GET, actor=request.actor)
         return _form(request, section, form, key=key, act=chosen)
     bound = _bound(request, section, chosen, key)
     if not bound.is_current():

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from releases.audit.actor import Actor
 from releases.core.errors import Invalid
 from releases.web.looks import Words
 from releases.web.tags import say
@@ -57,7 +58,7 @@ class Input:
 class SettingForm(forms.Form):
     """The shape of one form; what it means is checked by the service.
 
-    ``about`` is the id of the thing, empty when one is added; :meth:`prepare` fills choices from the tables.
+    ``about`` is the id of the thing, empty when one is added, ``actor`` who looks; :meth:`prepare` fills choices.
     ``filled`` is what an address asks the fields to begin with; never a secret. A field named in ``code`` is spelled,
     not written: no spelling help.
     """
@@ -68,13 +69,14 @@ class SettingForm(forms.Form):
         self,
         data: QueryDict | None = None,
         *,
+        actor: Actor,
         initial: Mapping[str, Any] | None = None,
         about: str = "",
         filled: QueryDict | None = None,
     ) -> None:
         """Keep what the form is about, then fill the choices."""
         super().__init__(data, initial=dict(initial or {}))
-        self.about = about
+        self.about, self.actor = about, actor
         self.filled = filled or QueryDict()
         self.prepare()
 

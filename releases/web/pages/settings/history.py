@@ -13,9 +13,10 @@ MOST = 50
 PEOPLE = ("person", "to", "from", "owner", "member")  # what events call a person's id
 
 
-def history(streams: Iterable[str]) -> tuple[Told, ...]:
-    """Return the newest events of these streams together, with people called by their names."""
-    entries = sorted((one for stream in streams for one in audit.story(stream)), key=lambda one: (one.at, one.version))
+def history(streams: Iterable[str], events: Iterable[audit.Entry] = ()) -> tuple[Told, ...]:
+    """Return the newest of these streams and events together, with people called by their names."""
+    found = [*events, *(one for stream in streams for one in audit.story(stream))]
+    entries = sorted(found, key=lambda one: (one.at, one.version))
     newest = entries[: -MOST - 1 : -1]
     names = _names(one.data for one in newest)
     return tuple(

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from releases.accounts.rights import Right
+from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
@@ -39,14 +40,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line on the page of one; ``verb`` names an act offered beside it, ``fill`` what its form begins with."""
+    """One line on the page of one; ``verbs`` name acts offered beside it, ``fill`` what their forms begin with."""
 
     text: Words
     detail: Words = ""
     href: str = ""
     look: Look | None = None
     at: datetime | None = None
-    verb: str = ""
+    verbs: tuple[str, ...] = ()
     fill: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +64,7 @@ class Block:
 class Thing:
     """What the page of one shows. ``verbs`` are the acts that make sense now; ``refused`` says why one cannot be.
 
-    ``streams`` are read from the audit record for the history.
+    The history is read from the audit record: the ``streams``, and single ``events`` of the streams of others.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Thing:
     facts: tuple[Fact, ...] = ()
     blocks: tuple[Block, ...] = ()
     streams: tuple[str, ...] = ()
+    events: Sequence[audit.Entry] = ()
     looks: tuple[Look, ...] = ()
     verbs: frozenset[str] | None = None
     refused: Mapping[str, Words] = field(default_factory=dict)
