@@ -16,6 +16,7 @@ from releases.operations import bell, rules
 from releases.operations.failpoints import failpoint
 from releases.operations.models import OutboxMessage
 from releases.operations.ports import Json, Message, Ring
+from releases.operations.trouble import tell
 
 _log = structlog.get_logger(__name__)
 QUARANTINED = Kind.MESSAGE_QUARANTINED.value
@@ -71,7 +72,7 @@ def deliver(
         try:
             react(message)
         except Exception as error:  # noqa: BLE001 - whatever a reaction raises, the others must hear of it
-            _log.exception("reaction_failed", kind=message.kind, message=str(message_id))
+            tell("reaction_failed", error, kind=message.kind, message=str(message_id))
             errors.append(rules.printable(f"{_name(react)}: {error!r}"))
     failpoint("outbox_reacted")
     _finish(message_id, claim, errors, now())

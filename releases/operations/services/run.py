@@ -20,6 +20,7 @@ from releases.operations.rules import Phase, StepFacts
 from releases.operations.services import journal
 from releases.operations.services.journal import Held, LostLease
 from releases.operations.states import AttemptOutcome
+from releases.operations.trouble import tell
 
 _log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
@@ -76,7 +77,7 @@ class _Work:
         except Refused as no:
             self._end(NeedsHuman(no.detail))
         except Exception as error:  # noqa: BLE001 - an operation never ends in silence
-            _log.exception("step_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            tell("step_stumbled", error, step=str(self.held.step_id), kind=self.held.kind)
             if late := self._too_late():
                 self._end(NeedsHuman(late))
             else:
@@ -136,7 +137,7 @@ class _Work:
             soon = self.now() + rules.soon(lease=journal.lease())
             journal.unknown(self.held, error=str(error), look_at=soon, now=self.now(), is_orderly=True)
         except Exception as error:  # noqa: BLE001 - nobody knows whether it was sent: probe first
-            _log.exception("send_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            tell("send_stumbled", error, step=str(self.held.step_id), kind=self.held.kind)
             later = self.now() + rules.wait_after(facts.attempts, lease=journal.lease())
             journal.unknown(self.held, error=repr(error), look_at=later, now=self.now(), is_orderly=False)
         else:

@@ -4,8 +4,11 @@ import os
 import signal
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import django
+from celery import signals
 
 from gmud.celery import app
 
@@ -15,6 +18,7 @@ from releases.core.errors import Unreachable  # noqa: E402  # after Django's set
 from releases.core.http import Allowance, Door  # noqa: E402  # after Django's set-up
 from releases.operations import services  # noqa: E402  # after Django's set-up
 from releases.operations.ports import Done, Ending, Message, Outcome, Pending, StepView  # noqa: E402  # after Django's set-up
+from releases.worker import sweeper  # noqa: E402  # after Django's set-up
 from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
 from releases.worker.reactions import REACTIONS  # noqa: E402  # after Django's set-up
 
@@ -72,3 +76,14 @@ def die(message: Message) -> None:
 HANDLERS["test.effect"] = Effect()
 REACTIONS["test.settled"] = (hear,)
 REACTIONS["test.poison"] = (die,)
+sweeper.SILENCE_SECONDS = float(os.environ.get("GMUD_TEST_SILENCE", sweeper.SILENCE_SECONDS))
+
+
+@signals.worker_ready.connect
+def lose_hearing(sender: Any, **_: Any) -> None:
+    """Take no message from the broker any more, in the first worker that finds the file missing."""
+    marker = Path(os.environ.get("GMUD_TEST_DEAF", "/"))
+    if not marker.exists():
+        marker.touch()
+        for queue in list(app.amqp.queues.consume_from):
+            sender.cancel_task_queue(queue)
