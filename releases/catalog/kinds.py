@@ -38,6 +38,15 @@ class Purpose(StrEnum):
     HEALTH = "health"
 
 
+class Figure(StrEnum):
+    """What the figure of a health check is: a share of requests that failed, seconds, any number, or a yes or no."""
+
+    ERRORS = "errors"
+    SECONDS = "seconds"
+    NUMBER = "number"
+    ANSWER = "answer"
+
+
 class DependencySource(StrEnum):
     """Where an edge was read; from a shared address book it is a hint until somebody confirms it."""
 

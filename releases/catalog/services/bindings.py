@@ -12,7 +12,7 @@ from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.catalog.kinds import ConnectionKind, Purpose
+from releases.catalog.kinds import ConnectionKind, Figure, Purpose
 from releases.catalog.models import Binding, Connection, Environment, Reading, Route, Service
 from releases.catalog.services.rows import found, invalid
 from releases.core.errors import Sentence
@@ -23,6 +23,7 @@ _SERVES: Mapping[Purpose, frozenset[ConnectionKind]] = {
     Purpose.TRAFFIC: frozenset({ConnectionKind.KUBERNETES}),
     Purpose.HEALTH: frozenset({ConnectionKind.PROMETHEUS, ConnectionKind.HTTP}),
 }
+_FIGURES = tuple(sorted(set(Figure) - {Figure.ANSWER}))
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _TARGET = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
@@ -162,6 +163,8 @@ def _settings_problem(purpose: Purpose, settings: Mapping[str, object]) -> Sente
             return Sentence(_("The parameters of a job are texts."))
     if purpose is Purpose.HEALTH and not (_is_text(settings, "url") or _has_limit(settings)):
         return Sentence(_("Health needs an address to probe (url), or a query and its limit."))
+    if purpose is Purpose.HEALTH and settings.get("figure", Figure.ERRORS) not in _FIGURES:
+        return Sentence(_("The figure of a query is one of: %(names)s."), {"names": ", ".join(_FIGURES)})
     return None
 
 

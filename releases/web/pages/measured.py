@@ -7,9 +7,11 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from releases.catalog import queries as catalog
+from releases.catalog.kinds import Figure
 from releases.core.errors import Sentence
 from releases.core.words import mark
-from releases.health.ports import Measure
+from releases.health.ports import Measure, Question
+from releases.health.rules import shown
 from releases.operations.queries import StepLine, Try
 from releases.rollback import services as rollback
 from releases.rollout.rules import idle_target, live_target
@@ -27,6 +29,13 @@ HEALTH: Mapping[str, Look] = {
     "unknown": Look("wait", "?", _("Not known yet")),
 }
 
+# How a figure is called, and how its value reads.
+FIGURES: Mapping[Figure, tuple[str, str]] = {
+    Figure.ERRORS: (mark("Error rate, %(service)s"), mark("%(n)s %%")),
+    Figure.SECONDS: (mark("Response time, %(service)s"), mark("%(n)s ms")),
+    Figure.NUMBER: (mark("Measured, %(service)s"), "%(n)s"),
+    Figure.ANSWER: (mark("Says it is ill (1) or well (0), %(service)s"), "%(n)s"),
+}
 BEGUN: Mapping[str, str] = {
     Work.ROLLOUT: mark("%(who)s began the release"),
     Work.WATCH: mark("The watch began"),
@@ -92,20 +101,25 @@ def health_of(seen: Seen) -> Look | None:
 def curves_of(seen: Seen) -> tuple[curves.Curve, ...]:
     """Return one line per service: the measures of verdict and watch, one after the other."""
     values: dict[str, list[tuple[datetime, float]]] = {}
-    limits: dict[str, float] = {}
+    questions: dict[str, Question] = {}
     for step in _judged(seen):
         service = str(step.desired.get("service", ""))
         kept: Sequence[Mapping[str, Any]] = step.data.get("measures", ())
         measures = [Measure.from_json(one) for one in kept]
         values.setdefault(service, []).extend((one.seen_at, one.value) for one in measures if one.value is not None)
-        limits[service] = float(step.desired["question"]["limit"])
-    drawn = [
-        curves.draw(
-            Sentence(mark("Error rate, %(service)s"), {"service": service}),
-            sorted(many),
-            limit=limits[service],
-            click=seen.current.begun_at if seen.is_back and seen.current else None,
-        )
-        for service, many in values.items()
-    ]
+        questions[service] = Question.from_json(step.desired["question"])
+    click = seen.current.begun_at if seen.is_back and seen.current else None
+    drawn = [_curve(service, sorted(many), questions[service], click) for service, many in values.items()]
     return tuple(curve for curve in drawn if curve)
+
+
+def _curve(
+    service: str, values: Sequence[tuple[datetime, float]], question: Question, click: datetime | None
+) -> curves.Curve | None:
+    title, unit = FIGURES[question.figure]
+    limit = None if question.figure is Figure.ANSWER else question.limit
+
+    def say(value: float) -> Words:
+        return Sentence(unit, {"n": shown(value, question.figure)})
+
+    return curves.draw(Sentence(title, {"service": service}), values, limit=limit, say=say, click=click)

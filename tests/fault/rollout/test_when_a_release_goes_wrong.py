@@ -61,7 +61,7 @@ def test_a_bad_version_fails_its_canary_and_stays_at_ten_percent_until_somebody_
     change.refresh_from_db()
 
     assert (change.state, bank.weights()) == ("implementing", {"stable": 90, "canary": 10})
-    assert "above the limit" in str(step(operation, "health.verdict").note)
+    assert "of requests failed, the limit is 5 %" in str(step(operation, "health.verdict").note)
     assert bank.running() == "v0.6.10"
     assert Rollout.objects.get(change=change).outcome == "failed"
     rollback.begin(change_id=change.pk, actor=bank.on_call, now=clock.now())
