@@ -79,7 +79,7 @@ def judge(
         "environment": verdict.environment.name,
         "version": verdict.version,
         "health": judgement.health.value,
-        "sentence": str(judgement.sentence),
+        "sentence": sentence,
         "measures": len(measures),
     }
     audit.record(stream=verdict.stream, kind=Kind.VERDICT_GIVEN, actor=system("worker"), data=data)

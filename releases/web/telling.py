@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from releases.core.errors import Sentence
 from releases.core.words import mark
-from releases.web.looks import VERDICTS
+from releases.web.looks import ROLES, VERDICTS
 
 DECISIONS: Mapping[str, str] = {
     "approve": mark("%(who)s approved."),
@@ -26,10 +26,22 @@ WATCHES: Mapping[str, str] = {
         mark("The time of the watch is over; nothing measured it."),
     ),
 }
+SHIFTS: Mapping[str, str] = {
+    "confirmed": mark("Traffic of %(service)s went from %(before)s to %(asked)s; seen: %(observed)s."),
+    "failed": mark("Traffic of %(service)s did not go from %(before)s to %(asked)s; seen: %(observed)s. %(why)s"),
+    "needs_human": mark("Traffic of %(service)s to %(asked)s waits for a person; seen: %(observed)s. %(why)s"),
+    "superseded": mark("Something newer took the place of the shift of %(service)s to %(asked)s."),
+}
+JUDGED: Mapping[str, str] = {
+    "healthy": mark("%(service)s %(version)s is healthy. %(sentence)s"),
+    "unhealthy": mark("%(service)s %(version)s is not healthy. %(sentence)s"),
+    "unknown": mark("How %(service)s %(version)s is doing is not known. %(sentence)s"),
+}
 TOLD: Mapping[str, str] = {
     "change.drafted": mark("%(who)s filed the draft."),
     "change.submitted": mark("%(who)s submitted revision %(revision)s."),
     "change.assessed": mark("Impact %(impact)s × likelihood %(likelihood)s was assessed."),
+    "change.vote_refused": mark("A vote of %(who)s was refused."),
     "change.revised": mark("%(who)s edited it; earlier votes no longer count."),
     "change.returned": mark("%(who)s sent it back."),
     "change.authorized": mark("The committee authorized revision %(revision)s."),
@@ -69,14 +81,37 @@ TOLD: Mapping[str, str] = {
     "rollout.ended": mark("The rollout ended."),
     "rollout.started": mark("%(who)s started the rollout."),
     "rollout.stopped": mark("%(who)s stopped the rollout."),
-    "shift.asked": mark("A shift of traffic was asked for."),
+    "shift.asked": mark("Traffic of %(service)s is to go to %(asked)s."),
     "shift.ended": mark("A shift of traffic ended."),
+    "account.added": mark("%(who)s added the account %(username)s."),
+    "account.closed": mark("%(who)s closed the account %(username)s."),
+    "account.password_set": mark("%(who)s set a new password for the account %(username)s."),
+    "account.reopened": mark("%(who)s opened the account %(username)s again."),
+    "delegation.given": mark("%(who)s lent the seat %(seat)s to %(to)s."),
+    "delegation.revoked": mark("%(who)s took the seat %(seat)s back."),
+    "machine.described": mark("%(who)s described it anew: %(name)s, and %(owner)s answers for it."),
+    "person.deactivated": mark("%(who)s ended the access of %(person)s."),
+    "person.described": mark("%(who)s changed the name or the address of %(person)s."),
+    "person.reactivated": mark("%(who)s let %(person)s come back."),
+    "person.registered": mark("%(who)s added %(person)s."),
+    "role.granted": mark("%(who)s gave %(person)s the role %(role)s."),
+    "role.revoked": mark("%(who)s took the role %(role)s from %(person)s."),
+    "team.described": mark("%(who)s described the team anew: %(name)s, %(title)s."),
+    "team.joined": mark("%(who)s added %(person)s to the team."),
+    "team.left": mark("%(who)s took %(person)s out of the team."),
+    "team.registered": mark("%(who)s added the team %(name)s."),
+    "team.removed": mark("%(who)s removed the team %(name)s."),
+    "token.issued": mark("%(who)s issued a token for %(name)s; %(owner)s answers for it."),
+    "token.revoked": mark("%(who)s revoked the token %(prefix)s."),
+    "token.rotated": mark("%(who)s put the token %(prefix)s in place of %(before)s."),
     "verdict.given": mark("Health was judged."),
 }
 # Where one kind of event has several endings: the data that tell them apart, and a sentence for each.
 ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "change.settled": (("work", "work_state"), WATCHES),
     "change.voted": (("decision",), DECISIONS),
+    "shift.ended": (("shift_state",), SHIFTS),
+    "verdict.given": (("health",), JUDGED),
 }
 OTHERWISE = mark("%(who)s: %(what)s.")
 HELD: Mapping[str, str | Promise] = {
@@ -121,13 +156,27 @@ def tell(*, kind: str, who: str, data: Mapping[str, Any]) -> Sentence:
     text = texts.get(" ".join(str(data.get(name)) for name in names), TOLD.get(kind, OTHERWISE))
     known = {name: shown for name, value in data.items() if (shown := _shown(value)) is not None}
     known |= {"who": who, "what": kind.replace(".", " ").replace("_", " ")}
+    for name in ("role", "seat"):
+        if known.get(name) in ROLES:
+            known[name] = ROLES[str(known[name])]
     if known.get("verdict") in VERDICTS:
         known["verdict"] = VERDICTS[str(known["verdict"])].word
     return Sentence(text, {name: known.get(name, "—") for name in PARTS.findall(text)})
 
 
 def _shown(value: object) -> object:
-    """Return what of an event's data can stand in a sentence: words, numbers, and sentences that were kept."""
-    if isinstance(value, Mapping) and "text" in value:
+    """Return what of an event's data can stand in a sentence: words, numbers, weights, sentences that were kept."""
+    if not isinstance(value, Mapping):
+        return value if isinstance(value, str | int) else None
+    if "text" in value:
         return Sentence(str(value["text"]), value.get("parts", {}))
-    return value if isinstance(value, str | int) else None
+    return _weights(value)
+
+
+def _weights(weights: Mapping[str, Any]) -> object:
+    """Return "stable 90 %, canary 10 %", or that it is not known."""
+    known = {name: weight or 0 for name, weight in weights.items() if isinstance(weight, int | None)}
+    whole = sum(known.values())
+    if not whole:
+        return _("not known")
+    return ", ".join(f"{name} {round(known[name] / whole * 100)} %" for name in sorted(known, reverse=True))
