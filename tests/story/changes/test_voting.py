@@ -1,4 +1,4 @@
-"""Who may vote on a change, and what a vote that may not be cast leaves behind: nothing."""
+"""Who may vote on a change, and what a vote that may not be cast leaves behind: that it was refused."""
 
 from datetime import timedelta
 
@@ -8,7 +8,9 @@ from releases.accounts import services as accounts
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
+from releases.audit.queries import story
 from releases.changes import queries, services
+from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.committee import services as committee
 from releases.committee.models import Vote
@@ -34,8 +36,9 @@ def change(house):
 def refused(
     change, actor, error: type[GmudError], *, digest: str = "", now=None, decision=Decision.APPROVE
 ) -> GmudError:
-    """Vote in vain; nothing of it is kept, neither as a vote nor as a state nor in the record."""
+    """Vote in vain; nothing of it is kept, neither as a vote nor as a state, but the record tells of the refusal."""
     votes, events = Vote.objects.count(), AuditEvent.objects.count()
+    state = ChangeRequest.objects.values_list("state", flat=True).get(pk=change.pk)
     with pytest.raises(error) as raised:
         services.vote(
             change_id=change.pk,
@@ -44,7 +47,14 @@ def refused(
             seen_digest=digest or change.content_digest,
             now=now or change.created_at,
         )
-    assert (Vote.objects.count(), AuditEvent.objects.count()) == (votes, events)
+    assert (Vote.objects.count(), AuditEvent.objects.count()) == (votes, events + 1)
+    assert ChangeRequest.objects.values_list("state", flat=True).get(pk=change.pk) == state
+    told = story(change.stream)[-1]
+    assert (told.kind, told.actor_kind, told.actor_id) == ("change.vote_refused", actor.kind, actor.id)
+    assert (told.data["code"], told.data["reasons"]) == (
+        raised.value.code,
+        [str(reason.code) for reason in raised.value.reasons],
+    )
     return raised.value
 
 

@@ -10,6 +10,7 @@ from releases.accounts import services as accounts
 from releases.accounts.models import Person
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
+from releases.audit.queries import story
 from releases.committee import queries, services
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.rules import Decision
@@ -131,6 +132,8 @@ def test_the_author_of_a_policy_cannot_vote_it_in(policy, bruno, rita, helena):
     with pytest.raises(NotPermitted) as caught:
         vote(proposed, helena)
     assert [reason.code for reason in caught.value.reasons] == ["self_approval"]
+    told = story(proposed.stream)[-1]
+    assert (told.kind, told.actor_id, told.data["reasons"]) == ("policy.vote_refused", helena.id, ["self_approval"])
 
 
 def test_a_later_policy_is_proposed_by_a_person(policy):
