@@ -143,7 +143,7 @@ def witness_of_settings() -> FileWitness:
 def public_keys(folder: Path) -> list[Ed25519PublicKey]:
     """Return every key that may have signed a checkpoint: ``checkpoint.pem`` signs, ``checkpoint-….pem`` did.
 
-    :raises BadKey: a file is open to others or not a key
+    :raises BadFile: a file is open to others or not a key
     """
     found = (keyfile.load(place) for place in sorted(folder.glob("checkpoint*.pem")))
     return [key.public_key() for key in found if key]

@@ -1,44 +1,45 @@
-"""The Ed25519 keys that sign permits and receipts, as files in one folder; the newest signs, all verify.
+"""Which key signs permits and receipts: of the key files in one folder the newest signs, all verify.
 
-A key file is named ``permit-<kid>.pem``; its mode is 0600. Rotation: make the next one (``manage.py keys rotate``),
+A key file is named ``permit-<kid>.pem``; its mode is 0600. Rotation: make the next one (``manage.py keys make``),
 remove the old file once its last permit has expired.
 """
 
 import base64
-import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from releases.core import keyfile
 
 PREFIX = "permit-"
 
 
-def make(folder: Path, *, kid: str = "") -> str:
+def make(folder: Path) -> str:
     """Write a new key file and return its key id."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kid = kid or f"p-{secrets.token_hex(6)}"
-    pem = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    place = folder / f"{PREFIX}{kid}.pem"
-    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
+    kid = f"p-{secrets.token_hex(6)}"
+    keyfile.load_or_make(folder / f"{PREFIX}{kid}.pem")
     return kid
 
 
 def signing(folder: Path) -> tuple[str, Ed25519PrivateKey] | None:
-    """Return the newest key and its id, or ``None`` when the folder holds none."""
-    files = sorted(folder.glob(f"{PREFIX}*.pem"), key=lambda place: (place.stat().st_mtime_ns, place.name))
-    return (_kid(files[-1]), _load(files[-1])) if files else None
+    """Return the newest key and its id, or ``None`` when the folder holds none.
+
+    :raises BadFile: others may read or change its file, or it holds no Ed25519 key
+    """
+    files = sorted(_files(folder), key=lambda place: (place.stat().st_mtime_ns, place.name))
+    key = keyfile.load(files[-1]) if files else None
+    return (_kid(files[-1]), key) if key else None
 
 
 def verifying(folder: Path) -> Mapping[str, Ed25519PublicKey]:
-    """Return every public key by its id."""
-    return {_kid(place): _load(place).public_key() for place in sorted(folder.glob(f"{PREFIX}*.pem"))}
+    """Return every public key by its id.
+
+    :raises BadFile: others may read or change a file, or it holds no Ed25519 key
+    """
+    found = {_kid(place): keyfile.load(place) for place in sorted(_files(folder))}
+    return {kid: key.public_key() for kid, key in found.items() if key}
 
 
 def jwks(keys: Mapping[str, Ed25519PublicKey]) -> dict[str, list[dict[str, str]]]:
@@ -70,12 +71,9 @@ def from_jwks(document: Mapping[str, list[Mapping[str, str]]]) -> dict[str, Ed25
     }
 
 
+def _files(folder: Path) -> Iterable[Path]:
+    return folder.glob(f"{PREFIX}*.pem")
+
+
 def _kid(place: Path) -> str:
     return place.stem.removeprefix(PREFIX)
-
-
-def _load(place: Path) -> Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(place.read_bytes(), password=None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TypeError(f"{place.name} is not an Ed25519 key")
-    return key

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
@@ -72,6 +73,7 @@ def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", fuse: s
     :raises NotPermitted: the caller may not ask the gate
     :raises Invalid: the service or environment does not exist
     :raises KeyReused: the key was used for another question
+    :raises BadFile: the key to sign with cannot be used; nothing was stored
     """
     try:
         decision = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
@@ -86,7 +88,7 @@ def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", fuse: s
 def permit_of(decision: GateDecision) -> str | None:
     """Return the signed permit of a stored allow, the same each time, or ``None``."""
     permit = Permit.objects.select_related("change").filter(decision=decision).first()
-    found = keys.signing(Path(settings.GMUD_KEYS))
+    found = _signing_key()
     if permit is None or found is None:
         return None
     kid, private = found
@@ -95,7 +97,7 @@ def permit_of(decision: GateDecision) -> str | None:
 
 def receipt_of(decision: GateDecision) -> str | None:
     """Return the signed receipt of a decision, or ``None`` without a signing key."""
-    found = keys.signing(Path(settings.GMUD_KEYS))
+    found = _signing_key()
     if found is None:
         return None
     kid, private = found
@@ -251,7 +253,7 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, no
             principal=actor.id, key=key, request_digest=question, decision=row, created_at=now
         )
     if change is not None and decision.verdict is Verdict.ALLOW and decision.valid_until is not None:
-        found = keys.signing(Path(settings.GMUD_KEYS))
+        found = _signing_key()
         Permit.objects.create(
             decision=row,
             change=change,
@@ -290,9 +292,13 @@ def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetim
         raise Refused(again.reasons[0].message, reasons=again.reasons)
 
 
+def _signing_key() -> tuple[str, Ed25519PrivateKey] | None:
+    return keys.signing(Path(settings.GMUD_KEYS))
+
+
 def _with_a_key_to_sign(decision: Decision) -> Decision:
     """Turn an allow into a deny when there is no key to sign its permit with."""
-    if decision.verdict is not Verdict.ALLOW or keys.signing(Path(settings.GMUD_KEYS)) is not None:
+    if decision.verdict is not Verdict.ALLOW or _signing_key() is not None:
         return decision
     reason = Reason(
         ReasonCode.POLICY_ERROR,

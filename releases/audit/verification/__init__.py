@@ -23,7 +23,7 @@ from releases.audit.verification.looking import Look
 from releases.audit.verification.reading import snapshot
 from releases.audit.witness import FileWitness
 from releases.core.errors import GmudError, Sentence
-from releases.core.keyfile import BadKey
+from releases.core.ownfile import BadFile
 from releases.core.words import mark as _
 
 
@@ -45,7 +45,7 @@ class Verification:
         """
         try:
             keys = public_keys(Path(settings.GMUD_KEYS))
-        except BadKey as error:
+        except BadFile as error:
             raise CannotVerify(Sentence(_("A key cannot be used: %(why)s"), {"why": str(error)})) from error
         witness = witness_of_settings()
         if not keys and (witness.last() or Checkpoint.objects.exists()):

@@ -12,6 +12,7 @@ from releases.catalog import services
 from releases.catalog.imports import kubernetes
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
+from releases.core.ownfile import BadFile
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         except Invalid as error:
             every = [f"  {field}: {one}" for field, many in error.fields.items() for one in many]
             raise CommandError("\n".join([str(error), *every])) from error
-        except (GmudError, keyring.BadRing) as error:
+        except (GmudError, BadFile) as error:
             raise CommandError(str(error)) from error
 
     def _import(self, folder: Path, *, dry_run: bool, team: str) -> None:

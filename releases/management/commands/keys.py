@@ -1,12 +1,14 @@
 """Make and list the keys that sign permits and receipts."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from releases.core.ownfile import BadFile
 from releases.gate import keys
 
 
@@ -23,6 +25,12 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do it."""
         folder = Path(settings.GMUD_KEYS)
+        try:
+            self._do(folder, options)
+        except BadFile as error:
+            raise CommandError(str(error)) from error
+
+    def _do(self, folder: Path, options: Mapping[str, Any]) -> None:
         if options["verb"] == "make" and not (options["if_missing"] and keys.signing(folder)):
             self.stdout.write(f"made {keys.make(folder)}")
             return

@@ -11,10 +11,10 @@ from django.db import DatabaseError, connection
 
 from releases.audit.sealer import Sealer
 from releases.core.errors import GmudError
-from releases.core.keyfile import BadKey
+from releases.core.ownfile import BadFile
 
 logger = logging.getLogger(__name__)
-TROUBLE = (GmudError, BadKey, DatabaseError, OSError)
+TROUBLE = (GmudError, BadFile, DatabaseError, OSError)
 PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 

@@ -17,6 +17,7 @@ from releases.changes.states import State
 from releases.committee.models import Vote
 from releases.committee.rules import Decision
 from releases.core.errors import Invalid, NotPermitted
+from releases.core.ownfile import BadFile
 from releases.gate import permits, queries, services
 from releases.gate.models import GateDecision, Permit
 from releases.gate.services import KeyReused
@@ -260,12 +261,16 @@ def test_without_a_key_to_sign_with_nothing_is_allowed(house, settings, tmp_path
     assert not Permit.objects.exists()
 
 
-def test_a_key_that_cannot_be_read_allows_nothing_and_stores_nothing(house, settings):
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(lambda place: place.write_bytes(b"no key at all"), "PEM"), (lambda place: place.chmod(0o644), "0600")],
+)
+def test_a_key_that_cannot_be_used_allows_nothing_and_stores_nothing(house, settings, spoil, says):
     change = a_change(house, at=State.SCHEDULED)
     for place in Path(settings.GMUD_KEYS).iterdir():
-        place.write_bytes(b"no key at all")
+        spoil(place)
 
-    with pytest.raises(ValueError, match="PEM"):
+    with pytest.raises(BadFile, match=says):
         ask(house, change)
 
     assert not GateDecision.objects.exists()
