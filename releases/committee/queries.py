@@ -49,6 +49,14 @@ def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, ch
     )
 
 
+def hardest_need(policy: Policy) -> Need:
+    """Return what a policy asks of the hardest normal change there can be.
+
+    :raises Refused: (``policy_error``) the policy cannot be read
+    """
+    return policies.hardest(rules_of(policy))
+
+
 def members() -> dict[UUID, Member]:
     """Return every active person who holds a seat now."""
     held: dict[UUID, tuple[str, set[str]]] = {}
