@@ -87,6 +87,18 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A message that was tried often enough, ready to show; ``error`` is what it last failed of."""
+
+    id: UUID
+    kind: str
+    ref: UUID
+    data: Mapping[str, Json]
+    dead_at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerCard:
     """A worker process that was alive a moment ago."""
 
@@ -148,6 +160,14 @@ def workers_alive(now: datetime) -> list[WorkerCard]:
 def quarantined_messages() -> int:
     """Return how many messages were given up and wait for a human."""
     return OutboxMessage.objects.exclude(dead_at=None).count()
+
+
+def given_up(*, most: int) -> list[GivenUp]:
+    """Return the messages that were given up and wait for a human, the oldest first."""
+    return [
+        GivenUp(row.pk, row.kind, row.ref, row.data, row.dead_at or row.posted_at, row.last_error)
+        for row in OutboxMessage.objects.exclude(dead_at=None).order_by("dead_at", "pk")[:most]
+    ]
 
 
 def states() -> Iterator[tuple[str, str]]:

@@ -27,11 +27,14 @@ from releases.committee.rules import Decision, Tally, ways
 from releases.core import clock
 from releases.core.errors import GmudError, Sentence
 from releases.core.words import mark
+from releases.operations import services as operations
 from releases.web import looks
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
 from releases.web.pages import panels
+from releases.web.pages.undelivered import MAY as MAY_REQUEUE
+from releases.web.pages.undelivered import Undelivered, undelivered
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.shell import Count
 
@@ -103,6 +106,7 @@ class Today:
     asked: tuple[Mine, ...]
     run: tuple[Mine, ...]
     day: tuple[Moment, ...]
+    undelivered: tuple[Undelivered, ...] | None
 
 
 def count(actor: Actor, now: datetime) -> Count | None:
@@ -126,6 +130,7 @@ def the_day(actor: Actor, now: datetime) -> Today:
         asked=tuple(_mine(card) for card in asked[:MOST]),
         run=tuple(_mine(card) for card in _run(actor)),
         day=_next_hours(now),
+        undelivered=undelivered(actor),
     )
 
 
@@ -257,7 +262,11 @@ def _hours(span: WindowCard, now: datetime) -> int:
     return 8 if length > timedelta(hours=6) else 4 if length > timedelta(hours=3) else 2
 
 
-PARTS = {"decide": "today/decided.html", "day": "today/today.html#day"}
+PARTS = {
+    "decide": "today/decided.html",
+    "day": "today/today.html#day",
+    "undelivered": "today/today.html#undelivered",
+}
 
 
 @require_GET
@@ -297,7 +306,19 @@ def approve(request: Request, number: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("today"))
 
 
+@require_POST
+@signed_in
+@shows_again(_again)
+def requeue(request: Request, message_id: UUID) -> HttpResponse:
+    """Have something delivered again that was given up."""
+    require(request.actor, MAY_REQUEUE)
+    operations.requeue_message(message_id=message_id, actor=request.actor, now=clock.now())
+    messages.success(request, now_in_words("It is on its way again. If it fails once more, it comes back here."))
+    return HttpResponseRedirect(reverse("today"))
+
+
 urlpatterns = [
     path("", today, name="today"),
     path("today/<int:number>/approve", approve, name="approve"),
+    path("today/messages/<uuid:message_id>/again", requeue, name="requeue"),
 ]
