@@ -1,6 +1,6 @@
 """Settings: one line per section. The doors are the same for all of them (see ``doors``)."""
 
-from releases.web.pages.settings import people, teams
+from releases.web.pages.settings import delegations, machines, people, roles, teams
 from releases.web.pages.settings.section import Elsewhere, Section
 
 SECTIONS: dict[str, Section] = {
@@ -8,6 +8,9 @@ SECTIONS: dict[str, Section] = {
     for section in (
         people.SECTION,
         teams.SECTION,
+        roles.SECTION,
+        delegations.SECTION,
+        machines.SECTION,
     )
 }
 

@@ -1,6 +1,6 @@
 """The doors of every section: the list, the form that adds, the page of one, and what can be done to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from django.contrib import messages
@@ -167,11 +167,13 @@ def _one(
             whys[right] = _why(request.actor, right)
         if thing.verbs is None or act.verb in thing.verbs:
             buttons[act.verb] = _button(section, act, key, thing.refused.get(act.verb, "") or whys[right])
+    beside = [buttons[act.verb] for act in section.acts if act.verb in buttons and not act.in_rows]
     context = {
         "section": section,
         "groups": groups(section.slug),
         "thing": thing,
-        "buttons": [buttons[act.verb] for act in section.acts if act.verb in buttons and not act.in_rows],
+        "offers": [one for one in beside if not one.why],
+        "refusals": _refusals(beside),
         "blocks": [_block(block, buttons) for block in thing.blocks],
         "told": history(thing.streams, thing.events),
         "trouble": trouble,
@@ -184,11 +186,20 @@ def _button(section: Section, act: Act, key: str, why: Words) -> Button:
     return Button(act.verb, act.word, href, act.tone, why, at_once=act.form is None and not act.confirm)
 
 
+def _refusals(buttons: Iterable[Button]) -> list[tuple[Words, list[Button]]]:
+    """Return what cannot be done, by why: a reason that holds for several is said once."""
+    found: dict[str, tuple[Words, list[Button]]] = {}
+    for one in buttons:
+        if one.why:
+            found.setdefault(say(one.why), (one.why, []))[1].append(one)
+    return list(found.values())
+
+
 def _block(block: Block, buttons: Mapping[str, Button]) -> tuple[Block, list[Listed], list[Words]]:
     """Return a block with its lines, and why what would be offered beside them cannot be done."""
     verbs = {verb for item in block.items for verb in item.verbs}
-    whys = {one.why: None for verb, one in buttons.items() if verb in verbs and one.why}
-    return block, [_listed(item, buttons) for item in block.items], list(whys)
+    refused = _refusals(one for verb, one in buttons.items() if verb in verbs)
+    return block, [_listed(item, buttons) for item in block.items], [why for why, _buttons in refused]
 
 
 def _listed(item: Item, buttons: Mapping[str, Button]) -> Listed:
