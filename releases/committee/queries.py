@@ -122,22 +122,44 @@ def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
 
 def awaits(person_id: UUID, now: datetime) -> list[UUID]:
     """Return the subjects of open rounds that this person can help to settle now, oldest first."""
-    waiting = []
+    return [call.subject for call in calls_for_votes(now, among=[person_id]) if call.people]
+
+
+@dataclass(frozen=True, slots=True)
+class CallForVotes:
+    """An open round and who can help to settle it now."""
+
+    round_id: UUID
+    subject: UUID
+    opened_at: datetime
+    people: frozenset[UUID]
+    seats: tuple[str, ...]
+
+
+def calls_for_votes(now: datetime, *, among: Iterable[UUID] | None = None) -> list[CallForVotes]:
+    """Return every open round that is not settled, oldest first, in four queries; ``among`` looks at these people."""
     rounds = list(Round.objects.filter(closed_at=None).order_by("opened_at"))
     cast: dict[tuple[UUID, str], list[Ballot]] = {}
     votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
     for vote in votes.select_related("person", "for_person"):
         cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
     everybody, lent = members(), _delegations()
+    candidates = set(everybody) if among is None else set(among)
+    found = []
     for round_ in rounds:
         standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
         ballots = cast.get((round_.subject, round_.content_digest), [])
         counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
-        if not counted.is_settled and ways(
-            person_id, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now
-        ):
-            waiting.append(round_.subject)
-    return waiting
+        if counted.is_settled:
+            continue
+        people = frozenset(
+            person
+            for person in candidates
+            if ways(person, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now)
+        )
+        seats = tuple(one.seat for one in counted.seats if one.missing)
+        found.append(CallForVotes(round_.pk, round_.subject, round_.opened_at, people, seats))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
