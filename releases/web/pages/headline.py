@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
+from releases.changes.states import State
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.operations.queries import OperationView
@@ -27,7 +28,7 @@ def headline_of(seen: Seen) -> tuple[Sentence, Words]:
     """Return the truth in one sentence, and what it means for the reader."""
     current, names = seen.current, seen.names
     if current is None:
-        return Sentence(mark("Nothing moves")), ""
+        return _elsewhere(seen)
     if current.kind == rollback.KIND:
         return _backward(current, names)
     state = current.state
@@ -49,6 +50,16 @@ def headline_of(seen: Seen) -> tuple[Sentence, Words]:
         return Sentence(text, names), _("It waits until somebody advances it, or goes back.")
     text = ROLLOUT_STAGES.get(current.stage, mark("%(version)s goes out"))
     return Sentence(text, names), _("The next step follows by itself; you may stop it at any time.")
+
+
+def _elsewhere(seen: Seen) -> tuple[Sentence, Words]:
+    """Say how a release stands that somebody else carries out: a CI job with its permit, or a person."""
+    if seen.row.state == State.WATCHING:
+        watched = {**seen.names, "until": seen.card.watch_until_at}
+        text = mark("%(version)s serves everybody; watched until %(until)s")
+        return Sentence(text, watched), _("Going back needs no further approval while the watch lasts.")
+    text = mark("%(version)s is being deployed outside GMUD")
+    return Sentence(text, seen.names), _("GMUD waits for the report how it ended. Going back works all the same.")
 
 
 def _backward(current: OperationView, names: Mapping[str, object]) -> tuple[Sentence, Words]:

@@ -14,7 +14,7 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
-from releases.changes.states import State
+from releases.changes.states import RUNNING, State
 from releases.core import clock
 from releases.core.errors import GmudError, Missing, Sentence
 from releases.core.words import mark
@@ -57,7 +57,8 @@ def _answer(request: Request, number: int, *, status: int = 200, **context: obje
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
-    if operations.operations_of(queries.by_number(number).pk):
+    row = queries.by_number(number)
+    if row.state in RUNNING or operations.operations_of(row.pk):
         return _answer(request, number, status=error.status, trouble=trouble_of(error))
     messages.error(request, str(error.detail))
     return HttpResponseRedirect(reverse("change", args=[number]))

@@ -98,22 +98,23 @@ SHARE_FORWARD = mark("Share of traffic on %(version)s")
 
 
 def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
-    """Return the page of one change as it moves.
+    """Return the page of one change as it moves, whoever moves it.
 
-    :raises Missing: nothing of it has been started here
+    :raises Missing: it does not move, and nothing of it has been started here
     """
     seen = look_at(number, now)
     current = seen.current
-    if current is None:
+    if current is None and seen.row.state not in RUNNING:
         name = {"name": seen.card.name}
         raise Missing(Sentence(mark("Nothing of %(name)s has been started here yet."), name))
-    rights = accounts.rights_of(actor)
     shown = shown_of(seen)
     steps = [step for one in shown for step in one.steps]
     done = sum(step.state is StepState.CONFIRMED for step in steps)
     headline, more = headline_of(seen)
     bars, seen_at = traffic_of(seen)
-    release = Right.CHANGE_RELEASE in rights and current.kind == Work.ROLLOUT and current.is_active
+    moving = current if current and current.is_active else None
+    may_release = Right.CHANGE_RELEASE in accounts.rights_of(actor)
+    rollout = moving if moving and moving.kind == Work.ROLLOUT and may_release else None
     places = both(dict.fromkeys(item.environment for item in seen.card.items))
     return Live(
         number=number,
@@ -125,8 +126,8 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         tone=_tone(current),
         headline=headline,
         more=more,
-        since_at=current.begun_at if current.is_active else None,
-        since=Sentence(mark("since %(who)s began"), {"who": current.begun_by}),
+        since_at=moving.begun_at if moving else None,
+        since=Sentence(mark("since %(who)s began"), {"who": moving.begun_by}) if moving else "",
         steps=tuple(step for one in shown for step in phases_of(one, seen)),
         steps_note=Sentence(mark("%(done)s of %(all)s steps done"), {"done": done, "all": len(steps)}),
         traffic=bars,
@@ -137,14 +138,16 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         curves=curves_of(seen),
         upcoming=_upcoming(seen),
         go_back=go_back_of(seen, actor),
-        help=_help(seen, current, actor),
-        can_advance=release and current.stage == Stage.VERDICT,
-        can_stop=release,
-        is_moving=current.is_active or seen.row.state in RUNNING,  # somebody may go back at any moment
+        help=_help(seen, current, actor) if current else None,
+        can_advance=bool(rollout and rollout.stage == Stage.VERDICT),
+        can_stop=bool(rollout),
+        is_moving=bool(moving) or seen.row.state in RUNNING,  # somebody may go back at any moment
     )
 
 
-def _tone(current: OperationView) -> str:
+def _tone(current: OperationView | None) -> str:
+    if current is None:
+        return "info"
     if current.state in {OperationState.NEEDS_HUMAN, OperationState.FAILED}:
         return "stop"
     if current.kind == rollback.KIND:
@@ -154,6 +157,10 @@ def _tone(current: OperationView) -> str:
 
 def _upcoming(seen: Seen) -> tuple[Line, ...]:
     names, current = seen.names, seen.current
+    if current is None and seen.row.state == State.IMPLEMENTING:
+        page = f"{reverse('change', args=[seen.row.number])}#acts"
+        report = Line("", "1", _("Report that it is deployed, or that it failed"), href=page)
+        return (report, Line("", "2", _("The watch begins")))
     if current is None or not current.is_active:
         return ()
     if current.kind == rollback.KIND:
@@ -214,8 +221,8 @@ def _running(card: ChangeCard, now: datetime) -> Running:
     return Running(
         name=card.name,
         title=card.title,
-        href=reverse("live-change" if current else "change", args=[card.number]),
+        href=reverse("live-change", args=[card.number]),
         look=looks.STATES[card.state],
-        sentence=headline_of(seen)[0] if current else looks.STATES[card.state].word,
+        sentence=headline_of(seen)[0],
         began_at=current.begun_at if current else card.updated_at,
     )

@@ -66,6 +66,24 @@ def test_who_may_not_go_back_reads_who_can(wired, released, browse):
     assert "Davi Nunes" in answer.content.decode()
 
 
+def test_a_release_that_somebody_else_carries_out_has_its_live_page_and_the_way_back(wired, browse):
+    change = a_change(wired, at=State.IMPLEMENTING, starts_at=wired.now + timedelta(seconds=1))
+    browser = browse(wired.on_call)
+
+    assert "v1.5.0 is being deployed outside GMUD" in browser.get("/live").content.decode()
+    text = browser.get(f"/live/{change.number}").content.decode()
+    assert 'data-open="go-back"' in text
+    assert f'href="/changes/{change.number}#acts"' in text
+    answer = browser.post(f"/live/{change.number}/go-back", {"reason": "500s"}, follow=True)
+    assert "Going back to v1.4.2" in answer.content.decode()
+
+
+def test_what_neither_moves_nor_was_started_here_has_no_live_page(wired, browse):
+    change = a_change(wired, at=State.SCHEDULED)
+
+    assert browse(wired.on_call).get(f"/live/{change.number}").status_code == 404
+
+
 @pytest.fixture
 def failed_back(wired, released):
     """Return a change whose way back has failed: its job ended red."""
