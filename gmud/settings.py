@@ -6,11 +6,16 @@ from contextlib import suppress
 from typing import Any
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from gmud.env import DATA, ROOT, env
 from gmud.logs import configure
+from gmud.smtp import options as smtp_options
+from releases.accounts.openid.groups import mapping
 
 DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
+# Production: gmud/strict.py refuses to start what must not be reached by others.
+GMUD_STRICT = env.bool("GMUD_STRICT", default=False)
 
 
 def _secret(name: str) -> str:
@@ -18,6 +23,8 @@ def _secret(name: str) -> str:
     given = env.str(name, default="")
     if given:
         return str(given)
+    if GMUD_STRICT:
+        return secrets.token_urlsafe(64)  # refused at start; commands that sign nothing may go on
     place = DATA / f"{name.lower()}.secret"
     if not place.exists():
         draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
@@ -51,6 +58,11 @@ INSTALLED_APPS = [
     "django_cotton.apps.SimpleAppConfig",
     "template_partials.apps.SimpleAppConfig",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     *(["gmud.demo"] if GMUD_DEMO else []),
 ]
 MIDDLEWARE = [
@@ -64,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -141,6 +154,39 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Signing in (docs/decisions): allauth proves, the house decides and records. Its own pages are not reachable.
+GMUD_SESSION_HOURS = env.float("GMUD_SESSION_HOURS", default=12.0)
+SESSION_COOKIE_AGE = int(GMUD_SESSION_HOURS * 3600)
+GMUD_OIDC_ISSUER = env.str("GMUD_OIDC_ISSUER", default="")
+GMUD_OIDC_CLIENT_ID = env.str("GMUD_OIDC_CLIENT_ID", default="")
+GMUD_OIDC_CLIENT_SECRET = env.str("GMUD_OIDC_CLIENT_SECRET", default="")
+GMUD_OIDC_NAME = env.str("GMUD_OIDC_NAME", default="OpenID Connect")
+GMUD_OIDC_SCOPES = env.str("GMUD_OIDC_SCOPES", default="openid profile email").split()
+GMUD_OIDC_GROUPS_CLAIM = env.str("GMUD_OIDC_GROUPS_CLAIM", default="groups")
+try:
+    GMUD_OIDC_ROLES = mapping(env.str("GMUD_OIDC_ROLES", default=""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"GMUD_OIDC_ROLES: {error}") from error
+GMUD_OIDC_REGISTER = env.bool("GMUD_OIDC_REGISTER", default=False)
+# Passwords only where there is no provider, unless somebody says so.
+GMUD_PASSWORDS = env.bool("GMUD_PASSWORDS", default=not GMUD_OIDC_ISSUER)
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("GMUD_TRUSTED_PROXIES", default=0)
+ACCOUNT_ADAPTER = "releases.web.sign_in.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_TIMEOUT = 300  # between the first proof and the second, in seconds
+ACCOUNT_RATE_LIMITS = False  # ours are in the database: releases/accounts/limits.py
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+MFA_ADAPTER = "releases.accounts.adapters.FactorAdapter"
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = False
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+SOCIALACCOUNT_ADAPTER = "releases.web.sign_in.adapters.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "releases.web.sign_in.provider.Provider", "OAUTH_PKCE_ENABLED": True}
+}
+SOCIALACCOUNT_UID_MAX_LENGTH = 255
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -198,6 +244,11 @@ GMUD_WATCH_SECONDS = env.float("GMUD_WATCH_SECONDS", default=3600.0)
 GMUD_VERDICT_SECONDS = env.float("GMUD_VERDICT_SECONDS", default=60.0)
 # How long health must hold after a rollback, in seconds.
 GMUD_VERIFY_SECONDS = env.float("GMUD_VERIFY_SECONDS", default=30.0)
+# Where letters are handed over, and from whom they come; without both, nobody is told by e-mail.
+GMUD_SMTP = smtp_options(env.str("GMUD_SMTP_URL", default=""))
+GMUD_MAIL_FROM = env.str("GMUD_MAIL_FROM", default="")
+# How long a page waits to be taken before the next ones are called, in seconds.
+GMUD_ESCALATE_SECONDS = env.float("GMUD_ESCALATE_SECONDS", default=600.0)
 # Where the witness keeps its copy of the checkpoints: outside the database.
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.

@@ -1,8 +1,9 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
-from releases.web import shell, sign_in
+from releases.web import shell
 from releases.web.pages import catalog, change, changes, gate, live, new, progress, today
 from releases.web.pages.settings import doors as settings
+from releases.web.sign_in import urls as sign_in
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
 shell.COUNTS.update({"today": today.count, "live": progress.count})

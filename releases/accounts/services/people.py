@@ -30,7 +30,7 @@ def register_person(*, actor: Actor, name: str, email: str = "", now: datetime) 
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        return _register(actor=actor, name=name, email=email)
+        return enter(actor=actor, name=name, email=email)
 
 
 def admit_person(
@@ -56,9 +56,9 @@ def admit_person(
     if password:
         redaction.remember(password)
     with transaction.atomic(durable=True):
-        person = _register(actor=actor, name=name, email=email)
+        person = enter(actor=actor, name=name, email=email)
         if username:
-            _add(actor=actor, person=person, username=username, password=password, language=language)
+            open_account(actor=actor, person=person, username=username, password=password, language=language)
     return person, password or ""
 
 
@@ -104,7 +104,7 @@ def add_account(
         person = locked(person_id)
         if not person.is_active:
             raise Refused(Sentence(_("%(name)s left and can hold no account."), {"name": person.name}))
-        return _add(actor=actor, person=person, username=username, password=password, language=language)
+        return open_account(actor=actor, person=person, username=username, password=password, language=language)
 
 
 def deactivate(*, actor: Actor, person_id: UUID, now: datetime) -> Person:
@@ -179,13 +179,17 @@ def bootstrap(*, username: str, name: str, email: str, password: str, now: datet
             raise Refused(
                 Sentence(_("This installation has an owner already. Ask an owner to register you and give you roles."))
             )
-        person = _register(actor=actor, name=name, email=email)
-        user = _add(actor=actor, person=person, username=username, password=password, language="")
+        person = enter(actor=actor, name=name, email=email)
+        user = open_account(actor=actor, person=person, username=username, password=password, language="")
         give(person=person, role=Role.OWNER, actor=actor, now=now)
         return user
 
 
-def _register(*, actor: Actor, name: str, email: str) -> Person:
+def enter(*, actor: Actor, name: str, email: str) -> Person:
+    """Write a person and their event; runs inside the caller's transaction and asks for no right.
+
+    :raises Invalid: no name
+    """
     person = Person.objects.create(name=_named(name), email=rules.one_line(email)[:254])
     audit.record(
         stream=person.stream,
@@ -204,7 +208,11 @@ def _named(name: str) -> str:
     return found
 
 
-def _add(*, actor: Actor, person: Person, username: str, password: str | None, language: str) -> User:
+def open_account(*, actor: Actor, person: Person, username: str, password: str | None, language: str) -> User:
+    """Write an account of a person and its event; runs inside the caller's transaction and asks for no right.
+
+    :raises Invalid: a user name that is taken or not plain, a weak password
+    """
     username = rules.folded(username)
     if not rules.is_username(username):
         raise _bad("username", Sentence(_("A user name has plain letters, digits and . _ - @ only, up to 64 of them.")))

@@ -72,12 +72,19 @@ def revoke(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> None:
         take(person=locked(person_id), role=role, actor=actor)
 
 
-def give(*, person: Person, role: Role, actor: Actor, now: datetime) -> Grant:
-    """Write a grant and its event, once; runs inside the caller's transaction and asks for no right."""
+def give(*, person: Person, role: Role, actor: Actor, now: datetime, source: str = "") -> Grant:
+    """Write a grant and its event, once; runs inside the caller's transaction and asks for no right.
+
+    ``source`` is the issuer whose groups carry it; what somebody here gives by hand from then on stays when those end.
+    """
     made, is_new = Grant.objects.get_or_create(
-        person=person, role=role, defaults={"granted_by": actor.name, "granted_at": now}
+        person=person, role=role, defaults={"granted_by": actor.name, "granted_at": now, "source": source}
     )
-    if is_new:
+    by_hand_now = bool(made.source) and not source
+    if by_hand_now:
+        made.source, made.granted_by, made.granted_at = "", actor.name, now
+        made.save(update_fields=("source", "granted_by", "granted_at"))
+    if is_new or by_hand_now:
         audit.record(
             stream=person.stream,
             kind=Kind.ROLE_GRANTED,

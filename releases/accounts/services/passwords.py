@@ -1,0 +1,43 @@
+"""The password of one's own account."""
+
+from datetime import datetime
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from releases.accounts.models import User
+from releases.accounts.services.factors import fresh
+from releases.audit import services as audit
+from releases.audit.actor import Actor
+from releases.audit.kinds import Kind
+from releases.core.errors import Invalid, NotPermitted, Sentence
+from releases.core.words import mark as _
+
+
+def change_password(*, actor: Actor, account: User, password: str, now: datetime) -> User:
+    """Give one's own account another password; every other session of the account ends with the old one.
+
+    :raises NotPermitted: the account is somebody else's or has no password, or the last sign-in is too long ago
+    :raises Invalid: the password is too weak
+    """
+    if actor.person_id != account.person_id or actor.account != account.username or not account.has_usable_password():
+        raise NotPermitted(Sentence(_("Only who signs in with a password changes it.")))
+    fresh(actor, now)
+    try:
+        validate_password(password, account)
+    except ValidationError as error:
+        raise Invalid(
+            Sentence(_("The password is too weak.")), fields={"password": [str(one) for one in error.messages]}
+        ) from error
+    with transaction.atomic(durable=True):
+        row = User.objects.select_for_update().select_related("person").get(pk=account.pk)
+        row.set_password(password)
+        row.save(update_fields=("password",))
+        audit.record(
+            stream=row.person.stream,
+            kind=Kind.ACCOUNT_PASSWORD_SET,
+            actor=actor,
+            data={"person": str(row.person_id), "username": row.username},
+        )
+        return row
