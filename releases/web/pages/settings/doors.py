@@ -1,13 +1,8 @@
 """The doors of every section: the list, the form that adds, the page of one, and what can be done to it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
-from django.utils.functional import Promise
-from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -20,11 +15,12 @@ from releases.core.words import mark
 from releases.web import errors
 from releases.web.answer import page
 from releases.web.errors import Trouble, trouble_of
-from releases.web.looks import Look, Words
-from releases.web.pages.settings import ELSEWHERE, SECTIONS
+from releases.web.looks import Words
+from releases.web.pages.settings import SECTIONS
 from releases.web.pages.settings.form import SettingForm
 from releases.web.pages.settings.history import history
-from releases.web.pages.settings.section import GROUPS, MOST, Act, Block, Entry, Item, Section, Shown
+from releases.web.pages.settings.printed import block_of, button_of, groups, refusals, row_of
+from releases.web.pages.settings.section import MOST, Act, Section, Shown
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.tags import say
 
@@ -33,63 +29,11 @@ HERE = "settings"
 BARE = SettingForm  # an act without fields still has a form: a button
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One entry of the list of sections."""
-
-    word: str | Promise
-    note: str | Promise
-    href: str
-    is_here: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """One thing that can be done: where its form is, or why it cannot be done; ``at_once`` needs no page of its own."""
-
-    verb: str
-    word: str | Promise
-    href: str
-    tone: str
-    why: Words
-    at_once: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a list, with the heading of each cell beside it (a phone shows them as a card)."""
-
-    name: str
-    note: Words
-    href: str
-    cells: tuple[tuple[str | Promise, Words], ...]
-    look: Look | None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line on the page of one, with what can be done to it."""
-
-    item: Item
-    buttons: tuple[Button, ...]
-
-
 def _section(slug: str) -> Section:
     try:
         return SECTIONS[slug]
     except KeyError:
         raise Missing(Sentence(mark("There is no such part of the settings."))) from None
-
-
-def groups(here: str = "") -> list[tuple[str | Promise, list[Place]]]:
-    """Return the list of sections, in groups, as every page of the settings shows it."""
-    found: dict[str, list[Place]] = {name: [] for name in GROUPS}
-    for one in SECTIONS.values():
-        href = reverse("settings-list", args=[one.slug])
-        found[one.group].append(Place(one.word, one.note, href, one.slug == here))
-    for other in ELSEWHERE:
-        found[other.group].append(Place(other.word, other.note, reverse(other.url_name), other.slug == here))
-    return [(GROUPS[name], places) for name, places in found.items() if places]
 
 
 def _why(actor: Actor, right: Right | None) -> Words:
@@ -120,23 +64,13 @@ def listing(request: Request, slug: str) -> HttpResponse:
         "groups": groups(slug),
         "search": asked,
         "columns": section.columns,
-        "rows": [_row(section, entry) for entry in entries[:MOST]],
+        "rows": [row_of(section, entry) for entry in entries[:MOST]],
         "has_more": len(entries) > MOST,
         "can_add": section.form is not None,
         "why": _why(request.actor, section.right),
         "configuration": _configuration() if section.in_configuration else "",
     }
     return page(request, LIST, context, here=HERE)
-
-
-def _row(section: Section, entry: Entry) -> Row:
-    return Row(
-        name=entry.name,
-        note=entry.note,
-        href=reverse("settings-one", args=[section.slug, entry.id]),
-        cells=tuple(zip(section.columns[1:], entry.cells, strict=True)),
-        look=entry.look,
-    )
 
 
 def _configuration() -> str:
@@ -166,47 +100,19 @@ def _one(
         if right not in whys:
             whys[right] = _why(request.actor, right)
         if thing.verbs is None or act.verb in thing.verbs:
-            buttons[act.verb] = _button(section, act, key, thing.refused.get(act.verb, "") or whys[right])
+            buttons[act.verb] = button_of(section, act, key, thing.refused.get(act.verb, "") or whys[right])
     beside = [buttons[act.verb] for act in section.acts if act.verb in buttons and not act.in_rows]
     context = {
         "section": section,
         "groups": groups(section.slug),
         "thing": thing,
         "offers": [one for one in beside if not one.why],
-        "refusals": _refusals(beside),
-        "blocks": [_block(block, buttons) for block in thing.blocks],
+        "refusals": refusals(beside),
+        "blocks": [block_of(block, buttons, [one.why for one in beside]) for block in thing.blocks],
         "told": history(thing.streams, thing.events),
         "trouble": trouble,
     }
     return page(request, ONE, context, status=status, here=HERE)
-
-
-def _button(section: Section, act: Act, key: str, why: Words) -> Button:
-    href = reverse("settings-act", args=[section.slug, key, act.verb])
-    return Button(act.verb, act.word, href, act.tone, why, at_once=act.form is None and not act.confirm)
-
-
-def _refusals(buttons: Iterable[Button]) -> list[tuple[Words, list[Button]]]:
-    """Return what cannot be done, by why: a reason that holds for several is said once."""
-    found: dict[str, tuple[Words, list[Button]]] = {}
-    for one in buttons:
-        if one.why:
-            found.setdefault(say(one.why), (one.why, []))[1].append(one)
-    return list(found.values())
-
-
-def _block(block: Block, buttons: Mapping[str, Button]) -> tuple[Block, list[Listed], list[Words]]:
-    """Return a block with its lines, and why what would be offered beside them cannot be done."""
-    verbs = {verb for item in block.items for verb in item.verbs}
-    refused = _refusals(one for verb, one in buttons.items() if verb in verbs)
-    return block, [_listed(item, buttons) for item in block.items], [why for why, _buttons in refused]
-
-
-def _listed(item: Item, buttons: Mapping[str, Button]) -> Listed:
-    """Return a line with the acts offered beside it; one that is refused is left out there, its reason stands below."""
-    asked = f"?{urlencode(item.fill)}" if item.fill else ""
-    offered = (buttons[verb] for verb in item.verbs if verb in buttons)
-    return Listed(item, tuple(replace(one, href=one.href + asked) for one in offered if not one.why))
 
 
 def _form(
@@ -251,10 +157,10 @@ def _refused(form: SettingForm, error: GmudError) -> tuple[Trouble | None, int]:
 
 
 def _add_again(request: Request, error: GmudError, *, slug: str) -> HttpResponse:
+    if request.method == "GET" or isinstance(error, Missing):
+        return errors.show(request, trouble_of(error))
     section = _section(slug)
-    if section.form is None:
-        raise Missing(Sentence(mark("Nothing is added here.")))
-    form = section.form(request.POST, actor=request.actor)
+    form = (section.form or BARE)(request.POST, actor=request.actor)
     trouble, status = _refused(form, error)
     return _form(request, section, form, trouble=trouble, status=status)
 
@@ -287,10 +193,10 @@ def _bound(request: Request, section: Section, act: Act, key: str) -> SettingFor
 
 
 def _act_again(request: Request, error: GmudError, *, slug: str, key: str, verb: str) -> HttpResponse:
+    if request.method == "GET" or isinstance(error, Missing):
+        return errors.show(request, trouble_of(error))
     section = _section(slug)
     act = section.act(verb)
-    if isinstance(error, Missing):
-        return errors.show(request, trouble_of(error))
     if act.form is None and not act.confirm:
         return _one(request, section, key, trouble=trouble_of(error), status=error.status)
     form = _bound(request, section, act, key)
@@ -305,6 +211,7 @@ def act(request: Request, slug: str, key: str, verb: str) -> HttpResponse:
     """Show the form of one act, and do it."""
     section = _section(slug)
     chosen = section.act(verb)
+    section.thing(key, request.actor)  # before its forms look for it
     if request.method == "GET":
         right = chosen.right or section.right
         if right is not None:
