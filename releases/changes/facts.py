@@ -41,7 +41,7 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         twins=_twins(change, items),
         busy_with=busy_with(change, items),
         overdue_reviews=_overdue_reviews(change, now=now),
-        has_active_operation=operations.has_active(change.pk),
+        has_active_operation=operations.is_held(change.stream),
         has_review=bool(review and review.written_at),
         successor=change.superseded_by.number if change.superseded_by else None,
         warrant_until=change.watch_until_at if change.state == State.WATCHING else None,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from releases.catalog.doors import door_for
@@ -20,7 +19,6 @@ from releases.delivery.jenkins.adapter import JenkinsDelivery
 from releases.delivery.models import Deployment
 from releases.delivery.ports import DeliveryProvider, Handle, Order, Sighting, Target
 from releases.delivery.states import ENDS, State
-from releases.operations.models import Step
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepView
 
 LOOK_SECONDS = 2.0
@@ -103,34 +101,58 @@ class DeployStep:
         )
 
 
-def call_off(*, operation_id: UUID, now: datetime) -> int:
-    """Stop what an operation's deployments still do, close them, and return how many; safe to repeat.
+@dataclass(frozen=True, slots=True)
+class CallOffStep:
+    """The StepHandler of ``delivery.call_off``: what a stopped or superseded operation ordered is stopped and followed.
 
-    For operations that were stopped or superseded: nobody follows their steps any more. Speaks to the CI system, so
-    it runs outside any transaction, and passes an open breaker.
-
-    :raises Unreachable: no answer that can be trusted; call again
-    :raises Rejected: the account may not stop it
+    A CI system that does not answer is asked again, less and less often, until the deadline.
     """
-    count = 0
-    for step in Step.objects.filter(operation_id=operation_id, kind=services.STEP_KIND):
-        deployment = _rows().get(pk=UUID(step.desired["deployment"]))
+
+    now: Callable[[], datetime] = clock.now
+
+    def probe(self, step: StepView) -> str | None:
+        """Return nothing: asking a second time changes nothing."""
+        return None
+
+    def snapshot(self, step: StepView) -> Mapping[str, object]:
+        """Return nothing: there is nothing to go back to."""
+        return {}
+
+    def send(self, step: StepView) -> str:
+        """Ask nothing yet: what is to be stopped is looked for first, each time."""
+        return f"call off {step.desired['op_key']}"
+
+    def observe(self, step: StepView) -> Outcome:
+        """Find the run and stop it, or see whether it has ended since.
+
+        :raises Unreachable: no answer that can be trusted
+        :raises Rejected: the account may not stop it
+        """
+        deployment = _deployment(step)
         if deployment.ended_at is not None:
-            continue
-        provider = PROVIDERS[deployment.connection.kind](door_for(deployment.connection, urgent=True))
-        state = _called_off(provider, deployment, step) if step.sent_at else State.SUPERSEDED
-        why = Sentence(_("Its operation was stopped, so nobody follows it any more."))
-        with transaction.atomic(durable=True):
-            services.end(deployment_id=deployment.pk, state=state, why=why, now=now)
-        count += 1
-    return count
+            return Done()
+        provider = _provider(deployment, step)
+        if asked := step.data.get("handle"):
+            seen = provider.look(Handle.from_json(asked))
+        else:
+            seen = provider.find(_target(deployment), step.desired["op_key"])
+            if seen.state is State.NOT_FOUND and self.now() < datetime.fromisoformat(step.desired["certain_at"]):
+                return Pending(LOOK_SECONDS)  # the call that orders it may still be under way
+            seen = seen if seen.state in ENDS else provider.stop(seen.handle)
+        self._record(deployment, step, seen)
+        kept = {"handle": seen.handle.as_json(), "state": seen.state.value}
+        return Done(kept) if seen.state in ENDS else Pending(LOOK_SECONDS, kept)
 
+    def settle(self, step: StepView, outcome: Ending, now: datetime) -> None:
+        """Close the deployment; while a human is asked it stays open."""
+        if not isinstance(outcome, Done):
+            return
+        seen = State(str(outcome.seen.get("state", State.SUPERSEDED)))
+        state = State.SUPERSEDED if seen is State.NOT_FOUND else seen
+        services.end(deployment_id=UUID(step.desired["deployment"]), state=state, why=services.CALLED_OFF, now=now)
 
-def _called_off(provider: DeliveryProvider, deployment: Deployment, step: Step) -> State:
-    """Return how the order ended; one that was told to stop and still runs is no longer followed."""
-    found = provider.find(_target(deployment), step.op_key)
-    seen = found if found.state in ENDS else provider.stop(found.handle)
-    return seen.state if seen.state in ENDS - {State.NOT_FOUND} else State.SUPERSEDED
+    def _record(self, deployment: Deployment, step: StepView, seen: Sighting) -> None:
+        services.record(deployment_id=deployment.pk, op_key=step.desired["op_key"], sighting=seen, now=self.now())
 
 
 def _rows() -> QuerySet[Deployment]:

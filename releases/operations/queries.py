@@ -139,9 +139,9 @@ def active_on(target: str) -> OperationView | None:
     return _view(row) if row else None
 
 
-def has_active(subject: UUID) -> bool:
-    """Tell whether durable work about a subject has not ended."""
-    return Operation.objects.filter(subject=subject, state__in=ACTIVE).exists()
+def is_held(target: str) -> bool:
+    """Tell whether an operation that has not ended holds the target."""
+    return Operation.objects.filter(target=target, state__in=ACTIVE).exists()
 
 
 def active() -> list[OperationView]:

@@ -11,7 +11,7 @@ from django.db import transaction
 from releases.audit.actor import system
 from releases.changes import queries as changes
 from releases.core import clock
-from releases.delivery import steps as delivery
+from releases.delivery import services as delivery
 from releases.gate import services as gate
 from releases.operations.models import Step
 from releases.operations.ports import Message
@@ -47,7 +47,7 @@ def follow_operation(message: Message) -> None:
 
 
 def call_off(message: Message) -> None:
-    """Stop at the CI system what a stopped or superseded operation left running."""
+    """Begin to stop at the CI system what an operation left running."""
     delivery.call_off(operation_id=message.ref, now=clock.now())
 
 

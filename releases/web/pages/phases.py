@@ -7,6 +7,7 @@ from uuid import UUID
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.delivery.queries import DeploymentCard
+from releases.delivery.services import CALL_OFF_STEP
 from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
@@ -30,6 +31,7 @@ TELLING_FIRST = (
 MOVING = frozenset({StepState.SENDING, StepState.UNKNOWN, StepState.APPLIED})
 # What is done, by kind of step: the phase it makes, and the step itself. Going back has words of its own.
 STEPS: Mapping[str, tuple[str, str]] = {
+    CALL_OFF_STEP: (mark("Call off what still runs"), mark("Call off the deployment of %(service)s")),
     DEPLOY: (mark("Deploy %(version)s"), mark("Deploy %(service)s")),
     SHIFT: (mark("Shift traffic to %(version)s"), mark("Shift the traffic of %(service)s")),
     VERDICT: (mark("Judge its health"), mark("Judge the health of %(service)s")),
@@ -124,6 +126,7 @@ def _pause_detail(step: StepLine, seen: Seen) -> Words:
 
 
 DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
+    CALL_OFF_STEP: _deploy_detail,
     SHIFT: _shift_detail,
     DEPLOY: _deploy_detail,
     VERDICT: _verdict_detail,

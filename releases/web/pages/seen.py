@@ -12,6 +12,7 @@ from releases.changes.models import ChangeRequest
 from releases.changes.queries import ChangeCard
 from releases.delivery import queries as delivery
 from releases.delivery.queries import DeploymentCard
+from releases.delivery.services import CALL_OFF
 from releases.operations import queries as operations
 from releases.operations.queries import OperationView
 from releases.operations.states import OperationState, StepState
@@ -43,11 +44,12 @@ STEP_LOOKS: Mapping[StepState, Look] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything read of one change, once."""
+    """Everything read of one change, once; ``aside`` is work that neither goes forward nor back."""
 
     row: ChangeRequest
     card: ChangeCard
     operations: tuple[OperationView, ...]
+    aside: tuple[OperationView, ...]
     deployments: Mapping[UUID, DeploymentCard]
     now: datetime
 
@@ -81,10 +83,12 @@ def look_at(number: int, now: datetime) -> Seen:
     :raises Missing: there is no such change
     """
     row = queries.by_number(number)
-    found = operations.operations_of(row.pk)
+    everything = operations.operations_of(row.pk)
+    aside = tuple(one for one in everything if one.kind == CALL_OFF)
+    found = [one for one in everything if one not in aside]
     found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
     deployments = {one.id: one for one in delivery.deployments_of(row.pk, now=now)}
-    return Seen(row, queries.card(row), tuple(found), deployments, now)
+    return Seen(row, queries.card(row), tuple(found), aside, deployments, now)
 
 
 def shown_of(seen: Seen) -> list[OperationView]:
