@@ -48,7 +48,7 @@ TOLD: Mapping[str, str] = {
     "change.rejected": mark("%(who)s rejected it."),
     "change.withdrawn": mark("%(who)s withdrew it."),
     "change.canceled": mark("%(who)s canceled it."),
-    "change.superseded": mark("%(who)s put another change in its place."),
+    "change.superseded": mark("%(who)s put CHG-%(successor)s in its place."),
     "change.expired": mark("It expired: its window passed."),
     "change.started": mark("%(who)s started it."),
     "change.deployed": mark("Everything is deployed; the watch began."),

@@ -21,7 +21,7 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import RUNNING, Outcome, State
 from releases.committee.rules import Decision as Choice
 from releases.core import clock
-from releases.core.errors import GmudError, Missing, Sentence, Stale
+from releases.core.errors import GmudError, Invalid, Missing, Sentence, Stale
 from releases.core.words import mark
 from releases.impact.models import Factor
 from releases.web import looks
@@ -160,6 +160,8 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
         )
     if card.revision_number:
         facts.append(Fact(_("Revision"), str(card.revision_number)))
+    if other := row.superseded_by:
+        facts.append(Fact(_("In its place"), other.name, href=reverse("change", args=[other.number])))
     facts.append(Fact(_("Content"), card.content_digest, code=True))
     return tuple(facts)
 
@@ -286,6 +288,9 @@ DEEDS: Mapping[str, Deed] = {
     "withdraw": lambda row, actor, reason, now: services.withdraw(
         change_id=row.pk, actor=actor, reason=reason, now=now
     ),
+    "supersede": lambda row, actor, other, now: services.supersede(
+        change_id=row.pk, actor=actor, successor_number=_number(other), now=now
+    ),
     "cancel": lambda row, actor, reason, now: services.cancel(change_id=row.pk, actor=actor, reason=reason, now=now),
     "hold": lambda row, actor, reason, now: services.hold(change_id=row.pk, actor=actor, reason=reason, now=now),
     "resume": lambda row, actor, _reason, now: services.resume(change_id=row.pk, actor=actor, now=now),
@@ -299,6 +304,7 @@ DEEDS: Mapping[str, Deed] = {
 }
 DONE: Mapping[str, Any] = {
     "withdraw": _("It is a draft again."),
+    "supersede": _("The other change took its place."),
     "cancel": _("It is canceled."),
     "hold": _("It is on hold: the gate refuses it."),
     "resume": _("It goes on."),
@@ -306,7 +312,20 @@ DONE: Mapping[str, Any] = {
     "deployed": _("The watch has begun."),
     "failed": _("The review is open."),
 }
+LONGEST_NUMBER = 9  # of digits that a number of ours may have
 HANDED_IN = _("It is handed in. Those who decide see it in their inbox.")
+
+
+def _number(said: str) -> int:
+    """Return the number in "CHG-1042" or "1042".
+
+    :raises Invalid: there is none
+    """
+    digits = said.strip().upper().removeprefix("CHG-")
+    if not digits.isdecimal() or len(digits) > LONGEST_NUMBER:
+        sentence = Sentence(mark("Name the other change by its number, like CHG-1042."))
+        raise Invalid(sentence, fields={"successor": [sentence]})
+    return int(digits)
 
 
 @require_POST
@@ -317,8 +336,8 @@ def act(request: Request, number: int, verb: str) -> HttpResponse:
     deed = DEEDS.get(verb)
     if deed is None:
         raise Missing(Sentence(mark("There is no such act.")))
-    row = queries.by_number(number)
-    deed(row, request.actor, request.POST.get("reason", "")[:2000], clock.now())
+    row, field = queries.by_number(number), panels.ACTS[verb][2] or "reason"
+    deed(row, request.actor, request.POST.get(field, "")[:2000], clock.now())
     messages.success(request, DONE.get(verb, HANDED_IN))
     return HttpResponseRedirect(reverse("change", args=[number]))
 

@@ -34,13 +34,13 @@ from releases.web.tags import both, either
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing."""
+    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing, ``asks`` names a field."""
 
     verb: str
     word: Words
     refusals: tuple[Line, ...] = ()
     weight: str = ""
-    needs_reason: bool = False
+    asks: str = ""
     href: str = ""
     action: str = ""
 
@@ -75,23 +75,26 @@ class Traffic:
     is_moving: bool
 
 
-# What people can ask for, in the order of the page: verb -> word, weight, whether a reason is needed.
-ACTS: Mapping[str, tuple[str | Promise, str, bool]] = {
-    "submit": (_("Submit"), "main", False),
-    "submit_standard": (_("Submit"), "main", False),
-    "submit_emergency": (_("Submit as an emergency"), "main", False),
-    "report": (_("Report what ran"), "main", False),
-    "start": (_("Start the rollout"), "main", False),
-    "roll_back": (_("Go back"), "undo", False),
-    "deployed": (_("Report: deployed"), "", False),
-    "failed": (_("Report: failed"), "stop", True),
-    "close": (_("Write the review"), "main", False),
-    "revise": (_("Edit"), "", False),
-    "withdraw": (_("Withdraw"), "", False),
-    "hold": (_("Put on hold"), "", True),
-    "resume": (_("Let it go on"), "main", False),
-    "cancel": (_("Cancel"), "stop", True),
+# What people can ask for, in the order of the page: verb -> word, weight, the field it asks for.
+ACTS: Mapping[str, tuple[str | Promise, str, str]] = {
+    "submit": (_("Submit"), "main", ""),
+    "submit_standard": (_("Submit"), "main", ""),
+    "submit_emergency": (_("Submit as an emergency"), "main", ""),
+    "report": (_("Report what ran"), "main", ""),
+    "start": (_("Start the rollout"), "main", ""),
+    "roll_back": (_("Go back"), "undo", ""),
+    "deployed": (_("Report: deployed"), "", ""),
+    "failed": (_("Report: failed"), "stop", "reason"),
+    "close": (_("Write the review"), "main", ""),
+    "revise": (_("Edit"), "", ""),
+    "withdraw": (_("Withdraw"), "", ""),
+    "hold": (_("Put on hold"), "", "reason"),
+    "resume": (_("Let it go on"), "main", ""),
+    "supersede": (_("Put another change in its place"), "", "successor"),
+    "cancel": (_("Cancel"), "stop", "reason"),
 }
+# What the table of moves still misses, because the form behind the button asks for it.
+ASKED_FOR: Mapping[str, str] = {"close": "review", "supersede": "successor"}
 # One form in English; other languages have two.
 AUTHORIZED = plural(
     "Authorized: %(given)s of %(needed)s approved.", "Authorized: %(given)s of %(needed)s approved.", by="given"
@@ -274,13 +277,13 @@ def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ..
         Act(
             verb,
             word,
-            tuple(line_of(reason) for reason in found[verb] if not (verb == "close" and reason.code == "review")),
+            tuple(line_of(reason) for reason in found[verb] if reason.code != ASKED_FOR.get(verb)),
             weight,
-            needs_reason,
+            asks,
             links.get(verb, ""),
             _address(change.number, verb),
         )
-        for verb, (word, weight, needs_reason) in ACTS.items()
+        for verb, (word, weight, asks) in ACTS.items()
         if verb in found and not _for_others(found[verb])
     )
 
