@@ -291,6 +291,12 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": GMUD_SWEEP_SECONDS, "options": {"expires": GMUD_SWEEP_SECONDS}}
     for name in ("sweep", "changes_due")
 }
+# What time alone brings to tell; nobody is told the second it becomes true.
+CELERY_BEAT_SCHEDULE["notices_due"] = {
+    "task": "notices_due",
+    "schedule": 30.0,
+    "options": {"expires": 30.0, "queue": "notify"},
+}
 
 LOGGING_CONFIG = None
 configure()

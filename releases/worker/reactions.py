@@ -24,6 +24,7 @@ from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
 from releases.traffic.services import Ended
 from releases.traffic.states import ShiftState
+from releases.worker.telling import TELLING
 
 Reaction = Callable[[Message], None]
 STILL_OPEN = frozenset({ShiftState.ASKED, ShiftState.NEEDS_HUMAN})
@@ -77,7 +78,7 @@ FOLLOWERS: Mapping[str, Callable[..., None]] = {
     "watch": rollout.watched,
     "rollback": rollback.ended,
 }
-REACTIONS: Mapping[str, Sequence[Reaction]] = {
+FOLLOWING: Mapping[str, Sequence[Reaction]] = {
     "change.cancel": (revoke_permits,),
     "change.deployed": (look_at_traffic,),
     "change.failed": (revoke_permits,),
@@ -90,4 +91,8 @@ REACTIONS: Mapping[str, Sequence[Reaction]] = {
     "operation.stopped": (follow_operation, call_off, close_ledger),
     "operation.succeeded": (follow_operation,),
     "operation.superseded": (follow_operation, call_off, close_ledger),
+}
+# First the house goes on, then people hear of it: a notice is about where things stand then.
+REACTIONS: Mapping[str, Sequence[Reaction]] = {
+    kind: (*FOLLOWING.get(kind, ()), *TELLING.get(kind, ())) for kind in sorted({*FOLLOWING, *TELLING})
 }

@@ -16,11 +16,12 @@ from django.db import connections
 from releases.operations import bell, queries, services
 from releases.operations.ports import Ring
 from releases.operations.trouble import tell
-from releases.worker.tasks import WORK, changes_due
+from releases.worker.tasks import WORK, changes_due, notices_due
 
 SHORTEST_PAUSE = 0.1
 SILENCE_SECONDS = 15.0
 LONGEST_TASK_SECONDS = 120.0
+FORESEE_SECONDS = 30.0
 REMEMBERED = 1000
 GIVEN_UP = 70
 _log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Sweeper(threading.Thread):
         self._standing_in_since: float | None = None
         self._is_deaf = False
         self._calls: dict[UUID, float] = {}
+        self._foresees_at = 0.0
         signals.task_prerun.connect(self._begins, weak=False)
         signals.task_postrun.connect(self._ends, weak=False)
 
@@ -75,9 +77,16 @@ class Sweeper(threading.Thread):
         unheard = [call for call in calls if call not in silent and self._is_unheard(call)]
         self._work_without_a_bell([call for call in silent + unheard if call.queue in self._queues])
         changes_due()
+        self._foresee()
         due = services.next_due(now=now)
         soonest = (due - now) if due else timedelta(seconds=self._longest_pause)
         return min(max(soonest.total_seconds(), SHORTEST_PAUSE), self._longest_pause)
+
+    def _foresee(self) -> None:
+        """Tell what time alone brings, less often than all else: nobody is told the second it becomes true."""
+        if time.monotonic() >= self._foresees_at:
+            self._foresees_at = time.monotonic() + FORESEE_SECONDS
+            notices_due()
 
     def of_no_use(self) -> str:
         """Say why this process should make place for a new one; empty while it is well."""

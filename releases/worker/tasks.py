@@ -11,6 +11,7 @@ import structlog
 from celery import shared_task
 
 from releases.changes import services as changes
+from releases.notify import occasions
 from releases.operations import bell, queries, services
 from releases.operations.trouble import AWAY, tell
 from releases.worker.handlers import HANDLERS
@@ -64,6 +65,13 @@ def changes_due() -> None:
     now = queries.database_now()
     changes.settle_due(now=now)
     changes.expire_due(now=now)
+
+
+@shared_task(name="notices_due")
+@or_later
+def notices_due() -> None:
+    """Tell what time alone brings: a window that comes near, a review that is overdue, a page nobody takes."""
+    occasions.foresee(now=queries.database_now())
 
 
 WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}

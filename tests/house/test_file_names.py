@@ -28,6 +28,7 @@ OWN = {
     "committee": {"seats"},
     "gate": {"keys", "permits", "reasons"},
     "impact": {"lenses", "scales"},
+    "notify": {"letters", "mail", "occasions", "sinks", "wording"},
     "operations": {"bell", "failpoints"},
     "traffic": {"providers"},
 }
