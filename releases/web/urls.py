@@ -1,7 +1,7 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
 from releases.web import shell
-from releases.web.pages import catalog, change, changes, gate, live, new, progress, today
+from releases.web.pages import catalog, change, changes, gate, live, new, profile, progress, today
 from releases.web.pages.settings import doors as settings
 from releases.web.sign_in import urls as sign_in
 
@@ -18,4 +18,5 @@ urlpatterns = [
     *live.urlpatterns,
     *catalog.urlpatterns,
     *settings.urlpatterns,
+    *profile.urlpatterns,
 ]

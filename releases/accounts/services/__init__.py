@@ -10,7 +10,7 @@ from releases.accounts.services.factors import (
     reset_factors,
 )
 from releases.accounts.services.identities import account_of, admit, follow_groups, link_identity, unlink_identity
-from releases.accounts.services.passwords import change_password
+from releases.accounts.services.passwords import change_password, choose_language
 from releases.accounts.services.people import (
     add_account,
     admit_person,
@@ -22,7 +22,14 @@ from releases.accounts.services.people import (
 )
 from releases.accounts.services.proving import begin_attempt, forget_attempt, prove_code, prove_password, refuse
 from releases.accounts.services.roles import grant, require, revoke
-from releases.accounts.services.sessions import begin_session, end_session, end_sessions, see_session, sign_out
+from releases.accounts.services.sessions import (
+    begin_session,
+    end_session,
+    end_sessions,
+    move_session,
+    see_session,
+    sign_out,
+)
 from releases.accounts.services.teams import (
     describe_team,
     join_team,
@@ -45,6 +52,7 @@ __all__ = [
     "begin_session",
     "bootstrap",
     "change_password",
+    "choose_language",
     "close_account",
     "deactivate",
     "describe_machine",
@@ -59,6 +67,7 @@ __all__ = [
     "join_team",
     "leave_team",
     "link_identity",
+    "move_session",
     "note_use",
     "prove_code",
     "prove_password",

@@ -185,7 +185,7 @@ def _of(account: User, kind: str) -> Authenticator | None:
 
 def _step(secret: str, code: str, *, after: int, now: datetime) -> int | None:
     """Return which step of time a code belongs to: this one, its neighbours, but none that was used or is older."""
-    here = int(now.timestamp()) // app_settings.TOTP_PERIOD
+    here = int(now.timestamp()) // int(app_settings.TOTP_PERIOD)
     for step in (here, here - 1, here + 1):
         try:
             expected = format_hotp_value(hotp_value(secret, step))

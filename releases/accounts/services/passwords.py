@@ -1,7 +1,8 @@
-"""The password of one's own account."""
+"""The password and the language of one's own account."""
 
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -41,3 +42,18 @@ def change_password(*, actor: Actor, account: User, password: str, now: datetime
             data={"person": str(row.person_id), "username": row.username},
         )
         return row
+
+
+def choose_language(*, actor: Actor, account: User, language: str, now: datetime) -> None:
+    """Keep the language an account reads in; it is nobody's business, so it is no event.
+
+    :raises NotPermitted: the account is somebody else's
+    :raises Invalid: nobody here speaks it
+    """
+    del now  # nothing is dated
+    if actor.person_id != account.person_id:
+        raise NotPermitted(Sentence(_("Everybody chooses the language of their own account.")))
+    if language not in dict(settings.LANGUAGES):
+        sentence = Sentence(_("Choose one of the languages offered."))
+        raise Invalid(sentence, fields={"language": [sentence]})
+    User.objects.filter(pk=account.pk).update(language=language)

@@ -54,6 +54,11 @@ def see_session(*, key: str, now: datetime) -> None:
     Session.objects.filter(key=key).update(seen_at=now)
 
 
+def move_session(*, key: str, to: str) -> None:
+    """Follow a session to its new key: it stays the same sign-in."""
+    Session.objects.filter(key=key).update(key=to)
+
+
 def sign_out(*, actor: Actor, key: str, now: datetime) -> None:
     """End the session somebody acts in; one that is not listed (any more) is nothing to tell."""
     del now  # the record takes its time from the database
