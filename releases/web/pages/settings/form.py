@@ -140,7 +140,8 @@ def as_text(value: object) -> str:
 
 def _printed(value: object) -> str:
     if isinstance(value, datetime):
-        return timezone.localtime(value).strftime(INPUT_MOMENT)
+        local = timezone.localtime(value) if timezone.is_aware(value) else value  # Django made it local for the form
+        return local.strftime(INPUT_MOMENT)
     return "" if value is None else str(value)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -20,11 +20,11 @@ from releases.audit.actor import Actor
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
-from releases.web.looks import Fact, Look
+from releases.web.looks import Fact, Look, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Shown, Thing, Values, uuid_of
-from releases.web.pages.settings.words import RIGHTS, people, rights, teams
-from releases.web.tags import both, say
+from releases.web.pages.settings.words import RIGHTS, capitalized, people, rights, teams
+from releases.web.tags import both
 
 SOON = timedelta(days=14)
 USUAL = timedelta(days=30)
@@ -108,7 +108,9 @@ def _look(client: ApiClient, now: datetime) -> Look:
 
 def _entries(asked: str) -> Sequence[Entry]:
     now = clock.now()
-    found = ApiClient.objects.select_related("owner", "team").order_by("-revoked_at", "name", "pk")
+    found = ApiClient.objects.select_related("owner", "team").order_by(
+        F("revoked_at").desc(nulls_first=True), "name", "pk"
+    )
     if asked:
         called = Q(name__icontains=asked) | Q(prefix__startswith=asked.removeprefix("gmud_")[:8])
         found = found.filter(called | Q(owner__name__icontains=asked))
@@ -139,15 +141,27 @@ def _found(key: str) -> ApiClient:
 
 def _thing(key: str, _actor: Actor) -> Thing:
     client = _found(key)
+    look = _look(client, clock.now())
     return Thing(
         name=client.name,
-        headline=client.name,
-        looks=(_look(client, clock.now()),),
+        headline=_headline(client, look),
+        looks=(look,),
         facts=tuple(_facts(client)),
         blocks=(Block(_("May"), tuple(_scopes(client)), empty=_("Nothing.")),),
         streams=(client.stream,),
         verbs=frozenset(() if client.revoked_at else ("edit", "rotate", "revoke")),
     )
+
+
+def _headline(client: ApiClient, look: Look) -> Words:
+    parts = {
+        "name": client.name,
+        "rights": both(rights(rules.readable_scopes(client.scopes))) or _("nothing"),
+        "until": client.expires_at,
+    }
+    if look in {VALID, ENDING}:
+        return Sentence(mark("%(name)s may %(rights)s until %(until)s"), parts)
+    return Sentence(mark("%(name)s may do nothing now"), parts)
 
 
 def _facts(client: ApiClient) -> Iterable[Fact]:
@@ -165,7 +179,7 @@ def _facts(client: ApiClient) -> Iterable[Fact]:
 
 def _scopes(client: ApiClient) -> Iterable[Item]:
     for right in sorted(rules.readable_scopes(client.scopes)):
-        yield Item(say(RIGHTS[right]).capitalize(), right.value)
+        yield Item(capitalized(RIGHTS[right]), right.value)
 
 
 def _ids(values: Values) -> Values:

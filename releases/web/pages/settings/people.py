@@ -21,10 +21,10 @@ from releases.committee import services as leaving
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
-from releases.web.looks import ROLES, Fact, Look
+from releases.web.looks import ROLES, Fact, Look, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Shown, Thing, Values, uuid_of
-from releases.web.pages.settings.words import NOBODY, rights
+from releases.web.pages.settings.words import NOBODY, capitalized, rights
 from releases.web.tags import both
 
 LEFT = Look("", "✕", pgettext_lazy("person", "Left"))
@@ -71,7 +71,7 @@ class RoleForm(SettingForm):
     def prepare(self) -> None:
         """Offer what is not held."""
         held = accounts.roles_of(UUID(self.about))
-        self.offer("role", [NOBODY, *((role.value, ROLES[role]) for role in Role if role not in held)])
+        self.offer("role", [NOBODY, *((role.value, capitalized(ROLES[role])) for role in Role if role not in held)])
 
 
 class HeldRoleForm(SettingForm):
@@ -82,7 +82,7 @@ class HeldRoleForm(SettingForm):
     def prepare(self) -> None:
         """Offer what is held."""
         held = accounts.roles_of(UUID(self.about))
-        self.offer("role", [NOBODY, *((role.value, ROLES[role]) for role in Role if role in held)])
+        self.offer("role", [NOBODY, *((role.value, capitalized(ROLES[role])) for role in Role if role in held)])
 
 
 class TeamForm(SettingForm):
@@ -153,7 +153,7 @@ def _thing(key: str, _actor: Actor) -> Thing:
     here = {"edit", "grant", "revoke", "account", "password", "close", "reopen", "join", "leave", "deactivate"}
     return Thing(
         name=person.name,
-        headline=person.name,
+        headline=_headline(person, held),
         looks=() if person.is_active else (LEFT,),
         facts=(
             Fact(_("E-mail"), person.email or "—"),
@@ -171,12 +171,23 @@ def _thing(key: str, _actor: Actor) -> Thing:
     )
 
 
+def _headline(person: Person, held: frozenset[Role]) -> Words:
+    parts: dict[str, object] = {"name": person.name}
+    if not person.is_active:
+        return Sentence(mark("%(name)s left"), parts)
+    if not held:
+        return Sentence(mark("%(name)s has no role yet"), parts)
+    return Sentence(
+        mark("%(name)s, %(roles)s"), parts | {"roles": both([ROLES[role] for role in Role if role in held])}
+    )
+
+
 def _roles(person: Person) -> Iterable[Item]:
     for grant in person.grants.all() if person.is_active else ():
         by = Sentence(mark("given by %(name)s"), {"name": grant.granted_by})
         href = reverse("settings-one", args=["roles", grant.role])
         fill = {"role": grant.role}
-        yield Item(ROLES[grant.role], by, href=href, at=grant.granted_at, verbs=("revoke",), fill=fill)
+        yield Item(capitalized(ROLES[grant.role]), by, href=href, at=grant.granted_at, verbs=("revoke",), fill=fill)
 
 
 def _accounts(person: Person) -> Iterable[Item]:

@@ -23,8 +23,8 @@ from releases.core.words import mark
 from releases.web.looks import ROLES, Fact, Words
 from releases.web.pages.settings.form import SettingForm
 from releases.web.pages.settings.section import Act, Block, Entry, Item, Section, Thing, Values
-from releases.web.pages.settings.words import NOBODY, people, rights
-from releases.web.tags import both, say
+from releases.web.pages.settings.words import NOBODY, capitalized, people, rights
+from releases.web.tags import both
 
 
 class GiveForm(SettingForm):
@@ -78,7 +78,7 @@ def _entries(asked: str) -> Sequence[Entry]:
     found = [
         Entry(
             id=role.value,
-            name=say(ROLES[role]).capitalize(),
+            name=capitalized(ROLES[role]),
             note=_("Seat of the committee") if role.is_seat else "",
             cells=(_names(sorted(held.get(role, []))), both(rights(ROLE_RIGHTS[role])), _asks(role, asked_for)),
         )
@@ -89,7 +89,7 @@ def _entries(asked: str) -> Sequence[Entry]:
 
 def _names(names: list[str]) -> Words:
     if len(names) <= 5:
-        return ", ".join(names)
+        return both(names)
     return Sentence(mark("%(names)s and %(n)s more"), {"names": ", ".join(names[:4]), "n": len(names) - 4})
 
 
@@ -97,14 +97,20 @@ def _thing(key: str, _actor: Actor) -> Thing:
     role = _role(key)
     facts = [Fact(_("May"), both(rights(ROLE_RIGHTS[role])))]
     if role.is_seat:
-        facts.append(Fact(_("The policy asks for"), _asks(role, _asked_for())))
+        facts.append(Fact(_("Policy asks for"), _asks(role, _asked_for())))
+    holders = tuple(_holders(role))
     return Thing(
-        name=say(ROLES[role]).capitalize(),
-        headline=say(ROLES[role]).capitalize(),
+        name=capitalized(ROLES[role]),
+        headline=_headline(role, holders),
         facts=tuple(facts),
-        blocks=(Block(_("Who holds it"), tuple(_holders(role)), empty=_("Nobody holds it.")),),
+        blocks=(Block(_("Who holds it"), holders, empty=_("Nobody holds it.")),),
         events=[one for one in audit.newest((Kind.ROLE_GRANTED, Kind.ROLE_REVOKED)) if one.data.get("role") == role],
     )
+
+
+def _headline(role: Role, holders: Sequence[Item]) -> Words:
+    parts = {"role": capitalized(ROLES[role]), "names": _names([str(one.text) for one in holders])}
+    return Sentence(mark("%(role)s: %(names)s") if holders else mark("%(role)s: nobody"), parts)
 
 
 def _holders(role: Role) -> Iterable[Item]:
@@ -134,7 +140,7 @@ SECTION = Section(
     note=_("What each role may do, who holds it, and what the policy asks of it."),
     group="people",
     right=Right.PEOPLE_EDIT,
-    columns=(_("Role"), _("Held by"), _("May"), _("The policy asks for")),
+    columns=(_("Role"), _("Held by"), _("May"), _("Policy asks for")),
     entries=_entries,
     thing=_thing,
     search=_("Role or person"),

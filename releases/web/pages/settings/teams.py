@@ -15,10 +15,11 @@ from releases.accounts.rights import Right
 from releases.audit.actor import Actor
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
-from releases.web.looks import Fact, Look
+from releases.web.looks import Fact, Look, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Thing, Values, uuid_of
 from releases.web.pages.settings.words import NOBODY, people
+from releases.web.tags import both
 
 RETIRED = Look("", "✕", _("Retired"))
 
@@ -74,17 +75,28 @@ def _found(key: str) -> Team:
 
 def _thing(key: str, _actor: Actor) -> Thing:
     team = _found(key)
+    owned = tuple(_services(team))
     return Thing(
         name=team.name,
-        headline=team.title,
+        headline=_headline(team, owned),
         facts=(Fact(_("Name"), team.name),),
         blocks=(
             Block(_("Members"), tuple(_members(team)), empty=_("Nobody is in it yet.")),
-            Block(_("Its services"), tuple(_services(team)), empty=_("It owns none.")),
+            Block(_("Its services"), owned, empty=_("It owns none.")),
             Block(_("Its machines"), tuple(_machines(team)), empty=_("It has none.")),
         ),
         streams=(team.stream,),
     )
+
+
+def _headline(team: Team, owned: Sequence[Item]) -> Words:
+    if not owned:
+        return Sentence(mark("%(team)s owns no service yet"), {"team": team.title})
+    if len(owned) <= 3:
+        return Sentence(
+            mark("%(team)s owns %(services)s"), {"team": team.title, "services": both(one.text for one in owned)}
+        )
+    return Sentence(mark("%(team)s owns %(n)s services"), {"team": team.title, "n": len(owned)})
 
 
 def _members(team: Team) -> Iterable[Item]:

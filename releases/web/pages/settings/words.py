@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping
 
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from releases.accounts.models import Person, Team
 from releases.accounts.rights import Right
 from releases.web.looks import Words
+from releases.web.tags import say
 
 RIGHTS: Mapping[Right, str | Promise] = {
     Right.AUDIT_READ: _("read the audit record"),
@@ -33,6 +35,11 @@ NONE = ("", pgettext_lazy("choice", "None"))
 def rights(held: Iterable[Right]) -> list[str | Promise]:
     """Return these rights in words, in the order of their names."""
     return [RIGHTS[right] for right in sorted(held)]
+
+
+def capitalized(word: Words) -> str:
+    """Return a word of a sentence as it stands at the beginning of a line."""
+    return capfirst(say(word))
 
 
 def people() -> list[tuple[str, Words]]:
