@@ -57,6 +57,12 @@ STRANGERS: Mapping[Proof, tuple[Limit, ...]] = MappingProxyType(
 KNOWN: tuple[Limit, ...] = (Limit(Per.BROWSER, 5, 5 * _MINUTES), Limit(Per.BROWSER, 20, 60 * _MINUTES))
 LONGEST = max(limit.within for limits in (*STRANGERS.values(), KNOWN) for limit in limits)
 
+WAIT = plural(
+    "Too many tries failed. Wait %(minutes)s minute, then try again.",
+    "Too many tries failed. Wait %(minutes)s minutes, then try again.",
+    by="minutes",
+)
+
 
 class TooMany(Refused):
     """Too many tries failed; ``until`` is when the next one counts."""
@@ -69,16 +75,7 @@ class TooMany(Refused):
         self.until = until
         self.seconds = max(1, int((until - now).total_seconds()) + 1)
         minutes = -(-self.seconds // 60)
-        super().__init__(
-            Sentence(
-                plural(
-                    "Too many tries failed. Wait %(minutes)s minute, then try again.",
-                    "Too many tries failed. Wait %(minutes)s minutes, then try again.",
-                    by="minutes",
-                ),
-                {"minutes": minutes},
-            )
-        )
+        super().__init__(Sentence(WAIT, {"minutes": minutes}))
 
 
 def limits_of(proof: Proof, *, is_known: bool) -> tuple[Limit, ...]:

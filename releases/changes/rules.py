@@ -8,6 +8,12 @@ from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.core.words import plural
 
+FAILED_TESTS = plural(
+    "%(failed)s test failed: mend it, then file the new report.",
+    "%(failed)s tests failed: mend them, then file the new report.",
+    by="failed",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
@@ -87,14 +93,7 @@ def has_evidence(facts: Facts) -> Sentence | None:
     if facts.tests_passed is None:
         return Sentence(_("Say how many tests passed, and where the report is."))
     if facts.tests_failed:
-        return Sentence(
-            plural(
-                "%(failed)s test failed: mend it, then file the new report.",
-                "%(failed)s tests failed: mend them, then file the new report.",
-                by="failed",
-            ),
-            {"failed": facts.tests_failed},
-        )
+        return Sentence(FAILED_TESTS, {"failed": facts.tests_failed})
     return None
 
 

@@ -22,7 +22,8 @@ def mark(text: str) -> str:
 def plural(one: str, many: str, *, by: str) -> str:
     """Return ``one``, which from now on stands for both forms; the part called ``by`` says which is meant.
 
-    A sentence that was kept somewhere by its text keeps its plural this way.
+    Say it where the module is read, not inside a function: a sentence that was kept by its text finds its other form
+    in every process this way.
     """
     _FORMS[one] = Forms(many, by)
     return one

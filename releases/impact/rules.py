@@ -46,6 +46,47 @@ __all__ = [
 ]
 
 REQUEST = _("this request")
+CUSTOMERS = plural("%(count)s customer: %(segments)s.", "%(count)s customers: %(segments)s.", by="count")
+NOTICE_LATE = plural(
+    "Customers were promised %(hours)s hour of notice; the window starts sooner.",
+    "Customers were promised %(hours)s hours of notice; the window starts sooner.",
+    by="hours",
+)
+NOTICE_KEPT = plural(
+    "Customers were promised %(hours)s hour of notice; there is time.",
+    "Customers were promised %(hours)s hours of notice; there is time.",
+    by="hours",
+)
+CONFLICTS = plural(
+    "%(conflicts)s other change in the same window.", "%(conflicts)s other changes in the same window.", by="conflicts"
+)
+FREEZES = plural(
+    "%(freezes)s freeze in the same window; other changes: %(conflicts)s.",
+    "%(freezes)s freezes in the same window; other changes: %(conflicts)s.",
+    by="freezes",
+)
+CALLERS = plural(
+    "%(direct)s service calls these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+    "%(direct)s services call these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+    by="direct",
+)
+INCIDENTS = plural(
+    "%(count)s incident is open where this goes.", "%(count)s incidents are open where this goes.", by="count"
+)
+TESTS_FAILED = plural(
+    "%(failed)s test failed, %(passed)s passed.", "%(failed)s tests failed, %(passed)s passed.", by="failed"
+)
+TESTS_PASSED = plural("%(passed)s test passed.", "%(passed)s tests passed.", by="passed")
+LITTLE_HISTORY = plural(
+    "Little evidence: %(changes)s earlier change of these services; failed: %(failures)s.",
+    "Little evidence: %(changes)s earlier changes of these services; failed: %(failures)s.",
+    by="changes",
+)
+FAILURES = plural(
+    "%(failures)s of the last %(changes)s changes of these services failed.",
+    "%(failures)s of the last %(changes)s changes of these services failed.",
+    by="failures",  # the same words in English only
+)
 Value = TypeVar("Value")
 
 
@@ -217,8 +258,7 @@ def _customers(facts: ChangeFacts) -> Factor:
     if not total:
         return _factor("customers", points, fact, _("No customer depends on this."))
     segments = ", ".join(f"{segment} {size}" for segment, size in fact.value.by_segment)
-    text = plural("%(count)s customer: %(segments)s.", "%(count)s customers: %(segments)s.", by="count")
-    return _factor("customers", points, fact, text, count=total, segments=segments)
+    return _factor("customers", points, fact, CUSTOMERS, count=total, segments=segments)
 
 
 def _notice(facts: ChangeFacts, now: datetime) -> Factor:
@@ -231,18 +271,8 @@ def _notice(facts: ChangeFacts, now: datetime) -> Factor:
     if isinstance(timing, Unknown):
         return _unknown("notice", timing, _("Whether notice can be given in time is not known."))
     if timing.value.starts_at - now < timedelta(hours=hours):
-        late = plural(
-            "Customers were promised %(hours)s hour of notice; the window starts sooner.",
-            "Customers were promised %(hours)s hours of notice; the window starts sooner.",
-            by="hours",
-        )
-        return _factor("notice", SCALES["notice"].of_word("broken"), fact, late, hours=hours)
-    kept = plural(
-        "Customers were promised %(hours)s hour of notice; there is time.",
-        "Customers were promised %(hours)s hours of notice; there is time.",
-        by="hours",
-    )
-    return _factor("notice", SCALES["notice"].of_word("kept"), fact, kept, hours=hours)
+        return _factor("notice", SCALES["notice"].of_word("broken"), fact, NOTICE_LATE, hours=hours)
+    return _factor("notice", SCALES["notice"].of_word("kept"), fact, NOTICE_KEPT, hours=hours)
 
 
 def _timing(facts: ChangeFacts) -> Factor:
@@ -254,18 +284,8 @@ def _timing(facts: ChangeFacts) -> Factor:
     if not conflicts and not freezes:
         return _factor("timing", points, fact, _("The window meets no other change and no freeze."))
     if not freezes:
-        text = plural(
-            "%(conflicts)s other change in the same window.",
-            "%(conflicts)s other changes in the same window.",
-            by="conflicts",
-        )
-        return _factor("timing", points, fact, text, conflicts=conflicts)
-    text = plural(
-        "%(freezes)s freeze in the same window; other changes: %(conflicts)s.",
-        "%(freezes)s freezes in the same window; other changes: %(conflicts)s.",
-        by="freezes",
-    )
-    return _factor("timing", points, fact, text, conflicts=conflicts, freezes=freezes)
+        return _factor("timing", points, fact, CONFLICTS, conflicts=conflicts)
+    return _factor("timing", points, fact, FREEZES, conflicts=conflicts, freezes=freezes)
 
 
 def _environment(facts: ChangeFacts) -> Factor:
@@ -300,13 +320,8 @@ def _reach(facts: ChangeFacts) -> Factor:
     points = SCALES["reach"].of_number(reach.direct + reach.indirect)
     if not reach.direct and not reach.indirect:
         return _factor("reach", points, fact, _("No other service calls these."))
-    text = plural(
-        "%(direct)s service calls these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
-        "%(direct)s services call these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
-        by="direct",
-    )
     parts = {"direct": reach.direct, "indirect": reach.indirect, "unconfirmed": reach.unconfirmed}
-    return _factor("reach", points, fact, text, **parts)
+    return _factor("reach", points, fact, CALLERS, **parts)
 
 
 def _incidents(facts: ChangeFacts) -> Factor:
@@ -316,10 +331,7 @@ def _incidents(facts: ChangeFacts) -> Factor:
     points = SCALES["incidents"].of_number(fact.value)
     if not fact.value:
         return _factor("incidents", points, fact, _("No incident is open on these services."))
-    text = plural(
-        "%(count)s incident is open where this goes.", "%(count)s incidents are open where this goes.", by="count"
-    )
-    return _factor("incidents", points, fact, text, count=fact.value)
+    return _factor("incidents", points, fact, INCIDENTS, count=fact.value)
 
 
 def _tests(facts: ChangeFacts) -> Factor:
@@ -328,14 +340,10 @@ def _tests(facts: ChangeFacts) -> Factor:
         return _unknown("tests", fact, _("Whether it was tested is not known."))
     parts = {"passed": fact.value.passed, "failed": fact.value.failed}
     if fact.value.failed:
-        text = plural(
-            "%(failed)s test failed, %(passed)s passed.", "%(failed)s tests failed, %(passed)s passed.", by="failed"
-        )
-        return _factor("tests", SCALES["tests"].of_word("failed"), fact, text, **parts)
+        return _factor("tests", SCALES["tests"].of_word("failed"), fact, TESTS_FAILED, **parts)
     if not fact.value.passed:
         return _factor("tests", SCALES["tests"].of_word("none"), fact, _("Nothing was tested."))
-    text = plural("%(passed)s test passed.", "%(passed)s tests passed.", by="passed")
-    return _factor("tests", SCALES["tests"].of_word("passed"), fact, text, **parts)
+    return _factor("tests", SCALES["tests"].of_word("passed"), fact, TESTS_PASSED, **parts)
 
 
 def _size(facts: ChangeFacts) -> Factor:
@@ -392,15 +400,5 @@ def _history(facts: ChangeFacts) -> Factor:
         return _unknown("history", fact, _("How earlier changes of these services went is not known."))
     parts = {"changes": fact.value.changes, "failures": fact.value.failures}
     if fact.value.changes < ENOUGH_CHANGES:
-        text = plural(
-            "Little evidence: %(changes)s earlier change of these services; failed: %(failures)s.",
-            "Little evidence: %(changes)s earlier changes of these services; failed: %(failures)s.",
-            by="changes",
-        )
-        return _factor("history", SCALES["history"].of_word("little"), fact, text, **parts)
-    text = plural(
-        "%(failures)s of the last %(changes)s changes of these services failed.",
-        "%(failures)s of the last %(changes)s changes of these services failed.",
-        by="failures",  # the same words in English only
-    )
-    return _factor("history", SCALES["history"].of_word("enough"), fact, text, **parts)
+        return _factor("history", SCALES["history"].of_word("little"), fact, LITTLE_HISTORY, **parts)
+    return _factor("history", SCALES["history"].of_word("enough"), fact, FAILURES, **parts)

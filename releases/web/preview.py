@@ -42,6 +42,8 @@ WHERE_TO_MEND = {
     "twin": "#items-0-digest",
 }
 
+MAY_FEEL_IT = plural("%(n)s other service may feel it", "%(n)s other services may feel it", by="n")
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -205,11 +207,7 @@ def _reach(items: Sequence[_Item]) -> Reach | None:
     guesses = sum(not one.is_fact for one in (*found.direct, *found.indirect))
     if guesses:
         facts.append(Fact(_("Not confirmed"), Sentence(mark("%(n)s of them only by a hint"), {"n": guesses})))
-    headline = (
-        Sentence(plural("%(n)s other service may feel it", "%(n)s other services may feel it", by="n"), {"n": feels})
-        if feels
-        else Sentence(mark("No other service is known to call it"))
-    )
+    headline = Sentence(MAY_FEEL_IT, {"n": feels}) if feels else Sentence(mark("No other service is known to call it"))
     return Reach(graph, headline, tuple(facts))
 
 

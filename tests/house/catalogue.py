@@ -69,6 +69,15 @@ def untranslatable(root: Path) -> Iterator[str]:
                 yield f"{place(root, path, call.lineno)}: write the sentence out, with named parts: %(so)s"
 
 
+def late_plurals(root: Path) -> Iterator[str]:
+    """Yield the plurals that are said inside a function: who shows a kept sentence may never have called it."""
+    for path in python_files(root, "releases", "gmud"):
+        for function in (node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.Lambda)):
+            for call in _calls(function):
+                if _name(call) == "plural":
+                    yield f"{place(root, path, call.lineno)}: say plural() where the module is read, by a name"
+
+
 def po_file(root: Path, language: str) -> Path:
     """Return where the translations of a language stand."""
     return root / "locale" / language / "LC_MESSAGES" / "django.po"
@@ -150,7 +159,7 @@ def _by_key(catalogue: Iterable[Message]) -> dict[Key, Message]:
     return found
 
 
-def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 

@@ -14,6 +14,7 @@ LANGUAGE = "pt_BR"
 def findings(root: Path) -> Iterator[str]:
     """Yield what is missing, left over, unfinished, or compiled from an older file."""
     yield from catalogue.untranslatable(root)
+    yield from catalogue.late_plurals(root)
     written, shipped = catalogue.translations(root, LANGUAGE), catalogue.compiled(root, LANGUAGE)
     wanted = {(sentence.context, sentence.text): sentence for sentence in catalogue.sentences(root)}
     for key, sentence in sorted(wanted.items()):
@@ -98,6 +99,12 @@ def test_a_sentence_that_is_not_written_out_is_found(house):
     (house / "gmud" / "x.py").write_text('OTHER = _(f"Choose {day}.")\n')
 
     assert [finding.split(":")[0] for finding in findings(house)] == ["gmud/x.py"]
+
+
+def test_a_plural_that_is_said_only_when_a_function_runs_is_found(house):
+    (house / "gmud" / "x.py").write_text('def f():\n    return plural("%(n)s test", "%(n)s tests", by="n")\n')
+
+    assert list(findings(house)) == ["gmud/x.py:2: say plural() where the module is read, by a name"]
 
 
 @pytest.mark.parametrize(

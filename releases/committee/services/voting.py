@@ -19,6 +19,12 @@ from releases.core.errors import Invalid, NotPermitted, Reason, Refused, Sentenc
 from releases.core.words import mark as _
 from releases.core.words import plural
 
+SIGN_IN_AGAIN = plural(
+    "The risk is high: sign in again, then vote within %(minutes)s minute.",
+    "The risk is high: sign in again, then vote within %(minutes)s minutes.",
+    by="minutes",
+)
+
 
 def open_round(
     *,
@@ -137,12 +143,7 @@ def _signed_in(actor: Actor, held: Round, now: datetime) -> None:
     minutes = held.fresh_sign_in_minutes
     if signed_in_freshly(actor.signed_in_at, within_minutes=minutes, now=now):
         return
-    sentence = plural(
-        "The risk is high: sign in again, then vote within %(minutes)s minute.",
-        "The risk is high: sign in again, then vote within %(minutes)s minutes.",
-        by="minutes",
-    )
-    raise _not_permitted("sign_in_again", Sentence(sentence, {"minutes": minutes}))
+    raise _not_permitted("sign_in_again", Sentence(SIGN_IN_AGAIN, {"minutes": minutes}))
 
 
 def _way(

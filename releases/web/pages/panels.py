@@ -95,6 +95,14 @@ ACTS: Mapping[str, tuple[str | Promise, str, str]] = {
 }
 # What the table of moves still misses, because the form behind the button asks for it.
 ASKED_FOR: Mapping[str, str] = {"close": "review", "supersede": "successor"}
+STILL_NEEDED = plural(
+    "%(given)s of %(needed)s needed has approved.", "%(given)s of %(needed)s needed have approved.", by="given"
+)
+FRESH_SIGN_IN = plural(
+    "The policy asks for a sign-in not older than %(minutes)s minute before this vote.",
+    "The policy asks for a sign-in not older than %(minutes)s minutes before this vote.",
+    by="minutes",
+)
 # One form in English; other languages have two.
 AUTHORIZED = plural(
     "Authorized: %(given)s of %(needed)s approved.", "Authorized: %(given)s of %(needed)s approved.", by="given"
@@ -116,12 +124,7 @@ def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
     seats = tuple(line for seat in tally.seats for line in _seat_lines(seat, me))
     if change.state != State.AUTHORIZING:
         return Decision(_outcome(change, tally), seats)
-    sentence = Sentence(
-        plural(
-            "%(given)s of %(needed)s needed has approved.", "%(given)s of %(needed)s needed have approved.", by="given"
-        ),
-        _counts(tally),
-    )
+    sentence = Sentence(STILL_NEEDED, _counts(tally))
     standing = committee.standing_for(round_)
     mine = ways(me, needed=round_.needed, ballots=tally.ballots, standing=standing, now=now) if me else []
     if not mine:
@@ -132,14 +135,7 @@ def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
     if not signed_in_freshly(actor.signed_in_at, within_minutes=round_.fresh_sign_in_minutes, now=now):
         here = reverse("change", args=[change.number])
         again = f"{reverse('sign-in-again')}?{urlencode({'next': here})}"
-        minutes = Sentence(
-            plural(
-                "The policy asks for a sign-in not older than %(minutes)s minute before this vote.",
-                "The policy asks for a sign-in not older than %(minutes)s minutes before this vote.",
-                by="minutes",
-            ),
-            {"minutes": round_.fresh_sign_in_minutes},
-        )
+        minutes = Sentence(FRESH_SIGN_IN, {"minutes": round_.fresh_sign_in_minutes})
         return Decision(sentence, seats, notes=(minutes,), sign_in_again=again)
     acts = (
         Act("approve", APPROVE_AS.get(seat, seat), weight="main"),
