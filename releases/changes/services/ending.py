@@ -104,8 +104,8 @@ def settle(change: ChangeRequest, *, now: datetime) -> None:
 
 
 def _how_watched(change: ChangeRequest) -> dict[str, Any]:
-    """Return the latest work on the change, how it ended, and what the step that failed says."""
-    latest = next(iter(operations.operations_of(change.pk)), None)
+    """Return the latest work that held the change, how it ended, and what the step that failed says."""
+    latest = next((one for one in operations.operations_of(change.pk) if one.target == change.stream), None)
     if latest is None:
         return {"work": "", "work_state": ""}
     why = next((step.note for step in latest.steps if step.note), None)

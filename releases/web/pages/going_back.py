@@ -57,11 +57,11 @@ def go_back_of(seen: Seen, actor: Actor) -> GoBack | None:
     )
 
 
-def lacking(actor: Actor, right: Right) -> tuple[Line, ...]:
-    """Return why this person may not do it and who can, or nothing."""
-    if right in accounts.rights_of(actor):
+def lacking(actor: Actor, *rights: Right) -> tuple[Line, ...]:
+    """Return why this person may not do it and who can, or nothing; one of the rights is enough."""
+    if accounts.rights_of(actor) & set(rights):
         return ()
-    who = [person.name for person in accounts.holders_of_right(right)]
+    who = sorted({person.name for right in rights for person in accounts.holders_of_right(right)})
     if not who:
         return (Line("stop", "✕", Sentence(mark("Nobody holds the right to do this yet."))),)
     return (Line("stop", "✕", Sentence(mark("You may not do this. %(who)s can."), {"who": who})),)

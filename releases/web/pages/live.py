@@ -14,7 +14,7 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
-from releases.changes.states import RUNNING, State
+from releases.changes.states import RUNNING
 from releases.core import clock
 from releases.core.errors import GmudError, Missing, Sentence
 from releases.core.words import mark
@@ -25,6 +25,7 @@ from releases.rollout import services as rollout
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.pages import progress
+from releases.web.pages.seen import rights_to_help
 from releases.web.request import Request, shows_again, signed_in
 
 TEMPLATE = "live/live.html"
@@ -109,10 +110,10 @@ def _take_over(row: ChangeRequest, actor: Actor, reason: str, now: datetime) -> 
 def retry_step(request: Request, number: int, step_id: UUID) -> HttpResponse:
     """Try a step again that waits for a person; what was sent before is looked for first."""
     row = queries.by_number(number)
-    own = {step.id for one in operations.operations_of(row.pk) for step in one.steps}
-    if step_id not in own:
+    kinds = {step.id: one.kind for one in operations.operations_of(row.pk) for step in one.steps}
+    if step_id not in kinds:
         raise Missing(Sentence(mark("There is no such step.")))
-    require(request.actor, Right.ROLLBACK_BEGIN if row.state == State.ROLLING_BACK else Right.CHANGE_RELEASE)
+    require(request.actor, *rights_to_help(kinds[step_id]))
     operations_services.retry_step(step_id=step_id, actor=request.actor, now=clock.now())
     return HttpResponseRedirect(reverse("live-change", args=[number]))
 

@@ -10,6 +10,7 @@ from releases.catalog import queries as catalog
 from releases.catalog.kinds import Figure
 from releases.core.errors import Sentence
 from releases.core.words import mark
+from releases.delivery.services import CALL_OFF
 from releases.health.ports import Measure, Question
 from releases.health.rules import shown
 from releases.operations.queries import StepLine, Try
@@ -40,6 +41,7 @@ BEGUN: Mapping[str, str] = {
     Work.ROLLOUT: mark("%(who)s began the release"),
     Work.WATCH: mark("The watch began"),
     rollback.KIND: mark("%(who)s began to go back"),
+    CALL_OFF: mark("What still runs is called off"),
 }
 
 
@@ -66,7 +68,7 @@ def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], datetime | None]:
 def log_of(seen: Seen) -> tuple[Line, ...]:
     """Return the last lines of what was sent and how it ended, newest first."""
     lines: list[Line] = []
-    for operation in seen.operations:
+    for operation in (*seen.operations, *seen.aside):
         begun = Sentence(BEGUN[operation.kind], {"who": operation.begun_by})
         lines.append(Line("", "▶", begun, detail=operation.reason, at=operation.begun_at))
         for step in operation.steps:

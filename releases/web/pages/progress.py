@@ -26,7 +26,7 @@ from releases.web.pages.going_back import GoBack, go_back_of, lacking
 from releases.web.pages.headline import headline_of
 from releases.web.pages.measured import curves_of, health_of, log_of, traffic_of
 from releases.web.pages.phases import phases_of, words_of
-from releases.web.pages.seen import Seen, look_at, shown_of
+from releases.web.pages.seen import Seen, look_at, rights_to_help, shown_of
 from releases.web.shell import Count
 from releases.web.tags import both
 
@@ -55,10 +55,13 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What somebody can do about work that does not go on by itself; refusals say why not this reader."""
+    """What somebody can do about work that does not go on by itself; refusals say why not this reader.
+
+    ``act`` is the door beside trying a step again: ``take-over``, ``stop``, or none.
+    """
 
     stuck: tuple[Stuck, ...]
-    is_rollback: bool
+    act: str
     refusals: tuple[Line, ...]
 
 
@@ -138,7 +141,7 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         curves=curves_of(seen),
         upcoming=_upcoming(seen),
         go_back=go_back_of(seen, actor),
-        help=_help(seen, current, actor) if current else None,
+        help=_help(seen, actor),
         can_advance=bool(rollout and rollout.stage == Stage.VERDICT),
         can_stop=bool(rollout),
         is_moving=bool(moving) or seen.row.state in RUNNING,  # somebody may go back at any moment
@@ -182,15 +185,23 @@ def _upcoming(seen: Seen) -> tuple[Line, ...]:
     return tuple(Line("", str(at), word) for at, word in enumerate(words, start=1))
 
 
-def _help(seen: Seen, current: OperationView, actor: Actor) -> Help | None:
-    is_rollback = current.kind == rollback.KIND
-    wanted = {StepState.NEEDS_HUMAN}
-    if is_rollback and not current.is_active:
-        wanted.add(StepState.FAILED)
-    stuck = tuple(_stuck(step, words_of(current, step, seen)[1]) for step in current.steps if step.state in wanted)
+def _help(seen: Seen, actor: Actor) -> Help | None:
+    """Return the next press for whatever does not go on by itself, what goes aside included."""
+    current = seen.current
+    work = ((current,) if current else ()) + seen.aside
+    stuck = [(one, step) for one in work for step in one.steps if _is_stuck(one, step)]
     if not stuck:
         return None
-    return Help(stuck, is_rollback, lacking(actor, Right.ROLLBACK_BEGIN if is_rollback else Right.CHANGE_RELEASE))
+    first = stuck[0][0]
+    act = "" if first is not current else "take-over" if seen.is_back else "stop"
+    shown = tuple(_stuck(step, words_of(one, step, seen)[1]) for one, step in stuck)
+    return Help(shown, act, lacking(actor, *rights_to_help(first.kind)))
+
+
+def _is_stuck(operation: OperationView, step: StepLine) -> bool:
+    """Say whether a step waits for a person, or has failed where failing must not be the end: on the way back."""
+    is_over = operation.kind == rollback.KIND and not operation.is_active
+    return step.state is StepState.NEEDS_HUMAN or (is_over and step.state is StepState.FAILED)
 
 
 def _stuck(step: StepLine, title: Words) -> Stuck:

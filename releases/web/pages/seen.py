@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from releases.accounts.rights import Right
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import ChangeCard
@@ -29,6 +30,10 @@ DEPLOY, VERDICT, WATCH = "delivery.deploy", "health.verdict", "health.watch"
 WAITS = frozenset(
     {OperationState.NEEDS_HUMAN, OperationState.FAILED, OperationState.STOPPED, OperationState.SUPERSEDED}
 )
+RIGHTS_TO_HELP: Mapping[str, tuple[Right, ...]] = {
+    CALL_OFF: (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
+    rollback.KIND: (Right.ROLLBACK_BEGIN,),
+}
 STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.TODO: Look("", "○", _("Waiting")),
     StepState.SENDING: Look("info", "▶", _("Sending")),
@@ -40,6 +45,11 @@ STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.SKIPPED: Look("", "–", _("Not sent")),
     StepState.ABANDONED: Look("wait", "■", _("Left as it is")),
 }
+
+
+def rights_to_help(kind: str) -> tuple[Right, ...]:
+    """Return the rights of which one is needed to help work of that kind along."""
+    return RIGHTS_TO_HELP.get(kind, (Right.CHANGE_RELEASE,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import pytest
 from releases.catalog import services as catalog
 from releases.catalog.kinds import Purpose
 from releases.changes.states import State
+from releases.delivery import services as delivery
 from releases.operations.models import Operation, Step
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
@@ -119,6 +120,26 @@ def test_who_may_not_begin_a_rollback_anew_reads_who_can(wired, failed_back, bro
 
     assert "take-over" not in text
     assert "You may not do this. Davi Nunes or Marta Sá can." in text
+
+
+def test_a_build_that_cannot_be_called_off_asks_whoever_is_on_call_beside_the_way_back(wired, released, browse):
+    forward = Operation.objects.get(subject=released.pk)
+    Step.objects.filter(operation=forward, kind="delivery.deploy").update(sent_at=wired.now, state="applied")
+    rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
+    off = delivery.call_off(operation_id=forward.pk, now=wired.now + timedelta(seconds=6))
+    Operation.objects.filter(pk=off.pk).update(state="needs_human")
+    Step.objects.filter(operation=off).update(state="needs_human", note={"text": "No answer.", "parts": {}})
+    browser = browse(wired.on_call)
+
+    text = browser.get(f"/live/{released.number}").content.decode()
+
+    assert "Going back to v1.4.2" in text
+    assert "Call off the deployment of ledgerwriter" in text
+    assert "take-over" not in text
+    step = Step.objects.get(operation=off)
+    assert browser.post(f"/live/{released.number}/steps/{step.pk}/retry").status_code == 302
+    step.refresh_from_db()
+    assert step.state != "needs_human"
 
 
 def test_a_step_that_waits_for_a_person_says_so_and_offers_both_ways(wired, released, browse):
