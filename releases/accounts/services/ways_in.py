@@ -8,6 +8,7 @@ from django.db import transaction
 from releases.accounts import rules
 from releases.accounts.models import User
 from releases.accounts.rights import Right
+from releases.accounts.services.factors import fresh
 from releases.accounts.services.roles import keep_an_owner, locked, require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
@@ -20,12 +21,12 @@ from releases.core.words import mark as _
 def set_password(*, actor: Actor, account_id: UUID, now: datetime) -> str:
     """Make a new password for an account and return it, here and never again; its sessions end with the old one.
 
-    :raises NotPermitted: the actor may not edit people
+    :raises NotPermitted: the actor may not edit people, or the last sign-in is older than five minutes
     :raises Refused: the account is closed, or the person left
     :raises Missing: there is no such account
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
+    fresh(actor, now)  # whoever holds a password may vote in its owner's name
     password = rules.new_password()
     redaction.remember(password)
     with transaction.atomic(durable=True):

@@ -1,5 +1,6 @@
 """What an owner changes of people, their accounts, and teams."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from releases.accounts.roles import Role
 from releases.audit import queries as audit
 from releases.core import redaction
 from releases.core.errors import Invalid, Missing, NotPermitted, Refused
-from tests.factories.accounts import PASSWORD, SETUP, a_person, a_team, a_token, an_actor
+from tests.factories.accounts import PASSWORD, SETUP, a_person, a_team, a_token, actor_of, an_actor
 from tests.factories.catalog import a_service
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +90,7 @@ def test_a_new_password_takes_the_place_of_the_old_one_and_is_kept_nowhere(now):
     account = User.objects.get(username="ana")
     before = account.get_session_auth_hash()
 
-    password = services.set_password(actor=SETUP, account_id=account.pk, now=now)
+    password = services.set_password(actor=an_actor(Role.OWNER), account_id=account.pk, now=now)
 
     account.refresh_from_db()
     assert authenticate(username="ana", password=PASSWORD) is None
@@ -98,12 +99,20 @@ def test_a_new_password_takes_the_place_of_the_old_one_and_is_kept_nowhere(now):
     assert password not in str(audit.story(person.stream))
 
 
+def test_who_signed_in_long_ago_proves_who_they_are_before_they_make_a_password_for_somebody(now):
+    account = User.objects.get(person=a_person("Ana", password=PASSWORD))
+    late = actor_of(a_person("Olga", Role.OWNER), signed_in_at=now - timedelta(minutes=6))
+    with pytest.raises(NotPermitted) as caught:
+        services.set_password(actor=late, account_id=account.pk, now=now)
+    assert [reason.code for reason in caught.value.reasons] == ["sign_in_again"]
+
+
 def test_a_closed_account_gets_no_password_and_one_who_left_no_account(now):
     person = a_person("Ana", username="ana")
     account = User.objects.get(username="ana")
     services.close_account(actor=SETUP, account_id=account.pk, now=now)
     with pytest.raises(Refused):
-        services.set_password(actor=SETUP, account_id=account.pk, now=now)
+        services.set_password(actor=an_actor(Role.OWNER), account_id=account.pk, now=now)
     services.deactivate(actor=SETUP, person_id=person.pk, now=now)
     with pytest.raises(Refused):
         services.reopen_account(actor=SETUP, account_id=account.pk, now=now)
@@ -196,7 +205,7 @@ def test_only_owners_edit_accounts_teams_and_machines(now, role):
 def test_what_does_not_exist_is_said(now):
     for attempt in (
         lambda: services.rename_person(actor=SETUP, person_id=uuid4(), name="Eve", now=now),
-        lambda: services.set_password(actor=SETUP, account_id=uuid4(), now=now),
+        lambda: services.set_password(actor=an_actor(Role.OWNER), account_id=uuid4(), now=now),
         lambda: services.remove_team(actor=SETUP, team_id=uuid4(), now=now),
         lambda: services.describe_team(actor=SETUP, team_id=uuid4(), name="x", now=now),
     ):

@@ -2,10 +2,13 @@
 
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth import authenticate
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -274,6 +277,58 @@ def test_an_account_is_added_closed_opened_and_given_a_password(at_work, house):
     assert authenticate(username="ana.admin", password=shown) is None
     at_work.post(f"{path}/reopen", given)
     assert authenticate(username="ana.admin", password=shown) == account
+
+
+def test_who_signed_in_long_ago_is_asked_again_and_comes_back_with_what_was_typed(house, owner, browse, now):
+    account = User.objects.get(person=house.engineer)
+    path = f"/settings/people/{house.engineer.pk}/password"
+    answer = browse(owner, signed_in_at=now - timedelta(minutes=6)).post(path, {"account": str(account.pk)})
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"/sign-in/again?{urlencode({'next': f'{path}?account={account.pk}'})}"
+
+
+def test_an_owner_ends_the_sessions_of_somebody_and_removes_a_lost_second_factor(at_work, owner, house, now):
+    account = User.objects.get(person=house.engineer)
+    password = services.set_password(actor=actor_of(owner, signed_in_at=now), account_id=account.pk, now=now)
+    theirs = Client()
+    theirs.post("/sign-in", {"username": account.username, "password": password})
+    assert theirs.get("/settings").status_code == 200
+    Authenticator.objects.create(user=account, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    path = f"/settings/people/{house.engineer.pk}"
+
+    at_work.post(f"{path}/factors")
+    at_work.post(f"{path}/sessions")
+
+    assert theirs.get("/settings").status_code == 302
+    assert not Authenticator.objects.filter(user=account).exists()
+    assert f'href="{path}/factors"' not in in_words(at_work.get(path))
+
+
+def test_where_a_provider_is_set_up_an_owner_links_somebody_and_unlinks_them(at_work, owner, house, settings, now):
+    settings.GMUD_OIDC_ISSUER = "https://id.example.com"
+    account = User.objects.get(person=house.engineer)
+    path = f"/settings/people/{house.engineer.pk}"
+    given = {"account": str(account.pk), "subject": "a1b2"}
+
+    at_work.post(f"{path}/link", given)
+    [identity] = accounts.identities_of(account)
+    assert (identity.issuer, identity.subject) == ("https://id.example.com", "a1b2")
+    taken = at_work.post(
+        f"/settings/people/{house.security.pk}/link",
+        {**given, "account": str(User.objects.get(person=house.security).pk)},
+    )
+    assert taken.status_code == 409
+
+    services.set_password(actor=actor_of(owner, signed_in_at=now), account_id=account.pk, now=now)
+    at_work.post(f"{path}/unlink", {"link": f"{account.pk} {identity.id}"})
+    assert accounts.identities_of(account) == []
+
+
+def test_where_nobody_signs_in_with_a_password_none_is_offered(at_work, house, settings):
+    settings.GMUD_PASSWORDS = False
+    assert "with_password" not in in_words(at_work.get("/settings/people/add"))
+    assert "/password?" not in in_words(at_work.get(f"/settings/people/{house.engineer.pk}"))
 
 
 def test_somebody_elses_account_is_not_reached_through_this_person(at_work, house):

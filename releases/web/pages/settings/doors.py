@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -156,11 +157,23 @@ def _refused(form: SettingForm, error: GmudError) -> tuple[Trouble | None, int]:
     return trouble_of(error), error.status
 
 
+def _must_sign_in(error: GmudError) -> bool:
+    return any(reason.code == "sign_in_again" for reason in error.reasons)
+
+
+def _to_sign_in(request: Request, form: SettingForm) -> HttpResponse:
+    """Ask who it is once more, then come back to the form with what was typed."""
+    back = f"{request.path}?{form.typed()}"
+    return HttpResponseRedirect(f"{reverse('sign-in-again')}?{urlencode({'next': back})}")
+
+
 def _add_again(request: Request, error: GmudError, *, slug: str) -> HttpResponse:
     if request.method == "GET" or isinstance(error, Missing):
         return errors.show(request, trouble_of(error))
     section = _section(slug)
     form = (section.form or BARE)(request.POST, actor=request.actor)
+    if _must_sign_in(error):
+        return _to_sign_in(request, form)
     trouble, status = _refused(form, error)
     return _form(request, section, form, trouble=trouble, status=status)
 
@@ -200,6 +213,8 @@ def _act_again(request: Request, error: GmudError, *, slug: str, key: str, verb:
     if act.form is None and not act.confirm:
         return _one(request, section, key, trouble=trouble_of(error), status=error.status)
     form = _bound(request, section, act, key)
+    if _must_sign_in(error):
+        return _to_sign_in(request, form)
     trouble, status = _refused(form, error)
     return _form(request, section, form, key=key, act=act, trouble=trouble, status=status)
 

@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from releases.audit.actor import Actor
@@ -109,12 +110,19 @@ class SettingForm(forms.Form):
                     self.add_error(name, say(one))
         return bool(error.fields) and set(error.fields) <= set(self.fields)
 
+    def typed(self) -> str:
+        """Return what was posted as the query of an address; secrets are left out."""
+        posted = cast(QueryDict, self.data)
+        plain = [name for name, field in self.fields.items() if not isinstance(field.widget, forms.PasswordInput)]
+        return urlencode([(name, one) for name in plain for one in posted.getlist(name)])
+
     def inputs(self) -> Iterator[Input]:
         """Return the fields as the template prints them."""
         for name, field in self.fields.items():
             secret = isinstance(field.widget, forms.PasswordInput)
-            typed = self.filled[name][:300] if name in self.filled and not secret else self[name].value()
             many = isinstance(field, forms.MultipleChoiceField)
+            asked = self.filled.getlist(name) if not secret else []
+            typed = (asked if many else asked[-1]) if asked else self[name].value()
             yield Input(
                 name=name,
                 kind=_kind(field),

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -24,12 +25,13 @@ from releases.core.words import mark
 from releases.web.looks import ROLES, Fact, Look, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Shown, Thing, Values, uuid_of
+from releases.web.pages.settings.ways_in import ACTS as WAYS_IN
+from releases.web.pages.settings.ways_in import ONCE, verbs_of, ways_in
 from releases.web.pages.settings.words import NOBODY, capitalized, rights
 from releases.web.tags import both
 
 LEFT = Look("", "✕", pgettext_lazy("person", "Left"))
-CLOSED = Look("", "✕", pgettext_lazy("account", "Closed"))
-ONCE = _("It replaces any older one. Hand it over in person; it can be changed after signing in.")
+HERE = frozenset({"edit", "grant", "revoke", "join", "leave", "deactivate"})
 
 
 class NameForm(SettingForm):
@@ -55,12 +57,10 @@ class PersonForm(NameForm):
         help_text=_("It is shown once. Not needed where people sign in through your identity provider."),
     )
 
-
-class AccountForm(SettingForm):
-    """One more way to sign in."""
-
-    code = frozenset({"username"})
-    username = Text(max_length=64, label=_("User name"), help_text=_("Plain letters, digits and . _ - @."))
+    def prepare(self) -> None:
+        """Leave the password out where nobody signs in with one."""
+        if not settings.GMUD_PASSWORDS:
+            del self.fields["with_password"]
 
 
 class RoleForm(SettingForm):
@@ -107,17 +107,6 @@ class MemberForm(SettingForm):
         self.offer("team", [NOBODY, *((str(pk), name) for pk, name in theirs)])
 
 
-class WayInForm(SettingForm):
-    """One of the person's accounts."""
-
-    account = forms.ChoiceField(label=_("User name"))
-
-    def prepare(self) -> None:
-        """Offer theirs."""
-        theirs = User.objects.filter(person_id=self.about).values_list("pk", "username")
-        self.offer("account", [NOBODY, *((str(pk), name) for pk, name in theirs)])
-
-
 def _entries(asked: str) -> Sequence[Entry]:
     found = Person.objects.prefetch_related("accounts", "grants", "teams").order_by("-is_active", "name", "pk")
     if asked:
@@ -150,7 +139,6 @@ def _found(key: str) -> Person:
 def _thing(key: str, _actor: Actor) -> Thing:
     person = _found(key)
     held = accounts.roles_of(person.pk)
-    here = {"edit", "grant", "revoke", "account", "password", "close", "reopen", "join", "leave", "deactivate"}
     return Thing(
         name=person.name,
         headline=_headline(person, held),
@@ -161,13 +149,13 @@ def _thing(key: str, _actor: Actor) -> Thing:
         ),
         blocks=(
             Block(_("Roles and seats"), tuple(_roles(person)), empty=_("No role: this person may do nothing here.")),
-            Block(_("Ways to sign in"), tuple(_accounts(person)), empty=_("No account.")),
+            Block(_("Ways to sign in"), tuple(ways_in(person)), empty=_("No account.")),
             Block(_("Teams"), tuple(_teams(person)), empty=_("In no team.")),
             Block(_("Seats lent"), tuple(_lent(person)), empty=_("None lent, none borrowed.")),
             Block(_("Answers for these machines"), tuple(_machines(person)), empty=_("None.")),
         ),
         streams=(person.stream,),
-        verbs=frozenset(here if person.is_active else {"edit", "reactivate"}),
+        verbs=HERE | verbs_of(person) if person.is_active else frozenset({"edit", "reactivate"}),
     )
 
 
@@ -188,14 +176,6 @@ def _roles(person: Person) -> Iterable[Item]:
         href = reverse("settings-one", args=["roles", grant.role])
         fill = {"role": grant.role}
         yield Item(capitalized(ROLES[grant.role]), by, href=href, at=grant.granted_at, verbs=("revoke",), fill=fill)
-
-
-def _accounts(person: Person) -> Iterable[Item]:
-    for user in person.accounts.all():
-        detail = "" if user.has_usable_password() else _("without a password")
-        verbs = ("password", "close") if user.is_active else ("reopen",)
-        look = None if user.is_active else CLOSED
-        yield Item(user.username, detail, look=look, verbs=verbs, fill={"account": str(user.pk)})
 
 
 def _teams(person: Person) -> Iterable[Item]:
@@ -227,11 +207,6 @@ def _add(actor: Actor, values: Values, now: datetime) -> str | Shown:
     return Shown(str(person.pk), password, title, ONCE)
 
 
-def _password(actor: Actor, key: str, values: Values, now: datetime) -> Shown:
-    password = services.set_password(actor=actor, account_id=UUID(values["account"]), now=now)
-    return Shown(key, password, Sentence(mark("The new password of %(name)s"), {"name": _found(key).name}), ONCE)
-
-
 def _named(key: str) -> Values:
     person = _found(key)
     return {"name": person.name, "email": person.email}
@@ -247,18 +222,6 @@ def _grant(actor: Actor, key: str, values: Values, now: datetime) -> None:
 
 def _revoke(actor: Actor, key: str, values: Values, now: datetime) -> None:
     leaving.revoke_role(actor=actor, person_id=UUID(key), role=Role(values["role"]), now=now)
-
-
-def _account(actor: Actor, key: str, values: Values, now: datetime) -> None:
-    services.add_account(actor=actor, person_id=UUID(key), now=now, **values)
-
-
-def _close(actor: Actor, _key: str, values: Values, now: datetime) -> None:
-    services.close_account(actor=actor, account_id=UUID(values["account"]), now=now)
-
-
-def _reopen(actor: Actor, _key: str, values: Values, now: datetime) -> None:
-    services.reopen_account(actor=actor, account_id=UUID(values["account"]), now=now)
 
 
 def _join(actor: Actor, key: str, values: Values, now: datetime) -> None:
@@ -290,34 +253,7 @@ ACTS = (
         in_rows=True,
         done=_("The role is taken."),
     ),
-    Act("account", _("Add an account"), _account, form=AccountForm),
-    Act(
-        "password",
-        _("New password"),
-        _password,
-        form=WayInForm,
-        confirm=_("The old password and the sessions opened with it end at once. The new one is shown once."),
-        in_rows=True,
-    ),
-    Act(
-        "close",
-        _("Close the account"),
-        _close,
-        form=WayInForm,
-        confirm=_("Nobody signs in through it any more, and its sessions end."),
-        tone="stop",
-        in_rows=True,
-        done=_("The account is closed."),
-    ),
-    Act(
-        "reopen",
-        _("Open it again"),
-        _reopen,
-        form=WayInForm,
-        confirm=_("It signs in again, with the password it had."),
-        in_rows=True,
-        done=_("The account is open."),
-    ),
+    *WAYS_IN,
     Act("join", _("Add to a team"), _join, form=TeamForm),
     Act("leave", _("Take out of the team"), _leave, form=MemberForm, in_rows=True),
     Act(
