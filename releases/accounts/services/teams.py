@@ -16,8 +16,14 @@ from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
 from releases.core.errors import Invalid, Missing, Refused, Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
 
 _NAMED = 5
+_IN_USE = plural(
+    "%(team)s stays: %(names)s belongs to it. Give it to another team first.",
+    "%(team)s stays: %(n)s services and machines belong to it (%(names)s). Give them to another team first.",
+    by="n",
+)
 
 
 def register_team(
@@ -133,12 +139,8 @@ def remove_team(*, actor: Actor, team_id: UUID, now: datetime) -> None:
 
 
 def _belongs(team: Team, names: Sequence[str]) -> Sentence:
-    more = len(names) - _NAMED
-    parts = {"team": team.name, "n": len(names), "names": ", ".join([*names[:_NAMED], *(["…"] if more > 0 else [])])}
-    return Sentence(
-        _("%(team)s stays: %(n)s services or machines belong to it (%(names)s). Give them to another team first."),
-        parts,
-    )
+    named = ", ".join([*names[:_NAMED], *(["…"] if len(names) > _NAMED else [])])
+    return Sentence(_IN_USE, {"team": team.name, "n": len(names), "names": named})
 
 
 def team_for(*, actor: Actor, name: str, title: str = "") -> tuple[Team, bool]:

@@ -22,7 +22,7 @@ MOST = 200  # rows of a list; a section slices its own table to one more than th
 GROUPS: Mapping[str, str | Promise] = {
     "people": _("People and machines"),
     "wires": _("What we run"),
-    "rules": _("Rules and papers"),
+    "rules": _("Rules"),
 }
 SAVED, BY_NAME, ADD = _("Saved."), _("Name"), _("Add")
 
