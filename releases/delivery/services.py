@@ -1,6 +1,6 @@
 """What can be done with deployments: request, record what was seen, end, ask to stop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from releases.operations.models import Operation, Step
 from releases.operations.ports import StepPlan
 
 STEP_KIND = "delivery.deploy"
+VERIFY_STEP = "delivery.verify"
 CALL_OFF = "call_off"
 CALL_OFF_STEP = "delivery.call_off"
 CALL_OFF_LASTS = timedelta(hours=1)
@@ -105,6 +106,24 @@ def step_for(deployment: Deployment, *, name: str = "deploy", stage: int = 1) ->
     """Return the step that brings a deployment about."""
     desired = {"deployment": str(deployment.pk), "digest": deployment.artifact.digest, "slot": deployment.slot}
     return StepPlan(name, STEP_KIND, desired, stage=stage, connection=deployment.connection.name)
+
+
+def verification_of(
+    deployment: Deployment, *, leaving: Sequence[str], live: str, name: str = "verify version", stage: int = 1
+) -> StepPlan:
+    """Return the step that verifies that a deployment's artifact runs, once the deployment has ended.
+
+    ``leaving`` are digests that the catalogue may still name: it is written when everything is verified. ``live`` is
+    the side customers are on, empty where there is one side only.
+    """
+    desired = {
+        "deployment": str(deployment.pk),
+        "version": deployment.artifact.version,
+        "digest": deployment.artifact.digest,
+        "leaving": list(leaving),
+        "live": live,
+    }
+    return StepPlan(name, VERIFY_STEP, desired, stage=stage, connection=deployment.connection.name, repeatable=True)
 
 
 @transaction.atomic(durable=True)

@@ -30,7 +30,7 @@ from releases.operations.ports import StepPlan
 from releases.operations.states import ACTIVE, OperationState
 from releases.rollback.models import Rollback
 from releases.rollback.rules import ranks
-from releases.rollout.rules import STABLE, idle_target
+from releases.rollout.rules import STABLE, idle_target, live_target
 from releases.traffic import steps as shifts
 
 KIND = "rollback"
@@ -211,6 +211,15 @@ def _steps(
             approved_job=back.job,
         )
         steps.append(delivery.step_for(deployment, name=f"redeploy {name}", stage=redeploy_stage))
+        steps.append(
+            delivery.verification_of(
+                deployment,
+                leaving=[item.artifact.digest],
+                live=live_target(weights) if weights else "",
+                name=f"verify version {name}",
+                stage=verify_stage,
+            )
+        )
     if route is not None:
         steps.append(shifts.plan(**restore, name=f"verify weights {name}", stage=verify_stage))
     binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)

@@ -29,7 +29,7 @@ OWN = {
     "gate": {"keys", "permits", "reasons"},
     "impact": {"lenses", "scales"},
     "notify": {"letters", "mail", "occasions", "sinks", "wording"},
-    "operations": {"bell", "failpoints"},
+    "operations": {"bell", "failpoints", "trouble"},
     "traffic": {"providers"},
 }
 

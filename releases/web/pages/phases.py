@@ -7,7 +7,7 @@ from uuid import UUID
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.delivery.queries import DeploymentCard
-from releases.delivery.services import CALL_OFF_STEP
+from releases.delivery.services import CALL_OFF_STEP, VERIFY_STEP
 from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
@@ -34,6 +34,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     CALL_OFF_STEP: (mark("Call off what still runs"), mark("Call off the deployment of %(service)s")),
     DEPLOY: (mark("Deploy %(version)s"), mark("Deploy %(service)s")),
     SHIFT: (mark("Shift traffic to %(version)s"), mark("Shift the traffic of %(service)s")),
+    VERIFY_STEP: (mark("Verify"), mark("Verify the version of %(service)s")),
     VERDICT: (mark("Judge its health"), mark("Judge the health of %(service)s")),
     WATCH: (mark("Watch"), mark("Watch %(service)s")),
     PAUSE_KIND: (mark("Wait until somebody goes on"), mark("Wait until somebody goes on with %(service)s")),
@@ -130,6 +131,7 @@ DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
     SHIFT: _shift_detail,
     DEPLOY: _deploy_detail,
     VERDICT: _verdict_detail,
+    VERIFY_STEP: _verdict_detail,
     WATCH: _verdict_detail,
     PAUSE_KIND: _pause_detail,
 }
