@@ -14,11 +14,12 @@ from django.conf import settings
 from django.db import connection
 
 from releases.audit import guards
+from releases.audit.keys import public_keys
 from releases.audit.models import Checkpoint
 from releases.audit.moments import database_us
 from releases.audit.report import Report
-from releases.audit.sealer import public_keys, witness_of_settings
-from releases.audit.verification import sealed, written
+from releases.audit.sealer import witness_of_settings
+from releases.audit.verification import beginnings, sealed, witnessed, written
 from releases.audit.verification.looking import Look
 from releases.audit.verification.reading import snapshot
 from releases.audit.witness import FileWitness
@@ -64,7 +65,8 @@ class Verification:
         with snapshot():
             look.now = database_us()
             _guards(look)
-            sealed.witness(look, seen)
+            beginnings.read(look)
+            witnessed.compare(look, seen)
             sealed.checkpoints(look)
             sealed.tree(look)
             erased = written.events(look)

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from threading import Event
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
@@ -28,6 +29,8 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="seal what waits, then end")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        if settings.GMUD_STRICT:
+            self.check(tags=["strict"], include_deployment_checks=True)  # registered by whoever wires the house
         sealer = Sealer.of_settings()
         if options["once"]:
             try:
