@@ -13,6 +13,7 @@ class Kind(StrEnum):
     ARTIFACT_CLEARED = "artifact.cleared"
     ARTIFACT_QUARANTINED = "artifact.quarantined"
     ARTIFACT_REGISTERED = "artifact.registered"
+    AUDIT_EPOCH_BEGUN = "audit.epoch_begun"
     AUDIT_TEXT_ERASED = "audit.text_erased"
     BINDING_SET = "binding.set"
     CHANGE_ASSESSED = "change.assessed"

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from releases.audit import notes
 from releases.audit.envelope import parse
 from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
 from releases.audit.moments import database_us, moment
 from releases.audit.report import Finding, Report
-from releases.audit.sealer import EPOCH, witness_of_settings
+from releases.audit.sealer import agrees, newest_checkpoint, witness_of_settings
 from releases.audit.verification import Verification
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
@@ -72,29 +73,39 @@ def states_from_events() -> dict[str, dict[str, Any]]:
 class Sealing:
     """How far the record is sealed and witnessed, without looking at every event.
 
-    ``agrees`` is false when the newest thing the witness saw is not in the record: stop deciding, call for people.
+    ``unwitnessed_seconds`` is how long the oldest checkpoint waits for its witness. ``agrees`` is false when the newest
+    thing the witness saw is not in the record: stop deciding, call for people.
     """
 
     sealed_size: int
     witnessed_size: int
     waiting: int
     oldest_waits_seconds: float
+    unwitnessed_seconds: float
     agrees: bool
+
+    @property
+    def unwitnessed(self) -> int:
+        """Return how many sealed events the witness has not seen."""
+        return max(self.sealed_size - self.witnessed_size, 0)
 
 
 def sealing() -> Sealing:
-    """Return how sealing goes, in four small queries and one look at the end of the witness's file."""
-    last = witness_of_settings().last()
-    checkpoints = Checkpoint.objects.filter(epoch=EPOCH)
-    sizes = checkpoints.order_by("-tree_size").values_list("tree_size", flat=True)
+    """Return how sealing goes, in a few small queries and one look at the end of the witness's file."""
+    last, newest = witness_of_settings().last(), newest_checkpoint()
+    seen = last.size if last and newest and last.epoch == newest.epoch else 0
     waiting = Unsealed.objects.values("event_id")
     oldest = AuditEvent.objects.filter(event_id__in=waiting).order_by("occurred_us").first()
+    unseen = Checkpoint.objects.filter(epoch=newest.epoch if newest else 0, tree_size__gt=seen).order_by("tree_size")
+    since = unseen.values_list("note", flat=True).first()
+    now = database_us()
     return Sealing(
-        sealed_size=sizes.first() or 0,
+        sealed_size=newest.tree_size if newest else 0,
         witnessed_size=last.size if last else 0,
         waiting=waiting.count(),
-        oldest_waits_seconds=(database_us() - oldest.occurred_us) / 1_000_000 if oldest else 0.0,
-        agrees=last is None or checkpoints.filter(tree_size=last.size, root=last.root).exists(),
+        oldest_waits_seconds=(now - oldest.occurred_us) / 1_000_000 if oldest else 0.0,
+        unwitnessed_seconds=(now - notes.signed_at(since)) / 1_000_000 if since else 0.0,
+        agrees=last is None or agrees(last),
     )
 
 

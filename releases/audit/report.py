@@ -31,12 +31,23 @@ class Finding:
         return f"{place}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Sealed events that a restored copy did not hold; ``first`` is unknown when their whole epoch was left."""
+
+    epoch: int
+    first: int | None
+    last: int
+
+
 @dataclass(slots=True)
 class Report:
-    """The whole record, looked at once. ``notes`` is worth knowing and no finding."""
+    """The whole record, looked at once. ``notes`` and what was ``lost`` and owned up to are no findings."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[Sentence] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    epoch: int = 1
     events: int = 0
     unsealed: int = 0
     sealed_size: int = 0

@@ -2,19 +2,24 @@
 
 import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
 from releases.audit.actor import Actor
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
+from releases.audit.epochs import Beginning
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
 from releases.audit.moments import database_us
 from releases.audit.sealer import Sealer
-from releases.core.errors import Missing, Refused, Stale
+from releases.core import request_id
+from releases.core.errors import Invalid, Missing, Refused, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
+
+EPOCHS = "audit:epochs"
 
 
 def record(
@@ -44,7 +49,7 @@ def record(
         event_id=uuid7(),
         stream=stream,
         kind=kind,
-        actor=actor,
+        actor=actor if actor.request else replace(actor, request=request_id.current()),
         data=data,
         text={name: commitment(*pair) for name, pair in salted.items()},
         cause=cause,
@@ -99,6 +104,30 @@ def seal() -> Checkpoint | None:
     :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
     """
     return Sealer.of_settings().turn()
+
+
+def begin_epoch(*, actor: Actor, reason: str) -> Checkpoint:
+    """Own up to a restored copy: go on with the record under a new name, and hand that to the witness.
+
+    Whoever calls has checked the right. What the copy does not hold is named by ``verify`` from now on.
+
+    :raises Invalid: no reason is given
+    :raises Refused: the record holds everything the witness saw
+    :raises Inconsistent: this is no older copy of what the witness saw
+    """
+    if not reason.strip():
+        raise Invalid(_("Say why the record was restored."))
+
+    def tell(began: Beginning) -> AuditEvent:
+        return record(
+            stream=EPOCHS,
+            kind=Kind.AUDIT_EPOCH_BEGUN,
+            actor=actor,
+            data=began.as_json(),
+            text={"reason": reason.strip()},
+        )
+
+    return Sealer.of_settings().begin_epoch(tell)
 
 
 def head_of(stream: str) -> Head:

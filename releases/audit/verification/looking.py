@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from releases.audit import notes
+from releases.audit.epochs import Lineage
 from releases.audit.report import Finding, Report
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
@@ -23,6 +24,7 @@ class Look:
 
     keys: Sequence[Ed25519PublicKey]
     report: Report = field(default_factory=Report)
+    lineage: Lineage = field(default_factory=Lineage)
     roots: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
     times: list[tuple[int, int]] = field(default_factory=list)
     right: int = 0
@@ -40,3 +42,9 @@ class Look:
         except notes.BadNote:
             self.find(table, row, "note", _("The note is not signed by our key, or was changed."))
             return None
+
+
+def differing(columns: Sequence[str], stored: Sequence[object], said: notes.Statement) -> list[str]:
+    """Return the columns (epoch, size, root under whatever names) that do not say what was signed."""
+    signed = (said.epoch, said.size, said.root)
+    return [column for column, here, there in zip(columns, stored, signed, strict=True) if here != there]

@@ -1,55 +1,37 @@
 """Hold the tree against what was signed: by the witness's lines and by the checkpoints."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-from releases.audit import notes
+from releases.audit.epochs import Sealed
 from releases.audit.merkle import Frontier
-from releases.audit.verification.looking import AHEAD_US, Look
+from releases.audit.verification.looking import AHEAD_US, Look, differing
 from releases.audit.verification.reading import rows
-from releases.audit.witness import BadLine
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 
 LAG_US = 60_000_000  # a checkpoint may wait for its witness this long
-
-
-def witness(look: Look, seen: Iterable[Any]) -> None:
-    """Take from each line of the witness what was signed of the tree."""
-    size = 0
-    for one in seen:
-        row = f"line {one.line}"
-        if isinstance(one, BadLine):
-            look.report.notes.append(Sentence(_("Line %(line)s of the witness cannot be read."), {"line": one.line}))
-            continue
-        said = look.said("witness", row, one.note)
-        if said is None:
-            continue
-        for column in _differing(("epoch", "size", "root"), (one.epoch, one.size, one.root), said):
-            look.find("witness", row, column, _("The line says something else than what was signed."))
-        if said.size <= size:
-            look.find("witness", row, "size", _("The tree did not grow since the line before."))
-        size = max(size, said.size)
-        look.roots.setdefault(said.size, []).append(("witness", row, said.root))
-    look.report.witnessed_size = size
+RESTORED = _("Was an older copy restored? Then own up to what it does not hold: manage.py audit epoch.")
+CHECKPOINTS = "SELECT epoch, tree_size, root, note FROM audit_checkpoint ORDER BY tree_size, epoch"
 
 
 def checkpoints(look: Look) -> None:
     """Take from each checkpoint what was signed of the tree, and when."""
     there: set[int] = set()
-    for epoch, size, root, note in rows("SELECT epoch, tree_size, root, note FROM audit_checkpoint ORDER BY tree_size"):
+    for epoch, size, root, note in rows(CHECKPOINTS):
         row = f"checkpoint of {size} events"
         said = look.said("audit_checkpoint", row, note)
         if said is None:
             continue
-        for column in _differing(("epoch", "tree_size", "root"), (epoch, size, root), said):
+        for column in differing(("epoch", "tree_size", "root"), (epoch, size, root), said):
             look.find("audit_checkpoint", row, column, _("The column says something else than the note."))
+        if not look.lineage.counts(Sealed(said.epoch, said.size, said.root)):
+            look.find("audit_checkpoint", row, "epoch", _("It is of an epoch that was left at a smaller size."))
+            continue
         there.add(said.size)
         look.roots.setdefault(said.size, []).append(("audit_checkpoint", row, said.root))
         if look.times and said.at_us + AHEAD_US < look.times[-1][1]:
             look.find("audit_checkpoint", row, "note", _("It is older than the checkpoint before it."))
         look.times.append((said.size, said.at_us))
-    for size in sorted(size for size, told in look.roots.items() if told[0][0] == "witness"):
+    seen = {size for size, told in look.roots.items() if any(table == "witness" for table, _row, _root in told)}
+    for size in sorted(seen):
         if size not in there:
             look.find("audit_checkpoint", f"checkpoint of {size} events", "", _("The witness has it; it is gone."))
     look.times.sort()
@@ -99,6 +81,7 @@ def _ends(look: Look, size: int) -> None:
     if size < largest:
         sentence = Sentence(_("The last %(count)s sealed events were cut off."), {"count": largest - size})
         look.find("audit_leaf", f"leaves {size} to {largest - 1}", "", sentence)
+        look.report.notes.append(Sentence(RESTORED))
     elif size > largest:
         cut = f"leaves {largest} to {size - 1}"
         look.find("audit_leaf", cut, "", _("No checkpoint covers them: they were not written by the sealer."))
@@ -107,9 +90,3 @@ def _ends(look: Look, size: int) -> None:
 def _unwitnessed_since(look: Look) -> int:
     """Return since when the oldest checkpoint waits for its witness."""
     return next((at for size, at in look.times if size > look.report.witnessed_size), look.now)
-
-
-def _differing(columns: Sequence[str], stored: Sequence[Any], said: notes.Statement) -> list[str]:
-    """Return the columns that do not say what was signed."""
-    signed = (said.epoch, said.size, said.root)
-    return [column for column, here, there in zip(columns, stored, signed, strict=True) if here != there]
