@@ -1,12 +1,15 @@
-"""Structured logs: one line per event, request id included, secrets blotted out."""
+"""Structured logs: one line per event, request id included, secrets blotted out. JSON where no person looks."""
 
 import logging.config
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 
 from gmud.env import env
 from releases.core.redaction import processor as redact
+from releases.core.redaction import remember
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -18,7 +21,7 @@ _SHARED: list[Any] = [
 ]
 _RENDERER: Any = (
     structlog.processors.JSONRenderer()
-    if env.bool("GMUD_LOG_JSON", default=False)
+    if env.bool("GMUD_LOG_JSON", default=not sys.stderr.isatty())
     else structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
 )
 
@@ -48,8 +51,10 @@ LOGGING_STRUCTURE: dict[str, Any] = {
 }
 
 
-def configure() -> None:
-    """Set up the standard library's logging and structlog on top of it."""
+def configure(*, secrets: Iterable[str] = ()) -> None:
+    """Set up the standard library's logging and structlog on top of it; these secrets never show in a line."""
+    for secret in secrets:
+        remember(secret)
     logging.config.dictConfig(LOGGING_STRUCTURE)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -4,6 +4,7 @@ import os
 import secrets
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -67,10 +68,10 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "releases.web.health.Probes",
+    "releases.web.requests.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -213,7 +214,7 @@ TIME_ZONE = env.str("GMUD_TIME_ZONE", default="America/Sao_Paulo")
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ROOT / "static"]
-STATIC_ROOT = DATA / "static"
+STATIC_ROOT = env.str("GMUD_STATIC", default=str(DATA / "static"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["releases.api.authentication.TokenAuthentication"],
@@ -235,6 +236,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
+# Who may read /metrics without a token: networks of callers. A request that a proxy passed on is never one of them.
+GMUD_METRICS_NETWORKS: list[str] = env.list("GMUD_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 # Lease and sweep of durable work (design/trust.md, section 4), in seconds.
 GMUD_LEASE_SECONDS = env.float("GMUD_LEASE_SECONDS", default=30.0)
 GMUD_SWEEP_SECONDS = env.float("GMUD_SWEEP_SECONDS", default=5.0)
@@ -299,4 +302,11 @@ CELERY_BEAT_SCHEDULE["notices_due"] = {
 }
 
 LOGGING_CONFIG = None
-configure()
+configure(
+    secrets=[
+        SECRET_KEY,
+        DATABASES["default"].get("PASSWORD") or "",
+        urlsplit(REDIS_URL).password or "",
+        GMUD_OIDC_CLIENT_SECRET,
+    ]
+)

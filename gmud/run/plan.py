@@ -82,6 +82,7 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     """Return what the processes see: defaults, over them what was given, over that what the plan says."""
     defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": AS_ROOT}
+    defaults |= {"GMUD_LOG_JSON": "0"}  # somebody reads along
     own = {"GMUD_DATA": str(plan.data), "GMUD_DEMO": str(int(plan.demo))}
     own |= {f"GMUD_SANDBOX_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
     if plan.broker:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest
@@ -17,7 +17,7 @@ from releases.core.errors import Missing, Reason, Sentence
 from releases.core.words import mark as _
 from releases.gate import keys
 from releases.gate.facts import facts_of
-from releases.gate.models import GateDecision
+from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Decision, Request, decide
 from releases.gate.states import Intent
 
@@ -148,6 +148,24 @@ def card(row: GateDecision) -> DecisionCard:
         permit_redeemed_at=permit.redeemed_at if permit else None,
         permit_redeemed_by=permit.redeemed_by if permit else "",
     )
+
+
+def answers_since(since: datetime) -> list[tuple[str, tuple[str, ...]]]:
+    """Return verdict and reason codes of every answer given since then."""
+    rows = GateDecision.objects.filter(decided_at__gt=since).order_by().values_list("verdict", "reasons")
+    return [(verdict, tuple(sorted({one["code"] for one in reasons}))) for verdict, reasons in rows]
+
+
+def permits_by_state(now: datetime) -> dict[str, int]:
+    """Return how many permits are still open, were redeemed, were revoked, or went unused."""
+    unused = Q(redeemed_at=None, revoked_at=None)
+    states = {
+        "open": unused & Q(expires_at__gt=now),
+        "redeemed": Q(redeemed_at__isnull=False),
+        "revoked": Q(redeemed_at=None, revoked_at__isnull=False),
+        "unused": unused & Q(expires_at__lte=now),
+    }
+    return Permit.objects.aggregate(**{state: Count("pk", filter=which) for state, which in states.items()})
 
 
 def reason_from(data: Mapping[str, Any]) -> Reason:

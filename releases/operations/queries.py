@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count, Min
 
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
@@ -155,6 +156,27 @@ def workers_alive(now: datetime) -> list[WorkerCard]:
     silence = max(3 * timedelta(seconds=settings.GMUD_SWEEP_SECONDS), LONGEST_SILENCE)
     rows = Heartbeat.objects.filter(beat_at__gt=now - silence).order_by("worker")
     return [WorkerCard(row.worker, tuple(row.queues), row.beat_at) for row in rows]
+
+
+def last_swept() -> dict[str, datetime]:
+    """Return, by queue, when a worker of it swept last; a queue that nobody ever worked on is left out."""
+    seen: dict[str, datetime] = {}
+    for queues, at in Heartbeat.objects.order_by("beat_at").values_list("queues", "beat_at"):
+        seen.update(dict.fromkeys(queues, at))
+    return seen
+
+
+def backlog(now: datetime) -> dict[str, tuple[int, datetime]]:
+    """Return, by queue, how many messages should have been delivered by now, and since when the oldest."""
+    due = OutboxMessage.objects.undone().filter(available_at__lte=now)
+    rows = due.values_list("queue").annotate(number=Count("pk"), since=Min("available_at")).order_by()
+    return {queue: (number, since) for queue, number, since in rows}
+
+
+def by_state() -> dict[tuple[str, str], int]:
+    """Return how many operations there are of each kind in each state."""
+    rows = Operation.objects.values_list("kind", "state").annotate(number=Count("pk")).order_by("kind", "state")
+    return {(kind, state): number for kind, state, number in rows}
 
 
 def quarantined_messages() -> int:

@@ -36,6 +36,7 @@ class Held:
     fence: int
     deadline: datetime
     worn_out: Sentence | None
+    request: str = ""
 
 
 def lease() -> timedelta:
@@ -59,7 +60,9 @@ def claim(*, operation_id: UUID, worker: str, now: datetime) -> Held | None:
         step.save(update_fields=["fence", "attempts", "lease_owner", "lease_until", "heartbeat_at"])
         if operation.state == OperationState.PENDING:
             moves.advance(operation, actor=moves.WORKER, now=now)
-        return Held(operation.pk, step.pk, step.kind, worker, step.fence, operation.deadline_at, worn_out)
+        return Held(
+            operation.pk, step.pk, step.kind, worker, step.fence, operation.deadline_at, worn_out, operation.request
+        )
 
 
 def look(held: Held, *, now: datetime) -> tuple[rules.StepFacts, StepView]:
