@@ -4,7 +4,7 @@ import smtplib
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import BadHeaderError, EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.template.loader import render_to_string
 
 from releases.core.errors import Rejected, Sentence, Unreachable
@@ -32,7 +32,7 @@ def send(letter: Letter, *, to: str) -> None:
         raise Unreachable(why)
     try:
         _message(letter, to).send()
-    except BadHeaderError as error:
+    except ValueError as error:  # an address with a line end, or one no mail server could read
         raise Rejected(Sentence(_("The address %(address)s cannot be used."), {"address": to})) from error
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))

@@ -12,6 +12,7 @@ from releases.catalog import services
 from releases.catalog.imports import kubernetes
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
+from releases.notify import services as notices
 from releases.core.ownfile import BadFile
 
 
@@ -63,5 +64,6 @@ class Command(BaseCommand):
 
     def _rotate(self) -> None:
         name = keyring.rotate(Path(settings.GMUD_KEYS))
-        count = services.reseal_secrets(actor=system("catalog"), now=clock.now())
+        actor, now = system("catalog"), clock.now()
+        count = services.reseal_secrets(actor=actor, now=now) + notices.reseal_channels(actor=actor, now=now)
         self.stdout.write(f"Key {name} seals from now on; {count} secrets were sealed again. Older keys still open.")
