@@ -12,8 +12,8 @@ from releases.catalog import services
 from releases.catalog.imports import kubernetes
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
-from releases.notify import services as notices
 from releases.core.ownfile import BadFile
+from releases.notify import services as notices
 
 
 class Command(BaseCommand):
