@@ -253,8 +253,8 @@ ACTS = (
         in_rows=True,
         done=_("The role is taken."),
     ),
-    *WAYS_IN,
     Act("join", _("Add to a team"), _join, form=TeamForm),
+    *WAYS_IN,
     Act("leave", _("Take out of the team"), _leave, form=MemberForm, in_rows=True),
     Act(
         "deactivate",
