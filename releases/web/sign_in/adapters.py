@@ -63,6 +63,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ca
         is_same = request.user.is_authenticated and request.user.pk == user.pk
         before = request.session.session_key if is_same else None
         super().login(request, user)
+        if is_same:
+            request.session.cycle_key()  # Django keeps the key of who was signed in already
         begin(request, user, replaces=before or "")
 
     def logout(self, request: HttpRequest) -> None:

@@ -1,8 +1,8 @@
 """Sign in, give the second factor, sign in again before a vote of weight, sign out."""
 
+from allauth.account.adapter import get_adapter
 from allauth.account.stages import LoginStageController
 from allauth.mfa.stages import AuthenticateStage
-from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.views.decorators.debug import sensitive_post_parameters
@@ -94,5 +94,5 @@ def again(request: Request) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End this session; somebody who is not signed in is already out."""
-    logout(request)
+    get_adapter(request).logout(request)
     return HttpResponseRedirect(resolve_url("sign-in"))
