@@ -20,6 +20,8 @@ from releases.accounts.roles import Role
 from releases.audit import queries as audit
 from releases.committee import services as committee
 from releases.committee.models import Delegation
+from releases.web.looks import ROLES
+from releases.web.pages.settings.words import RIGHTS
 from tests.factories.accounts import SETUP, a_person, a_team, a_token, actor_of
 
 SECTIONS = ("people", "teams", "roles", "delegations", "machines")
@@ -151,6 +153,11 @@ def test_the_history_of_one_is_told_from_the_record_newest_first(house, at_work,
     page = in_words(at_work.get(f"/settings/people/{house.engineer.pk}"))
 
     assert page.index("setup gave Ana Reis the role on call.") < page.index("setup added Ana Reis.")
+
+
+def test_every_right_and_every_role_has_a_word():
+    assert set(RIGHTS) == set(Right)
+    assert set(ROLES) == set(Role)
 
 
 # --- people ---

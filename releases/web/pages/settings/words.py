@@ -21,6 +21,7 @@ RIGHTS: Mapping[Right, str | Promise] = {
     Right.CHANGE_VOTE: _("vote"),
     Right.FREEZE_SET: _("freeze and stop the line"),
     Right.GATE_ASK: _("ask the gate"),
+    Right.METRICS_READ: _("read metrics"),
     Right.PEOPLE_EDIT: _("edit people"),
     Right.PERMIT_REDEEM: _("redeem permits"),
     Right.POLICY_EDIT: _("propose policies"),
