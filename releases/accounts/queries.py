@@ -230,6 +230,12 @@ def factors_of(account: User) -> list[FactorCard]:
     return cards
 
 
+def has_second_factor(actor: Actor) -> bool:
+    """Say whether the account somebody acts through has a second factor to sign in with."""
+    found = Authenticator.objects.filter(user__username=actor.account, user__person_id=actor.person_id)
+    return bool(found.exclude(type=Authenticator.Type.RECOVERY_CODES).exists())
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityCard:
     """Whom a provider knows this account as."""

@@ -127,12 +127,12 @@ def awaits(person_id: UUID, now: datetime) -> list[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class CallForVotes:
-    """An open round and who can help to settle it now."""
+    """An open round: who may vote in it now, which seats are open, and who of them can fill one (``needed``)."""
 
     round_id: UUID
     subject: UUID
-    opened_at: datetime
     people: frozenset[UUID]
+    needed: frozenset[UUID]
     seats: tuple[str, ...]
 
 
@@ -152,13 +152,17 @@ def calls_for_votes(now: datetime, *, among: Iterable[UUID] | None = None) -> li
         counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
         if counted.is_settled:
             continue
-        people = frozenset(
-            person
-            for person in candidates
-            if ways(person, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now)
-        )
         seats = tuple(one.seat for one in counted.seats if one.missing)
-        found.append(CallForVotes(round_.pk, round_.subject, round_.opened_at, people, seats))
+        how = {
+            person: {
+                way.seat
+                for way in ways(person, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now)
+            }
+            for person in candidates
+        }
+        people = frozenset(person for person, mine in how.items() if mine)
+        needed = frozenset(person for person, mine in how.items() if mine & set(seats))
+        found.append(CallForVotes(round_.pk, round_.subject, people, needed, seats))
     return found
 
 

@@ -4,7 +4,7 @@
 
     [{"when": {"environment_kind": ["production"], "risk_at_least": "high", "type": ["normal"]},
       "seats": {"seat_engineering": 1, "seat_security": 1},
-      "fresh_sign_in_minutes": 5}]
+      "fresh_sign_in_minutes": 5, "second_factor": true}]
 
 A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins.
 """
@@ -39,13 +39,14 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: when it holds, whom it asks, and how fresh their sign-in must be."""
+    """One rule: when it holds, whom it asks, how fresh their sign-in must be, and whether with a second factor."""
 
     environment_kinds: frozenset[str]
     risk_at_least: str
     types: frozenset[str]
     seats: tuple[Requirement, ...]
     fresh_sign_in_minutes: int | None = None
+    second_factor: bool = False
 
     def holds(self, *, environment_kind: str, level: str, change_type: str) -> bool:
         """Say whether the rule speaks of this."""
@@ -62,6 +63,7 @@ class Need:
 
     seats: Mapping[str, int]
     fresh_sign_in_minutes: int | None = None
+    second_factor: bool = False
 
     @property
     def is_pre_approved(self) -> bool:
@@ -108,7 +110,7 @@ def _together(rules: Iterable[Rule]) -> Need:
     rules = tuple(rules)
     minutes = [rule.fresh_sign_in_minutes for rule in rules if rule.fresh_sign_in_minutes is not None]
     needed = strictest(requirement for rule in rules for requirement in rule.seats)
-    return Need(needed, min(minutes) if minutes else None)
+    return Need(needed, min(minutes) if minutes else None, second_factor=any(rule.second_factor for rule in rules))
 
 
 def _uncovered(kind: str, level: str, change_type: str) -> Refused:
@@ -181,6 +183,7 @@ def canonical_form(rules: Iterable[Rule]) -> list[dict[str, Any]]:
             },
             "seats": {requirement.seat: requirement.people for requirement in rule.seats},
             "fresh_sign_in_minutes": rule.fresh_sign_in_minutes,
+            "second_factor": rule.second_factor,
         }
         for rule in rules
     ]
@@ -228,7 +231,7 @@ class _Reader:
         return {name: value[name] for name in value if name in allowed}
 
     def rule(self, field: str, value: object) -> Rule:
-        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes"))
+        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes", "second_factor"))
         when = self.mapping(f"{field}.when", parts.get("when", {}), ("environment_kind", "risk_at_least", "type"))
         level = when.get("risk_at_least", LEVELS[0])
         if level not in LEVELS:
@@ -241,6 +244,7 @@ class _Reader:
             types=types,
             seats=self.seats(f"{field}.seats", parts.get("seats"), may_be_empty=types <= PRE_APPROVABLE),
             fresh_sign_in_minutes=self.minutes(f"{field}.fresh_sign_in_minutes", parts.get("fresh_sign_in_minutes")),
+            second_factor=self.yes_or_no(f"{field}.second_factor", parts.get("second_factor", False)),
         )
 
     def some_of(self, field: str, value: object, known: tuple[str, ...]) -> frozenset[str]:
@@ -263,6 +267,12 @@ class _Reader:
             for seat, people in sorted(given.items())
             if isinstance(people, int) and people > 0
         )
+
+    def yes_or_no(self, field: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            self.say(field, _("Give true or false."))
+            return False
+        return value
 
     def minutes(self, field: str, value: object) -> int | None:
         if value is None:

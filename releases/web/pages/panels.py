@@ -21,7 +21,7 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import ENDED, RUNNING, State
 from releases.committee import queries as committee
 from releases.committee.models import Round
-from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, ways
+from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, signed_in_twice, ways
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark, plural
 from releases.gate import queries as gate
@@ -55,6 +55,7 @@ class Decision:
     notes: tuple[Words, ...] = ()
     refusals: tuple[Line, ...] = ()
     sign_in_again: str = ""
+    sign_in_word: str | Promise = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,19 @@ def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
         return Decision(sentence, seats, refusals=why_not)
     still = {seat.seat for seat in tally.seats if seat.missing}
     seat = min(mine, key=lambda way: way.seat not in still).seat
+    again = f"{reverse('sign-in-again')}?{urlencode({'next': reverse('change', args=[change.number])})}"
     if not signed_in_freshly(actor.signed_in_at, within_minutes=round_.fresh_sign_in_minutes, now=now):
-        here = reverse("change", args=[change.number])
-        again = f"{reverse('sign-in-again')}?{urlencode({'next': here})}"
         minutes = Sentence(FRESH_SIGN_IN, {"minutes": round_.fresh_sign_in_minutes})
         return Decision(sentence, seats, notes=(minutes,), sign_in_again=again)
+    if round_.second_factor and not signed_in_twice(actor.methods):
+        has_one = accounts.has_second_factor(actor)
+        return Decision(
+            sentence,
+            seats,
+            notes=(Sentence(mark("The policy asks for a sign-in with a second factor before this vote.")),),
+            sign_in_again=again if has_one else reverse("profile"),
+            sign_in_word="" if has_one else _("Add a second factor"),
+        )
     acts = (
         Act("approve", APPROVE_AS.get(seat, seat), weight="main"),
         Act("request_changes", _("Request changes")),

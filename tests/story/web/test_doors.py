@@ -7,8 +7,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from releases.accounts.models import User
 from releases.changes.states import State
 from tests.factories.changes import a_change, approve
+from tests.factories.factors import an_app
 
 UNSAFE = (
     "/changes/1001/vote",
@@ -84,6 +86,29 @@ def test_a_vote_on_high_risk_asks_for_a_fresh_sign_in_where_the_policy_does(hous
 
     assert f"/sign-in/again?next=%2Fchanges%2F{change.number}" in stale.content.decode()
     assert "Approve as Security" in fresh.content.decode()
+
+
+def test_a_vote_asks_for_a_second_factor_where_the_policy_does(house, browse):
+    change = a_change(house, at=State.AUTHORIZING)
+    change.round.second_factor = True
+    change.round.save()
+    without = browse(house.security)
+    page = without.get(f"/changes/{change.number}").content.decode()
+    assert "The policy asks for a sign-in with a second factor before this vote." in page
+    assert 'href="/profile">Add a second factor' in " ".join(page.split())
+    answer = without.post(
+        f"/changes/{change.number}/vote", {"decision": "approve", "seen_digest": change.content_digest}
+    )
+    assert answer.status_code == 403
+
+    an_app(User.objects.get(person=house.security))
+    assert (
+        f"/sign-in/again?next=%2Fchanges%2F{change.number}" in without.get(f"/changes/{change.number}").content.decode()
+    )
+    session = without.session
+    session["methods"] = ["password", "totp"]
+    session.save()
+    assert "Approve as Security" in without.get(f"/changes/{change.number}").content.decode()
 
 
 def test_who_asked_reads_why_they_cannot_vote(house, browse):
