@@ -18,31 +18,28 @@ from releases.operations.queries import GivenUp
 
 MAY = Right.ROLLBACK_BEGIN  # who takes releases back also has what is stuck go on
 MOST = 12
-PERMITS = mark("Open permits of %(name)s were not revoked. The gate decides again whenever one is redeemed.")
+# What it means that a reaction of the worker failed, by its name.
 WORDS: Mapping[str, str] = {
-    **dict.fromkeys((f"change.{verb}" for verb in ("cancel", "failed", "revise", "supersede", "withdraw")), PERMITS),
-    "change.roll_back": PERMITS,
-    "change.deployed": mark(
-        "Nobody looked at the traffic after %(name)s: the next way back would start from old weights."
-    ),
-    "operation.failed": mark("Work on %(name)s failed and nobody heard of it: a build may still run."),
-    "operation.needs_human": mark("Work on %(name)s waits for a person and nobody was told."),
-    "operation.stopped": mark("Work on %(name)s was stopped and nobody heard of it: a build may still run."),
-    "operation.succeeded": mark("Work on %(name)s is done and nobody heard of it: the change stays where it was."),
-    "operation.superseded": mark("Work on %(name)s was taken over and nobody heard of it: a build may still run."),
+    "revoke_permits": mark("Open permits of %(name)s were not revoked. The gate decides again when one is redeemed."),
+    "look_at_traffic": mark("Nobody looked at the traffic after %(name)s: the next way back starts from old weights."),
+    "follow_operation": mark("Work on %(name)s moved on and the change did not hear of it: it stays where it was."),
+    "call_off": mark("What still runs of %(name)s was not called off: look at the CI system."),
+    "close_ledger": mark("The ledger of traffic lacks how a shift of %(name)s ended."),
 }
+TELLING = "tell_"
+NOT_TOLD = mark("People were not told what happened to %(name)s.")
 OTHERWISE = mark("Nobody heard that this happened: %(kind)s.")
 
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """One message that was given up: what that means, since when, and the last error."""
+    """One message that was given up: what that means, since when, and the last errors."""
 
     id: UUID
-    sentence: Sentence
+    sentences: tuple[Sentence, ...]
     href: str
     since_at: datetime
-    error: str
+    errors: tuple[str, ...]
 
 
 def undelivered(actor: Actor) -> tuple[Undelivered, ...] | None:
@@ -60,11 +57,17 @@ def _about(message: GivenUp) -> UUID:
 
 
 def _shown(message: GivenUp, number: int | None) -> Undelivered:
-    text = WORDS.get(message.kind, OTHERWISE) if number else OTHERWISE
+    errors = tuple(line for line in message.error.splitlines() if line.strip())
+    texts = dict.fromkeys(_text(line.partition(":")[0]) if number else OTHERWISE for line in errors or ("",))
+    parts = {"name": f"CHG-{number}", "kind": message.kind}
     return Undelivered(
         id=message.id,
-        sentence=Sentence(text, {"name": f"CHG-{number}", "kind": message.kind}),
+        sentences=tuple(Sentence(text, parts) for text in texts),
         href=reverse("change", args=[number]) if number else "",
         since_at=message.dead_at,
-        error=message.error.strip().splitlines()[0] if message.error.strip() else "",
+        errors=errors,
     )
+
+
+def _text(reaction: str) -> str:
+    return WORDS.get(reaction, NOT_TOLD if reaction.startswith(TELLING) else OTHERWISE)
