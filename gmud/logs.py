@@ -26,23 +26,29 @@ _RENDERER: Any = (
 )
 
 
-def _no_probes(record: logging.LogRecord) -> bool:
-    """Leave out what Django says about a probe that was told "not ready": that is an answer, not an error."""
-    return getattr(getattr(record, "request", None), "path", "") not in {"/healthz", "/readyz"}
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what Django says once more: "not ready" to a probe is an answer, and refusals have their own line."""
+    if record.name != "django.request":
+        return True
+    path = getattr(getattr(record, "request", None), "path", "")
+    return record.levelno >= logging.ERROR and path not in {"/healthz", "/readyz"}
+
+
+def line(renderer: Any) -> logging.Formatter:
+    """Return what makes one line of a record, ours or anybody's."""
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=_SHARED
+    )
 
 
 LOGGING_STRUCTURE: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
-            "foreign_pre_chain": _SHARED,
-        }
+        "line": {"()": lambda: line(_RENDERER)},
     },
-    "filters": {"no_probes": {"()": lambda: _no_probes}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_probes"]}},
+    "filters": {"news": {"()": lambda: _is_news}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["news"]}},
     "root": {"handlers": ["stderr"], "level": env.str("GMUD_LOG_LEVEL", default="WARNING")},
     "loggers": {
         "gmud": {"level": env.str("GMUD_LOG_LEVEL", default="INFO")},
