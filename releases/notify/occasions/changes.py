@@ -143,8 +143,8 @@ def _ask(call: CallForVotes, *, now: datetime) -> None:
     occasion = _call_of(call, now=now)
     if occasion is None:
         return
-    services.tell(occasion=occasion, people=call.people, now=now, again=True)
-    no_longer = notices.people_told(occasion.case) - call.people
+    services.tell(occasion=occasion, people=call.needed, now=now, again=True)
+    no_longer = notices.people_told(occasion.case) - call.needed
     if no_longer:
         why = Sentence(DECIDED, {"name": occasion.reason.parts["name"]})
         services.withdraw(case=occasion.case, people=no_longer, knowing=_voters(call.round_id), why=why, now=now)

@@ -48,8 +48,7 @@ def settle_work(*, now: datetime) -> None:
     }
     for topic, (place, state) in waits.items():
         for case in notices.open_cases(topic):
-            known = Operation.objects.filter(pk=case.split(":")[place], state=state).first()
-            if known is None or operations.active_on(known.target) not in {None, operations.operation(known.pk)}:
+            if not _still(UUID(case.split(":")[place]), state):
                 services.withdraw(case=case, now=now)
 
 
@@ -88,6 +87,13 @@ def record_contradicted(*, now: datetime) -> None:
     line = Sentence(_("Run manage.py audit verify; until it is explained, decide nothing on this record."))
     occasion = Occasion(Topic.WITNESS_INCONSISTENT, f"witness:{now:%Y-%m-%d}", reason, (line,), "/audit")
     services.tell(occasion=occasion, people=people.of_services(Topic.WITNESS_INCONSISTENT, ()), now=now)
+
+
+def _still(operation_id: UUID, state: OperationState) -> bool:
+    """Say whether an operation stands there and no other one has taken its place."""
+    known = Operation.objects.filter(pk=operation_id, state=state).first()
+    active = operations.active_on(known.target) if known else None
+    return known is not None and (active is None or active.id == operation_id)
 
 
 def _needs_human(operation: OperationView, message_id: UUID, *, now: datetime) -> None:
