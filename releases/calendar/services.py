@@ -13,7 +13,7 @@ from releases.audit.kinds import Kind
 from releases.audit.services import record
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
-from releases.calendar.rules import Place
+from releases.catalog.kinds import Place
 from releases.catalog.models import Environment, Service
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _

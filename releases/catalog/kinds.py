@@ -1,6 +1,10 @@
 """The words of the catalogue: kinds of environments, connections, bindings; where knowledge comes from."""
 
 from enum import StrEnum
+from uuid import UUID
+
+Place = tuple[UUID, UUID]
+"""A service id and an environment id, in this order."""
 
 
 class EnvironmentKind(StrEnum):

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from releases.accounts.models import Person
+from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact, Environment, Service
 from releases.changes.states import EDITABLE, RUNNING, ChangeType, MigrationClass, Outcome, State
 from releases.committee.models import Policy, Round
@@ -129,6 +130,11 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} {self.artifact} in {self.environment}"
+
+    @property
+    def place(self) -> Place:
+        """Return where it goes."""
+        return self.service_id, self.environment_id
 
 
 class RollbackPlan(models.Model):

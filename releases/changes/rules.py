@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from releases.changes.states import ChangeType, MigrationClass
+from releases.committee.rules import Tally
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.core.words import plural
@@ -17,7 +18,10 @@ FAILED_TESTS = plural(
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """One item: what goes where, and what it goes back to."""
+    """One item: what goes where, what it goes back to, and what stands there now.
+
+    ``busy_with`` are other changes that are being released or watched there.
+    """
 
     service: str
     environment: str
@@ -28,6 +32,8 @@ class ItemFacts:
     back_digest: str = ""
     back_is_quarantined: bool = False
     migration_class: MigrationClass = MigrationClass.NONE
+    is_traffic_as_planned: bool = True
+    busy_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,34 @@ class Facts:
     is_on_hold: bool = False
     hold_reason: str = ""
     is_assessed: bool = False
-    is_pre_approved: bool = False
-    has_quorum: bool = False
-    is_traffic_as_planned: bool = True
+    tally: Tally | None = None
     closures: tuple[Sentence, ...] = ()
     twins: tuple[int, ...] = ()
-    busy_with: tuple[int, ...] = ()
     overdue_reviews: tuple[int, ...] = ()
     has_active_operation: bool = False
     has_review: bool = False
     successor: int | None = None
     warrant_until: datetime | None = None
+
+    @property
+    def is_pre_approved(self) -> bool:
+        """Say whether the policy asks nobody about this content."""
+        return self.tally is not None and self.tally.is_pre_approved
+
+    @property
+    def has_quorum(self) -> bool:
+        """Say whether the committee has authorized exactly this content."""
+        return self.tally is not None and self.tally.approved
+
+    @property
+    def is_traffic_as_planned(self) -> bool:
+        """Say whether going back would still mean what was approved, for every item."""
+        return all(item.is_traffic_as_planned for item in self.items)
+
+    @property
+    def busy_with(self) -> tuple[int, ...]:
+        """Return the other changes that are being released or watched in any of the places."""
+        return tuple(sorted({number for item in self.items for number in item.busy_with}))
 
 
 def has_title(facts: Facts) -> Sentence | None:

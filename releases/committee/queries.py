@@ -99,22 +99,50 @@ def round_of(subject: UUID, digest: str) -> Round | None:
     return Round.objects.filter(subject=subject, content_digest=digest).order_by("-opened_at", "-id").first()
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A round counted again: how it stands, and who is who for it."""
+
+    tally: Tally
+    standing: Standing
+
+
+def counts_of(rounds: Iterable[Round], now: datetime) -> dict[UUID, Counted]:
+    """Count rounds again, open or closed, from who people are now: who left or lost the seat counts no more.
+
+    By the id of the round; what many rounds cost is what one costs.
+    """
+    rounds = list(rounds)
+    cast: dict[tuple[UUID, str], list[Ballot]] = {}
+    votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
+    for vote in votes.select_related("person", "for_person"):
+        cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
+    everybody, lent = members(), _delegations()
+    counts: dict[UUID, Counted] = {}
+    for round_ in rounds:
+        standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
+        counted = tally(
+            needed=round_.needed,
+            ballots=cast.get((round_.subject, round_.content_digest), []),
+            standing=standing,
+            now=now,
+            is_pre_approved=round_.is_pre_approved,
+        )
+        counts[round_.pk] = Counted(counted, standing)
+    return counts
+
+
 def tally_of(round_: Round, now: datetime) -> Tally:
-    """Count a round again, open or closed, from who people are now: who left or lost the seat counts no more."""
-    return tally(
-        needed=round_.needed,
-        ballots=ballots_on(round_),
-        standing=standing_for(round_),
-        now=now,
-        is_pre_approved=round_.is_pre_approved,
-    )
+    """Count one round again, open or closed, from who people are now."""
+    return counts_of([round_], now)[round_.pk].tally
 
 
 def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
     """Return why this person may not vote in this round now, or ``None``: what the page's buttons say."""
     if round_.closed_at is not None:
         return Reason("round_closed", Sentence(_("The committee has decided already: this round is over.")))
-    standing, views = standing_for(round_), tally_of(round_, now).ballots
+    count = counts_of([round_], now)[round_.pk]
+    standing, views = count.standing, count.tally.ballots
     if ways(person_id, needed=round_.needed, ballots=views, standing=standing, now=now):
         return None
     return why_no_way(person_id, needed=round_.needed, ballots=views, standing=standing, now=now)
@@ -139,17 +167,10 @@ class CallForVotes:
 def calls_for_votes(now: datetime, *, among: Iterable[UUID] | None = None) -> list[CallForVotes]:
     """Return every open round that is not settled, oldest first, in four queries; ``among`` looks at these people."""
     rounds = list(Round.objects.filter(closed_at=None).order_by("opened_at"))
-    cast: dict[tuple[UUID, str], list[Ballot]] = {}
-    votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
-    for vote in votes.select_related("person", "for_person"):
-        cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
-    everybody, lent = members(), _delegations()
-    candidates = set(everybody) if among is None else set(among)
+    counts = counts_of(rounds, now)
     found = []
     for round_ in rounds:
-        standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
-        ballots = cast.get((round_.subject, round_.content_digest), [])
-        counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
+        counted, standing = counts[round_.pk].tally, counts[round_.pk].standing
         if counted.is_settled:
             continue
         seats = tuple(one.seat for one in counted.seats if one.missing)
@@ -158,7 +179,7 @@ def calls_for_votes(now: datetime, *, among: Iterable[UUID] | None = None) -> li
                 way.seat
                 for way in ways(person, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now)
             }
-            for person in candidates
+            for person in (standing.members if among is None else among)
         }
         people = frozenset(person for person, mine in how.items() if mine)
         needed = frozenset(person for person, mine in how.items() if mine & set(seats))

@@ -16,7 +16,7 @@ from releases.changes.models import ChangeRequest
 from releases.core.errors import Missing, Reason, Sentence
 from releases.core.words import mark as _
 from releases.gate import keys
-from releases.gate.facts import facts_of
+from releases.gate.facts import facts_of_each
 from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Decision, Request, decide
 from releases.gate.states import Intent
@@ -69,27 +69,23 @@ class Outlook:
 
 def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
     """Return what the gate would answer for each item right now; nothing is stored, no permit is given."""
-    return [
-        Outlook(
-            item.service.name,
-            item.environment.name,
-            decide(
-                facts_of(
-                    Request(
-                        service=item.service.name,
-                        environment=item.environment.name,
-                        artifact_name=item.service.name,
-                        digest=item.artifact.digest,
-                        intent=Intent.DEPLOY,
-                        change_number=change.number,
-                    ),
-                    change,
-                    now=now,
-                ),
-                now,
+    asked = [
+        (
+            Request(
+                service=item.service.name,
+                environment=item.environment.name,
+                artifact_name=item.service.name,
+                digest=item.artifact.digest,
+                intent=Intent.DEPLOY,
+                change_number=change.number,
             ),
+            item.place,
         )
         for item in items_of(change)
+    ]
+    return [
+        Outlook(facts.request.service, facts.request.environment, decide(facts, now))
+        for facts in facts_of_each(asked, change, now=now)
     ]
 
 

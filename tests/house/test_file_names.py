@@ -23,7 +23,7 @@ OWN = {
         *("report", "sealer", "verification", "witness"),
     },
     "catalog": {"cards", "doors", "imports", "secrets"},
-    "changes": {"appraising", "back", "document"},
+    "changes": {"appraising", "back", "document", "drafts"},
     "cluster": {"client", "errors", "replies", "workloads"},  # the whole room is one outside system
     "committee": {"seats"},
     "gate": {"keys", "permits", "reasons"},

@@ -1,12 +1,14 @@
 """Reads of change requests: frozen cards, checklists, buttons, differences."""
 
-from releases.changes.facts import gather
+from releases.changes.drafts import known_items
+from releases.changes.facts import counts_of, draft_facts, gather
 from releases.changes.queries.differences import between
 from releases.changes.queries.moves import Button, Check, buttons, checklist
 from releases.changes.queries.reading import (
     ChangeCard,
     ItemCard,
     Page,
+    authorizing,
     by_id,
     by_number,
     card,
@@ -22,13 +24,17 @@ __all__ = [
     "Check",
     "ItemCard",
     "Page",
+    "authorizing",
     "between",
     "buttons",
     "by_id",
     "by_number",
     "card",
     "checklist",
+    "counts_of",
+    "draft_facts",
     "gather",
+    "known_items",
     "page",
     "rail",
     "review_of",

@@ -95,6 +95,11 @@ def by_id(change_id: UUID) -> ChangeRequest:
     return change
 
 
+def authorizing() -> list[ChangeRequest]:
+    """Return the changes that are before the committee, newest first."""
+    return list(_whole().filter(state=State.AUTHORIZING).order_by("-number"))
+
+
 def page(
     *,
     states: tuple[str, ...] = (),
@@ -102,6 +107,7 @@ def page(
     environment: str = "",
     level: str = "",
     requester_id: UUID | None = None,
+    implementer_id: UUID | None = None,
     before: int | None = None,
     search: str = "",
 ) -> Page:
@@ -113,6 +119,7 @@ def page(
         "items__environment__name": environment,
         "assessment__level": level,
         "requester_id": requester_id,
+        "implementers": implementer_id,
         "number__lt": before,
     }
     for name, value in wanted.items():

@@ -137,7 +137,7 @@ def _book(change: ChangeRequest, now: datetime) -> None:
     calendar.book(
         subject=change.pk,
         number=change.number,
-        places=[(item.service_id, item.environment_id) for item in items],
+        places=[item.place for item in items],
         starts_at=change.starts_at,
         ends_at=change.ends_at,
         now=now,

@@ -214,21 +214,27 @@ def _weights(snapshot: Mapping[str, int]) -> str:
 
 
 def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:
-    now = clock.now()
-    makers: Mapping[str, Callable[[ChangeRequest, Actor, datetime], Any]] = {
-        "decision": lambda row, actor, now: panels.decision(row, actor=actor, now=now),
-        "gate": lambda row, _actor, now: panels.gate_now(row, now=now),
-        "traffic": lambda row, _actor, _now: panels.traffic(row),
-        "story": lambda row, _actor, _now: panels.story(row),
-        "acts": lambda row, actor, now: panels.acts(row, actor=actor, now=now),
-        "others": lambda row, actor, now: panels.for_others(row, actor=actor, now=now),
+    now, actor = clock.now(), request.actor
+    makers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+        "decision": lambda: {"decision": panels.decision(row, actor=actor, now=now)},
+        "gate": lambda: {"gate": panels.gate_now(row, now=now)},
+        "traffic": lambda: {"traffic": panels.traffic(row)},
+        "story": lambda: {"story": panels.story(row)},
+        "acts": lambda: _acts(row, actor, now),
     }
-    context = {name: makers[name](row, request.actor, now) for name in names if name in makers}
-    return {"change": the_change(row), "form": VoteForm(), **context}
+    context: dict[str, Any] = {"change": the_change(row), "form": VoteForm()}
+    for name in names:
+        context.update(makers[name]() if name in makers else {})
+    return context
+
+
+def _acts(row: ChangeRequest, actor: Actor, now: datetime) -> Mapping[str, Any]:
+    """Return what this person can do and what only others can, both from one look at the guards."""
+    buttons = queries.buttons(row, actor=actor, now=now)
+    return {"acts": panels.acts(row, buttons, actor=actor), "others": panels.for_others(buttons)}
 
 
 PARTS = ("head", "decision", "gate", "traffic", "story", "acts")
-WHOLE = (*PARTS, "others")
 
 
 @require_GET
@@ -242,10 +248,8 @@ def change(request: Request, number: int) -> HttpResponse:
         told = Sentence(mark("%(name)s changed since you looked: look again, then decide."), {"name": row.name})
         return _moved(request, row, trouble_of(Stale(told, reasons=queries.between(row, seen))))
     if name in PARTS:
-        return part(
-            request, f"{TEMPLATE}#{name}", _context(row, request, (name, "others") if name == "acts" else (name,))
-        )
-    return page(request, TEMPLATE, _context(row, request, WHOLE), here="changes")
+        return part(request, f"{TEMPLATE}#{name}", _context(row, request, (name,)))
+    return page(request, TEMPLATE, _context(row, request, PARTS), here="changes")
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
@@ -254,7 +258,7 @@ def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -
     trouble = trouble_of(error)
     if getattr(request, "htmx", False):
         return _moved(request, row, trouble, status=error.status)
-    context = _context(row, request, WHOLE) | {"trouble": trouble}
+    context = _context(row, request, PARTS) | {"trouble": trouble}
     return page(request, TEMPLATE, context, here="changes", status=error.status)
 
 
@@ -271,7 +275,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     """Cast a vote and show the decision panel again."""
     row, form = queries.by_number(number), VoteForm(request.POST)
     if not form.is_valid():
-        context = _context(row, request, WHOLE) | {"form": form}
+        context = _context(row, request, PARTS) | {"form": form}
         if getattr(request, "htmx", False):
             return part(request, f"{TEMPLATE}#decision", context, status=422)
         return page(request, TEMPLATE, context, here="changes", status=422)
@@ -279,7 +283,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     services.vote(change_id=row.pk, actor=request.actor, decision=decision, now=clock.now(), **form.cleaned_data)
     if getattr(request, "htmx", False):
         fresh = queries.by_number(number)
-        return part(request, "changes/voted.html", _context(fresh, request, WHOLE))
+        return part(request, "changes/voted.html", _context(fresh, request, PARTS))
     return HttpResponseRedirect(reverse("change", args=[number]))
 
 

@@ -48,10 +48,12 @@ BEGUN: Mapping[str, str] = {
 def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], datetime | None]:
     """Return what was asked of each route beside what was seen there, as the share the reader hopes for."""
     asked = {shift.route_id: shift.asked for shift in traffic.of_change(seen.row.pk)}
+    items = list(seen.row.items.all())
+    routes = catalog.routes_in(item.place for item in items)
     bars: list[Bar] = []
     moments: list[datetime] = []
-    for item, one in zip(seen.row.items.all(), seen.card.items, strict=True):
-        route = catalog.route_for(item.service_id, item.environment_id)
+    for item, one in zip(items, seen.card.items, strict=True):
+        route = routes.get(item.place)
         if route is None:
             continue
         side = live_target(one.snapshot) if seen.is_back else idle_target(one.snapshot)

@@ -16,10 +16,9 @@ from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.catalog import queries as catalog
 from releases.changes import queries as changes
-from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
+from releases.changes.queries import Button
 from releases.changes.states import ENDED, RUNNING, State
-from releases.committee import queries as committee
 from releases.committee.models import Round
 from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, signed_in_twice, ways
 from releases.core.errors import Reason, Sentence
@@ -118,15 +117,14 @@ DECIDED_SENTENCES: Mapping[str, str] = {
 
 def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
     """Return the Decision panel as this person sees it."""
-    round_, tally = change.round, tally_of(change, now=now)
-    if round_ is None or tally is None:
+    round_, count = change.round, changes.counts_of([change], now=now).get(change.pk)
+    if round_ is None or count is None:
         return Decision(Sentence(DECIDED_SENTENCES.get(State(change.state), mark("No decision is asked for."))))
-    me = actor.person_id
+    me, tally, standing = actor.person_id, count.tally, count.standing
     seats = tuple(line for seat in tally.seats for line in _seat_lines(seat, me))
     if change.state != State.AUTHORIZING:
         return Decision(_outcome(change, tally), seats)
     sentence = Sentence(STILL_NEEDED, _counts(tally))
-    standing = committee.standing_for(round_)
     mine = ways(me, needed=round_.needed, ballots=tally.ballots, standing=standing, now=now) if me else []
     if not mine:
         why_not = tuple(line_of(reason) for reason in _why_not(me, round_, tally, standing, now))
@@ -232,10 +230,12 @@ def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
 def traffic(change: ChangeRequest) -> Traffic:
     """Return what was asked of every route of this change, and what was seen there: the share of the new side."""
     asked = {shift.route_id: shift.asked for shift in shifts.of_change(change.pk)}
+    items = list(change.items.all())
+    routes = catalog.routes_in(item.place for item in items)
     bars: list[Bar] = []
     seen: list[datetime] = []
-    for item in change.items.all():
-        route = catalog.route_for(item.service_id, item.environment_id)
+    for item in items:
+        route = routes.get(item.place)
         if route is None:
             continue
         side = idle_target(item.way_back.traffic_snapshot.get("weights", {}))
@@ -268,9 +268,9 @@ def story(change: ChangeRequest) -> tuple[Told, ...]:
     )
 
 
-def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ...]:
+def acts(change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor) -> tuple[Act, ...]:
     """Return what can be done here, each with every reason against it."""
-    found = {button.verb: button.reasons for button in changes.buttons(change, actor=actor, now=now)}
+    found = {button.verb: button.reasons for button in buttons}
     if change.state not in ENDED and Right.CHANGE_RELEASE in accounts.rights_of(actor):
         found["resume" if change.is_on_hold else "hold"] = ()
     links = {
@@ -297,11 +297,11 @@ def _for_others(reasons: tuple[Reason, ...]) -> bool:
     return any(reason.code == "not_permitted" for reason in reasons)
 
 
-def for_others(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Line, ...]:
+def for_others(buttons: Iterable[Button]) -> tuple[Line, ...]:
     """Return what only other people can do here, one line for each answer to who can."""
     found: dict[str, list[Words]] = {}
     said: dict[str, Reason] = {}
-    for button in changes.buttons(change, actor=actor, now=now):
+    for button in buttons:
         refusal = next((reason for reason in button.reasons if reason.code == "not_permitted"), None)
         if refusal is not None and button.verb in ACTS:
             found.setdefault(str(refusal.message), []).append(ACTS[button.verb][0])

@@ -225,7 +225,7 @@ def test_when_jenkins_is_down_traffic_is_back_first_and_taking_over_finishes_the
 
     assert (bank.weights(), change.state) == (HOME, "rolling_back")
     assert told(change).count("rollback.waits") == 1
-    assert catalog.is_quarantined(change.items.get().artifact.digest) is False
+    assert not catalog.quarantined([change.items.get().artifact.digest])
     bank.jenkins.faults.clear()
     services.take_over(change_id=change.pk, actor=bank.on_call, reason="Jenkins is back.", now=clock.now())
     bank.until_state(change, "reviewing")
