@@ -155,6 +155,19 @@ def test_the_history_of_one_is_told_from_the_record_newest_first(house, at_work,
     assert page.index("setup gave Ana Reis the role on call.") < page.index("setup added Ana Reis.")
 
 
+def test_the_history_of_a_person_tells_what_was_changed_and_not_when_they_came_and_went(house, owner, at_work, now):
+    account = User.objects.get(person=house.engineer)
+    password = services.set_password(actor=actor_of(owner, signed_in_at=now), account_id=account.pk, now=now)
+    theirs = Client()
+    theirs.post("/sign-in", {"username": account.username, "password": password})
+    theirs.post("/sign-out")
+
+    told = in_words(at_work.get(f"/settings/people/{house.engineer.pk}")).split('id="history"')[1].split("</ol>")[0]
+    assert "set a new password" in told
+    assert "signed in" not in told
+    assert "session" not in told
+
+
 def test_every_right_and_every_role_has_a_word():
     assert set(RIGHTS) == set(Right)
     assert set(ROLES) == set(Role)

@@ -6,17 +6,21 @@ from uuid import UUID
 
 from releases.accounts import queries as accounts
 from releases.audit import queries as audit
+from releases.audit.kinds import Kind
 from releases.web import telling
 from releases.web.looks import Told
 
 MOST = 50
+# Who signed in when is between that person and the audit page; here it would bury what was changed.
+COMING_AND_GOING = frozenset({Kind.SESSION_PROVED, Kind.SESSION_REFUSED, Kind.SESSION_STARTED})
 PEOPLE = ("person", "to", "from", "owner", "member")  # what events call a person's id
 
 
 def history(streams: Iterable[str], events: Iterable[audit.Entry] = ()) -> tuple[Told, ...]:
     """Return the newest of these streams and events together, with people called by their names."""
     found = [*events, *(one for stream in streams for one in audit.story(stream))]
-    entries = sorted(found, key=lambda one: (one.at, one.version))
+    told = (one for one in found if one.kind not in COMING_AND_GOING and one.data.get("why") != "signed_out")
+    entries = sorted(told, key=lambda one: (one.at, one.version))
     newest = entries[: -MOST - 1 : -1]
     names = _names(one.data for one in newest)
     return tuple(
