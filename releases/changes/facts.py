@@ -50,7 +50,7 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         closures=tuple(one.sentence for one in calendar.closures(places=places, at=now)),
         twins=_twins(((item.place, item.artifact.digest) for item in items), others),
         overdue_reviews=_overdue_reviews(change, now=now),
-        has_active_operation=operations.is_held(change.stream),
+        work=operations.state_on(change.stream),
         has_review=bool(review and review.written_at),
         successor=change.superseded_by.number if change.superseded_by else None,
         warrant_until=change.watch_until_at if change.state == State.WATCHING else None,

@@ -8,6 +8,7 @@ from releases.committee.rules import Tally
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.core.words import plural
+from releases.operations.states import OperationState
 
 FAILED_TESTS = plural(
     "%(failed)s test failed: mend it, then file the new report.",
@@ -57,7 +58,7 @@ class Facts:
     closures: tuple[Sentence, ...] = ()
     twins: tuple[int, ...] = ()
     overdue_reviews: tuple[int, ...] = ()
-    has_active_operation: bool = False
+    work: OperationState | None = None
     has_review: bool = False
     successor: int | None = None
     warrant_until: datetime | None = None
@@ -241,7 +242,14 @@ def traffic_as_planned(facts: Facts) -> Sentence | None:
 
 def no_rollout_running(facts: Facts) -> Sentence | None:
     """Leave a running rollout to itself."""
-    return Sentence(_("A rollout is running and reports this by itself.")) if facts.has_active_operation else None
+    return Sentence(_("A rollout is running and reports this by itself.")) if facts.work else None
+
+
+def work_rests(facts: Facts) -> Sentence | None:
+    """Leave a rollback that goes on by itself to itself."""
+    if facts.work in {None, OperationState.NEEDS_HUMAN}:
+        return None
+    return Sentence(_("The rollback is running: wait until it ends, or until it asks for a person."))
 
 
 def warrant_live(facts: Facts) -> Sentence | None:

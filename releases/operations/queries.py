@@ -140,9 +140,10 @@ def active_on(target: str) -> OperationView | None:
     return _view(row) if row else None
 
 
-def is_held(target: str) -> bool:
-    """Tell whether an operation that has not ended holds the target."""
-    return Operation.objects.filter(target=target, state__in=ACTIVE).exists()
+def state_on(target: str) -> OperationState | None:
+    """Return the state of the operation that holds the target, ``None`` when none does."""
+    state = Operation.objects.filter(target=target, state__in=ACTIVE).values_list("state", flat=True).first()
+    return OperationState(state) if state else None
 
 
 def active() -> list[OperationView]:

@@ -56,6 +56,8 @@ TOLD: Mapping[str, str] = {
     "change.settled": mark("The time of the watch is over."),
     "change.roll_back_begun": mark("%(who)s began to go back."),
     "change.rolled_back": mark("Everything is back."),
+    "change.back_by_hand": mark("%(who)s says that everything is back, brought there by hand."),
+    "change.stayed": mark("%(who)s ended the rollback: the new version stays."),
     "change.closed": mark("%(who)s wrote the review and closed it."),
     "change.reported": mark("%(who)s reported what ran without approval."),
     "change.held": mark("%(who)s put it on hold."),

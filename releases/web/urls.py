@@ -1,7 +1,7 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
 from releases.web import shell
-from releases.web.pages import catalog, change, changes, gate, live, new, profile, progress, today
+from releases.web.pages import by_hand, catalog, change, changes, gate, live, new, profile, progress, today
 from releases.web.pages.settings import doors as settings
 from releases.web.sign_in import urls as sign_in
 
@@ -16,6 +16,7 @@ urlpatterns = [
     *change.urlpatterns,
     *gate.urlpatterns,
     *live.urlpatterns,
+    *by_hand.urlpatterns,
     *catalog.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,

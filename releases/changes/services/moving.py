@@ -45,12 +45,19 @@ KIND_OF = {
     "settled": Kind.CHANGE_SETTLED,
     "roll_back": Kind.CHANGE_ROLL_BACK_BEGUN,
     "rolled_back": Kind.CHANGE_ROLLED_BACK,
+    "back_by_hand": Kind.CHANGE_BACK_BY_HAND,
+    "stay": Kind.CHANGE_STAYED,
     "close": Kind.CHANGE_CLOSED,
 }
 RIGHT_OF = {row.verb: Right(row.right) for row in LIFE}
 REVIEW_DUE = {ChangeType.EMERGENCY: timedelta(days=2), ChangeType.RETROACTIVE: timedelta(days=2)}
 REVIEW_DUE_OTHERWISE = timedelta(days=5)
-OUTCOME_OF = {"failed": Outcome.FAILED, "rolled_back": Outcome.ROLLED_BACK}
+OUTCOME_OF = {
+    "failed": Outcome.FAILED,
+    "rolled_back": Outcome.ROLLED_BACK,
+    "back_by_hand": Outcome.ROLLED_BACK,
+    "stay": Outcome.FAILED,
+}
 
 
 def locked(change_id: UUID) -> ChangeRequest:

@@ -10,6 +10,7 @@ from releases.core.words import mark
 from releases.operations.queries import OperationView
 from releases.operations.states import OPEN, OperationState, StepState
 from releases.rollback import services as rollback
+from releases.rollback.states import ByHand
 from releases.rollout.states import Stage, Work
 from releases.rollout.steps import PAUSE_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
@@ -23,10 +24,18 @@ ROLLOUT_STAGES: Mapping[int, str] = {
     Stage.ALL: mark("Everybody moves to %(version)s"),
 }
 
+BY_HAND: Mapping[ByHand, tuple[str, Words]] = {
+    ByHand.BACK: (mark("Everything is back on %(back)s, by hand"), _("The new version is in quarantine.")),
+    ByHand.STAY: (mark("%(version)s stays; the rollback was ended by hand"), _("The review says why.")),
+}
+
 
 def headline_of(seen: Seen) -> tuple[Sentence, Words]:
     """Return the truth in one sentence, and what it means for the reader."""
     current, names = seen.current, seen.names
+    if seen.by_hand:
+        text, more = BY_HAND[seen.by_hand]
+        return Sentence(text, names), more
     if current is None:
         return _elsewhere(seen)
     if current.kind == rollback.KIND:

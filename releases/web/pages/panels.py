@@ -83,6 +83,7 @@ ACTS: Mapping[str, tuple[str | Promise, str, str]] = {
     "report": (_("Report what ran"), "main", ""),
     "start": (_("Start the rollout"), "main", ""),
     "roll_back": (_("Go back"), "undo", ""),
+    "back_by_hand": (_("End the rollback by hand"), "", ""),
     "deployed": (_("Report: deployed"), "", ""),
     "failed": (_("Report: failed"), "stop", "reason"),
     "close": (_("Write the review"), "main", ""),
@@ -276,6 +277,7 @@ def acts(change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor) -> t
     links = {
         "revise": reverse("edit-change", args=[change.number]),
         "roll_back": reverse("live-change", args=[change.number]),
+        "back_by_hand": reverse("by-hand", args=[change.number]),
         "close": reverse("review", args=[change.number]),
     }
     return tuple(

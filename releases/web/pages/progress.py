@@ -126,7 +126,7 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         href=reverse("live-change", args=[number]),
         change_href=reverse("change", args=[number]),
         look=looks.STATES[seen.card.state],
-        tone=_tone(current),
+        tone="undo" if seen.by_hand else _tone(current),
         headline=headline,
         more=more,
         since_at=moving.begun_at if moving else None,
@@ -188,7 +188,7 @@ def _upcoming(seen: Seen) -> tuple[Line, ...]:
 def _help(seen: Seen, actor: Actor) -> Help | None:
     """Return the next press for whatever does not go on by itself, what goes aside included."""
     current = seen.current
-    work = ((current,) if current else ()) + seen.aside
+    work = ((current,) if current and not seen.by_hand else ()) + seen.aside
     stuck = [(one, step) for one in work for step in one.steps if _is_stuck(one, step)]
     if not stuck:
         return None

@@ -11,13 +11,16 @@ from releases.accounts.rights import Right
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import ChangeCard
+from releases.changes.states import RUNNING
 from releases.delivery import queries as delivery
 from releases.delivery.queries import DeploymentCard
 from releases.delivery.services import CALL_OFF
 from releases.operations import queries as operations
 from releases.operations.queries import OperationView
 from releases.operations.states import OperationState, StepState
+from releases.rollback import queries as rollback_queries
 from releases.rollback import services as rollback
+from releases.rollback.states import ByHand
 from releases.web.looks import Look
 from releases.web.tags import both
 
@@ -54,7 +57,10 @@ def rights_to_help(kind: str) -> tuple[Right, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything read of one change, once; ``aside`` is work that neither goes forward nor back."""
+    """Everything read of one change, once.
+
+    ``aside`` is work that neither goes forward nor back; ``by_hand`` is how a person ended its rollback.
+    """
 
     row: ChangeRequest
     card: ChangeCard
@@ -62,6 +68,7 @@ class Seen:
     aside: tuple[OperationView, ...]
     deployments: Mapping[UUID, DeploymentCard]
     now: datetime
+    by_hand: ByHand | None = None
 
     @property
     def current(self) -> OperationView | None:
@@ -96,9 +103,11 @@ def look_at(number: int, now: datetime) -> Seen:
     everything = operations.operations_of(row.pk)
     aside = tuple(one for one in everything if one.kind == CALL_OFF)
     found = [one for one in everything if one not in aside]
-    found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
+    by_hand = None if row.state in RUNNING else rollback_queries.by_hand(row.pk)
+    if by_hand is None:
+        found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
     deployments = {one.id: one for one in delivery.deployments_of(row.pk, now=now)}
-    return Seen(row, queries.card(row), tuple(found), aside, deployments, now)
+    return Seen(row, queries.card(row), tuple(found), aside, deployments, now, by_hand)
 
 
 def shown_of(seen: Seen) -> list[OperationView]:

@@ -58,5 +58,5 @@ def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(ba
     ]
     assert [story.index(kind) for kind in order] == sorted(story.index(kind) for kind in order)
     assert str(panels.story(change)[0].text) == "The watch ended without trouble."
-    assert not operations.is_held(change.stream)
+    assert operations.state_on(change.stream) is None
     assert unsound() == []

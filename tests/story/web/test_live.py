@@ -115,6 +115,39 @@ def test_a_rollback_that_failed_says_why_and_is_begun_anew_with_one_press(wired,
     assert "Jenkins is up again" in browser.get(f"/changes/{failed_back.number}").content.decode()
 
 
+@pytest.mark.parametrize("door", ["go-back", "by-hand"])
+def test_a_press_for_a_change_that_does_not_exist_is_answered(wired, browse, door):
+    answer = browse(wired.on_call).post(f"/live/9999/{door}", {"how": "stay", "reason": "a", "evidence": "b"})
+
+    assert (answer.status_code, "There is no change" in answer.content.decode()) == (404, True)
+
+
+def test_a_rollback_that_does_not_end_is_ended_by_hand_with_a_reason_and_evidence(wired, failed_back, browse):
+    browser, place = browse(wired.on_call), f"/live/{failed_back.number}/by-hand"
+    said = {"how": "back_by_hand", "reason": "The figures never fit.", "evidence": "https://wiki.example/7"}
+
+    assert place in browser.get(f"/live/{failed_back.number}").content.decode()
+    form = browser.get(place).content.decode()
+    bare = browser.post(place, {**said, "evidence": ""})
+    done = browser.post(place, said, follow=True)
+    after = browser.get(f"/live/{failed_back.number}").content.decode()
+
+    assert "Everything is back on v1.4.2: people brought it there" in form
+    assert (bare.status_code, "evidence-error" in bare.content.decode()) == (422, True)
+    assert "The rollback is ended, the review is open." in done.content.decode()
+    assert "says that everything is back, brought there by hand." in done.content.decode()
+    assert "Everything is back on v1.4.2, by hand" in after
+    assert "Begin the rollback anew" not in after
+    assert browser.get(place).status_code == 404
+
+
+def test_who_may_not_end_a_rollback_by_hand_reads_who_can(wired, failed_back, browse):
+    shown = browse(wired.engineer).get(f"/live/{failed_back.number}/by-hand").content.decode()
+
+    assert "You may not do this." in shown
+    assert "<textarea" not in shown
+
+
 def test_who_may_not_begin_a_rollback_anew_reads_who_can(wired, failed_back, browse):
     text = browse(wired.engineer).get(f"/live/{failed_back.number}").content.decode()
 

@@ -1,0 +1,7 @@
+"""Everything that is done with a rollback, split by verb."""
+
+from releases.rollback.services.beginning import KIND, AlreadyRolledBack, begin, take_over
+from releases.rollback.services.ending import end_by_hand, ended
+from releases.rollback.services.planning import TRAFFIC_STAGE
+
+__all__ = ["KIND", "TRAFFIC_STAGE", "AlreadyRolledBack", "begin", "end_by_hand", "ended", "take_over"]
