@@ -399,6 +399,9 @@ def _history(facts: ChangeFacts) -> Factor:
     if isinstance(fact, Unknown):
         return _unknown("history", fact, _("How earlier changes of these services went is not known."))
     parts = {"changes": fact.value.changes, "failures": fact.value.failures}
+    if not fact.value.changes:
+        none = _("Little evidence: no earlier change of these services.")
+        return _factor("history", SCALES["history"].of_word("little"), fact, none, **parts)
     if fact.value.changes < ENOUGH_CHANGES:
         return _factor("history", SCALES["history"].of_word("little"), fact, LITTLE_HISTORY, **parts)
     return _factor("history", SCALES["history"].of_word("enough"), fact, FAILURES, **parts)

@@ -25,7 +25,7 @@ from releases.core.words import mark, plural
 from releases.impact import rules as impact
 from releases.web import lanes, looks, reach
 from releases.web.looks import Fact, Line, Look, Words
-from releases.web.tags import both, either, number
+from releases.web.tags import both, either, number, percent
 
 LEVEL_AT_LEAST = "low"
 TAG = mark("Give the digest, sha256: and 64 hexadecimal figures: a tag can move to another artifact.")
@@ -163,7 +163,7 @@ def _back(item: KnownItem) -> Back:
         lines = [Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog"))]
     weights: Mapping[str, int] = item.way.traffic_snapshot.get("weights", {})
     if weights:
-        told = ", ".join(f"{name} {weight} %" for name, weight in weights.items())
+        told = ", ".join(f"{name} {percent(weight)}" for name, weight in weights.items())
         lines.insert(0, Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), parts), detail=told))
     lines.append(looks.MIGRATIONS[item.draft.migration_class])
     worst = "impossible" if any(line.tone == "stop" for line in lines) else "assumed"

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.web.looks import ROLES, VERDICTS
+from releases.web.tags import percent
 
 DECISIONS: Mapping[str, str] = {
     "approve": mark("%(who)s approved."),
@@ -190,4 +191,4 @@ def _weights(weights: Mapping[str, Any]) -> object:
     whole = sum(known.values())
     if not whole:
         return _("not known")
-    return ", ".join(f"{name} {round(known[name] / whole * 100)} %" for name in sorted(known, reverse=True))
+    return ", ".join(f"{name} {percent(round(known[name] / whole * 100))}" for name in sorted(known, reverse=True))

@@ -30,7 +30,7 @@ from releases.web.errors import Trouble, trouble_of
 from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
-from releases.web.tags import moment
+from releases.web.tags import moment, percent
 
 TEMPLATE = "changes/change.html"
 
@@ -210,7 +210,7 @@ def _way_back(item: queries.ItemCard) -> WayBack:
 
 
 def _weights(snapshot: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {weight} %" for name, weight in snapshot.items())
+    return ", ".join(f"{name} {percent(weight)}" for name, weight in snapshot.items())
 
 
 def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:

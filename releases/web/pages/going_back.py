@@ -71,7 +71,7 @@ def _anew(seen: Seen, actor: Actor) -> GoBack:
     """Return the same button once the rollback does not go on by itself: it begins anew."""
     let_go = Line("wait", "→", _("What is under way is let go; what is done already is found and kept."))
     return GoBack(
-        word=_("Begin the rollback anew"),
+        word=_("Begin anew"),
         title=_("Begin the rollback anew?"),
         lines=(let_go, *_consequences(seen)),
         stay=_("Leave it as it is"),

@@ -15,6 +15,7 @@ from releases.rollout.steps import PAUSE_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Line, Step, Words
 from releases.web.pages.seen import DEPLOY, STEP_LOOKS, VERDICT, WATCH, Seen
+from releases.web.tags import percent
 
 # Of the steps of one phase, the state that says most about it comes first.
 TELLING_FIRST = (
@@ -96,7 +97,7 @@ def _line(step: StepLine, seen: Seen) -> Line:
 
 def _shift_detail(step: StepLine, _seen: Seen) -> Words:
     weights: Mapping[str, Any] = step.desired.get("weights", {})
-    told = ", ".join(f"{name} {weight} %" for name, weight in weights.items())
+    told = ", ".join(f"{name} {percent(weight)}" for name, weight in weights.items())
     return f"{step.connection}: {told}"
 
 
