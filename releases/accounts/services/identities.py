@@ -33,19 +33,23 @@ def account_of(*, issuer: str, subject: str) -> User | None:
 def admit(*, issuer: str, subject: str, name: str, email: str, username: str, now: datetime) -> User:
     """Register whom a provider names for the first time: always a new person, whatever their address or user name.
 
-    ``email`` is one that the provider verified, or nothing: people are told things there.
-
-    :raises Refused: the same identity was admitted at this very moment
+    ``email`` is one that the provider verified, or nothing: people are told things there. Of two browsers that come
+    with the same identity at once, both get the one account.
     """
     del now  # the record takes its time from the database
-    with transaction.atomic(durable=True):
-        known_as = rules.one_line(name) or rules.one_line(username) or subject
-        person = enter(actor=PROVIDER, name=known_as, email=email)
-        account = open_account(
-            actor=PROVIDER, person=person, username=_free(username, issuer, subject), password=None, language=""
-        )
-        _link(PROVIDER, account, issuer, subject)
-        return account
+    try:
+        with transaction.atomic(durable=True):
+            person = enter(
+                actor=PROVIDER, name=rules.one_line(name) or rules.one_line(username) or subject, email=email
+            )
+            free = _free(username, issuer, subject)
+            account = open_account(actor=PROVIDER, person=person, username=free, password=None, language="")
+            _link(PROVIDER, account, issuer, subject)
+            return account
+    except (Invalid, Refused):
+        if first := account_of(issuer=issuer, subject=subject):
+            return first
+        raise
 
 
 def link_identity(*, actor: Actor, account_id: UUID, issuer: str, subject: str, now: datetime) -> None:
