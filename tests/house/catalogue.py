@@ -21,7 +21,7 @@ from tests.house.tree import ROOT, parsed, place, python_files, templates
 LANGUAGES = ("pt_BR",)
 # Which argument of each function is the context, the sentence, its plural.
 FUNCTIONS = {
-    **dict.fromkeys(("_", "mark", "gettext", "gettext_lazy", "gettext_noop"), (None, 0, None)),
+    **dict.fromkeys(("_", "mark", "gettext", "gettext_lazy", "gettext_noop", "now_in_words"), (None, 0, None)),
     **dict.fromkeys(("plural", "ngettext", "ngettext_lazy"), (None, 0, 1)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), (0, 1, None)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), (0, 1, 2)),
