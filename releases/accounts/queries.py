@@ -28,11 +28,6 @@ class PersonCard:
     name: str
 
 
-def person_for(user: User) -> PersonCard:
-    """Return the person behind an account."""
-    return PersonCard(user.person_id, user.person.name)
-
-
 def people(ids: Iterable[UUID]) -> dict[UUID, PersonCard]:
     """Return the persons with these ids, also those who left."""
     found = Person.objects.filter(pk__in=list(ids))

@@ -34,7 +34,6 @@ __all__ = [
     "ItemFacts",
     "Known",
     "Lens",
-    "LensView",
     "Level",
     "Reach",
     "Side",
@@ -42,7 +41,6 @@ __all__ = [
     "Timing",
     "Unknown",
     "assess",
-    "through_lenses",
 ]
 
 REQUEST = _("this request")
@@ -105,24 +103,6 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class LensView:
-    """Everything seen through one lens."""
-
-    lens: Lens
-    factors: tuple[Factor, ...]
-
-    @property
-    def points(self) -> int:
-        """Return the points of this lens together."""
-        return sum(factor.points for factor in self.factors)
-
-    @property
-    def unknown(self) -> int:
-        """Return how many of its facts nobody knows."""
-        return sum(not factor.known for factor in self.factors)
-
-
-@dataclass(frozen=True, slots=True)
 class Appraisal:
     """The outcome: impact and likelihood from 1 to 4, the level, and every fact behind it.
 
@@ -136,16 +116,6 @@ class Appraisal:
     has_little_evidence: bool
     level: Level
     factors: tuple[Factor, ...]
-
-    @property
-    def lenses(self) -> dict[Lens, LensView]:
-        """Return the facts by lens."""
-        return through_lenses(self.factors)
-
-    @property
-    def is_decided_by_history(self) -> bool:
-        """Say whether history put the likelihood above what the rules say."""
-        return self.likelihood > self.likelihood_by_rules
 
 
 def assess(facts: ChangeFacts, now: datetime) -> Appraisal:
@@ -165,11 +135,6 @@ def assess(facts: ChangeFacts, now: datetime) -> Appraisal:
         level=level_of(impact, likelihood),
         factors=factors,
     )
-
-
-def through_lenses(factors: Sequence[Factor]) -> dict[Lens, LensView]:
-    """Sort facts by lens, all four present."""
-    return {lens: LensView(lens, tuple(factor for factor in factors if factor.lens is lens)) for lens in Lens}
 
 
 def _points(factors: Sequence[Factor], side: Side) -> int:

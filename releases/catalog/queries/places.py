@@ -84,11 +84,6 @@ def route(route_id: UUID) -> RouteCard:
     return _route_card(row)
 
 
-def routes() -> list[RouteCard]:
-    """Return all routes."""
-    return [_route_card(row) for row in _routes()]
-
-
 def _there(rows: QuerySet[Row], places: Iterable[Place]) -> list[tuple[Place, Row]]:
     """Return the rows of these places, each with its place, in one query."""
     wanted = frozenset(places)

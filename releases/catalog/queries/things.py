@@ -32,17 +32,6 @@ def services_named(names: Iterable[str]) -> dict[str, ServiceCard]:
     return {row.name: service_card(row) for row in rows}
 
 
-def service(service_id: UUID) -> ServiceCard:
-    """Return the service with that id, which stays when its name changes.
-
-    :raises Missing: there is none
-    """
-    row = Service.objects.select_related("team").filter(pk=service_id).first()
-    if row is None:
-        raise Missing(Sentence(_("There is no such service in the catalogue.")))
-    return service_card(row)
-
-
 def services() -> list[ServiceCard]:
     """Return the services that were not retired, by name."""
     return [service_card(row) for row in Service.objects.select_related("team").filter(retired_at=None)]
@@ -89,22 +78,6 @@ def quarantined(digests: Iterable[str]) -> frozenset[str]:
     """Return those digests of which anything is in quarantine, whichever service it was registered for."""
     held = Artifact.objects.filter(digest__in=set(digests), quarantined_at__isnull=False, cleared_at=None)
     return frozenset(held.values_list("digest", flat=True))
-
-
-def connection(connection_id: UUID) -> ConnectionCard:
-    """Return a connection, without its secret.
-
-    :raises Missing: there is none
-    """
-    row = Connection.objects.filter(pk=connection_id).first()
-    if row is None:
-        raise Missing(Sentence(_("There is no such connection.")))
-    return connection_card(row)
-
-
-def connections() -> list[ConnectionCard]:
-    """Return all connections, without their secrets."""
-    return [connection_card(row) for row in Connection.objects.all()]
 
 
 def service_card(row: Service) -> ServiceCard:
