@@ -90,7 +90,7 @@ def _consequences(seen: Seen) -> Iterable[Line]:
     yield from (_data(item) for item in seen.card.items)
     refused = Sentence(mark("%(version)s is refused by the gate afterwards, until a person clears it."), names)
     yield Line("wait", "◔", refused)
-    until = seen.card.watch_until_at
+    until = seen.card.watch_until_at if seen.row.state != State.ROLLING_BACK else None  # begun in time, it may go on
     text = mark("You may do this now: the committee approved the way back with %(name)s, in any freeze.")
     yield Line("go", "✓", Sentence(text, {"name": seen.card.name}), at=until)
 
