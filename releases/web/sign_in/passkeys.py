@@ -84,9 +84,12 @@ def passkey_of(request: HttpRequest, account: User | None = None) -> Authenticat
 def answer_of(request: HttpRequest) -> dict[str, Any]:
     """Return what the browser's keeper of passkeys said, when it said it to a page of ours.
 
-    :raises ValueError: it is unreadable, or was said to a page of another origin
+    :raises ValueError: it is unreadable, too long, or was said to a page of another origin
     """
-    answer = json.loads(request.POST.get("credential", "")[:LONGEST_ANSWER])
+    said = request.POST.get("credential", "")
+    if len(said) > LONGEST_ANSWER:
+        raise ValueError("longer than any passkey's answer")
+    answer = json.loads(said)
     heard = answer["response"]["clientDataJSON"]
     origin = json.loads(urlsafe_b64decode(heard + "=" * (-len(heard) % 4)))["origin"]
     here = urlsplit(settings.PUBLIC_URL)
