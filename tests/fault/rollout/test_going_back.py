@@ -274,7 +274,7 @@ def test_a_run_that_brought_another_version_than_ordered_fails_the_verification_
     assert name == "verify version ledgerwriter"
     assert "it brought v9.9.9" in why
     change.refresh_from_db()
-    assert (change.state, catalog.is_quarantined(change.items.get().artifact.digest)) == ("rolling_back", False)
+    assert (change.state, change.items.get().artifact.is_quarantined) == ("rolling_back", False)
 
 
 def test_a_version_that_somebody_else_brought_meanwhile_fails_the_verification_by_name(bank):

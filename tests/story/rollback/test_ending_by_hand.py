@@ -5,7 +5,6 @@ import pytest
 from releases.accounts.rights import Right
 from releases.accounts.services import use_token
 from releases.audit import queries as audit
-from releases.catalog import queries as catalog
 from releases.changes import queries as changes
 from releases.changes import services as changes_services
 from releases.changes.states import Outcome
@@ -50,7 +49,7 @@ def test_what_was_brought_back_by_hand_counts_as_rolled_back_and_its_artifact_is
     item = failed.items.get()
     assert (failed.state, failed.outcome, bank.running()) == ("reviewing", "rolled_back", "v0.6.10")
     assert (row.outcome, row.ended_at is not None) == ("back_by_hand", True)
-    assert catalog.is_quarantined(item.artifact.digest)
+    assert item.artifact.is_quarantined
     with pytest.raises(Refused) as again:
         go_back(bank, failed)
     assert again.value.code == "already_rolled_back"
@@ -75,7 +74,7 @@ def test_what_stays_on_the_new_version_counts_as_failed_and_is_not_refused(bank,
 
     failed.refresh_from_db()
     assert (failed.state, failed.outcome, bank.running()) == ("reviewing", "failed", "v1.5.0")
-    assert not catalog.is_quarantined(failed.items.get().artifact.digest)
+    assert not failed.items.get().artifact.is_quarantined
     assert told(failed).count("change.stayed") == 1
     with pytest.raises(Refused) as again:
         go_back(bank, failed)
