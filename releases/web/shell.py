@@ -51,6 +51,7 @@ class Shell:
 
 PLACES = (
     Place("today", _("Today"), "t"),
+    Place("board", _("Board"), "b"),
     Place("changes", _("Changes"), "c"),
     Place("gate-log", _("Gate log"), "l", starts_group=True),
     Place("live", _("Live"), "v"),

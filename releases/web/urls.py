@@ -1,7 +1,7 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
 from releases.web import shell
-from releases.web.pages import by_hand, catalog, change, changes, gate, live, new, profile, progress, today
+from releases.web.pages import board, by_hand, catalog, change, changes, gate, live, new, notices, profile, progress, today
 from releases.web.pages.settings import doors as settings
 from releases.web.sign_in import urls as sign_in
 
@@ -11,6 +11,7 @@ shell.COUNTS.update({"today": today.count, "live": progress.count})
 urlpatterns = [
     *sign_in.urlpatterns,
     *today.urlpatterns,
+    *board.urlpatterns,
     *changes.urlpatterns,
     *new.urlpatterns,
     *change.urlpatterns,
@@ -18,6 +19,7 @@ urlpatterns = [
     *live.urlpatterns,
     *by_hand.urlpatterns,
     *catalog.urlpatterns,
+    *notices.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,
 ]

@@ -6,6 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 # Who looks at which address; after " > " stands the link to follow from there, where the address is not known.
 PAGES = {
     "today": ("helena", "/"),
+    "board": ("davi", "/board"),
     "changes": ("ana", "/changes"),
     "new": ("ana", "/changes/new"),
     "draft": ("ana", "/changes/1005/edit"),

@@ -4,6 +4,7 @@ from releases.changes.drafts import known_items
 from releases.changes.facts import counts_of, draft_facts, gather
 from releases.changes.queries.differences import between
 from releases.changes.queries.moves import Button, Check, buttons, checklist
+from releases.changes.queries.placing import PlacedCard, on_the_way, taken_back
 from releases.changes.queries.reading import (
     ChangeCard,
     ItemCard,
@@ -24,6 +25,7 @@ __all__ = [
     "Check",
     "ItemCard",
     "Page",
+    "PlacedCard",
     "authorizing",
     "between",
     "buttons",
@@ -35,8 +37,10 @@ __all__ = [
     "draft_facts",
     "gather",
     "known_items",
+    "on_the_way",
     "page",
     "rail",
     "review_of",
     "states",
+    "taken_back",
 ]

@@ -7,7 +7,7 @@ STATES = (State.DRAFT, State.AUTHORIZING, State.SCHEDULED, State.IMPLEMENTING, S
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/changes", "/changes/new", "/gate", "/live", "/catalog", "/catalog/ledgerwriter"]
+    "path", ["/", "/board", "/changes", "/changes/new", "/gate", "/live", "/catalog", "/catalog/ledgerwriter"]
 )
 @pytest.mark.parametrize("language", ["en", "pt-br"])
 def test_every_page_answers_in_both_languages(house, browse, path, language):

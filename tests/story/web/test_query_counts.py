@@ -156,7 +156,7 @@ def question(change: ChangeRequest, position: int = 0) -> Request:
 
 
 def test_a_list_costs_the_same_for_one_row_of_each_kind_and_for_twenty(house, items, browse, machine):
-    paths = ("/", "/changes", "/changes?mine=1", "/gate", "/catalog", f"/catalog/{house.service.name}")
+    paths = ("/", "/board", "/changes", "/changes?mine=1", "/gate", "/catalog", f"/catalog/{house.service.name}")
     looks = {(who, path): partial(browse(getattr(house, who)).get, path) for who in WHO for path in paths}
     looks["machine", "/api/v1/changes"] = partial(machine.get, "/api/v1/changes")
 
