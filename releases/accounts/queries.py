@@ -127,17 +127,17 @@ def answerable_for(actor: Actor) -> list[Person]:
     return [person for person in (machine.owner, machine.issuer) if person is not None] if machine else []
 
 
-def persons_named(usernames: Iterable[str]) -> list[Person]:
+def persons_named(usernames: Iterable[str], *, field: str) -> list[Person]:
     """Return the active persons behind these user names, each once.
 
-    :raises Invalid: a name is nobody's
+    :raises Invalid: a name is nobody's; ``field`` is where it was written
     """
     wanted = [folded(name) for name in usernames]
     living = User.objects.select_related("person").filter(is_active=True, person__is_active=True)
     found = {user.username: user.person for user in living.filter(username__in=wanted)}
     if unknown := [name for name in wanted if name not in found]:
         sentence = Sentence(_("Nobody is called %(names)s here."), {"names": ", ".join(unknown)})
-        raise Invalid(sentence, fields={"implementers": [sentence]})
+        raise Invalid(sentence, fields={field: [sentence]})
     return list({person.pk: person for person in found.values()}.values())
 
 

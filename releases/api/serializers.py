@@ -44,6 +44,17 @@ class ItemIn(StrictSerializer):
     migration_class = serializers.ChoiceField(choices=[one.value for one in MigrationClass], default="none")
 
 
+def people_field(*, help_text: str) -> Any:
+    """Return a list of user names that stays as it is when it is left out."""
+    return serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        default=None,
+        max_length=MOST_ITEMS,
+        help_text=help_text,
+    )
+
+
 class ChangeIn(StrictSerializer):
     """A change request; moments are ISO 8601 with an offset."""
 
@@ -57,10 +68,14 @@ class ChangeIn(StrictSerializer):
     tests_url = serializers.URLField(required=False, default="", allow_blank=True)
     starts_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     ends_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    parameters = serializers.DictField(child=serializers.CharField(max_length=200), required=False, default=None)
-    implementers = serializers.ListField(
-        child=serializers.CharField(max_length=64), required=False, default=None, max_length=MOST_ITEMS
+    parameters = serializers.DictField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        default=None,
+        help_text="Given by name to every job that deploys an item, before those of its binding.",
     )
+    implementers = people_field(help_text="User names of who carries it out; they cannot decide on it.")
+    committers = people_field(help_text="User names of who wrote the code it releases; they cannot decide on it.")
 
     def as_draft(self) -> ChangeDraft:
         """Return what the service takes."""

@@ -14,11 +14,13 @@ Node = TypeVar("Node")
 SHORTEST_SECRET = 8
 LAST_FOUR_FROM = 16
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _SCHEMES = {"http": 80, "https": 443}
+GIVEN_TO_EVERY_JOB = frozenset({"SERVICE", "ENVIRONMENT", "VERSION", "DIGEST", "SLOT"})
 _DEFAULT_PASSWORDS = frozenset({"password", "changeme", "changeit", "administrator", "jenkins1", "12345678"})
 
 
@@ -30,6 +32,16 @@ def is_digest(text: str) -> bool:
 def is_version(text: str) -> bool:
     """Say whether this is the name of a version: one plain word, which cannot be mistaken for a digest."""
     return _VERSION.fullmatch(text) is not None
+
+
+def parameter_problem(name: str) -> Sentence | None:
+    """Return why a change may not give a job a parameter of this name, or ``None``."""
+    if _PARAMETER.fullmatch(name) is None:
+        text = _("“%(name)s” is no name for a parameter: use letters, figures and underscores.")
+        return Sentence(text, {"name": name[:80]})
+    if name in GIVEN_TO_EVERY_JOB or name.startswith("GMUD_"):
+        return Sentence(_("%(name)s is filled in for every job: leave it out."), {"name": name})
+    return None
 
 
 def origin_problem(origin: str) -> Sentence | None:

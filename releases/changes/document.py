@@ -12,12 +12,13 @@ from releases.changes.models import ChangeRequest, Item
 from releases.core import canonical
 
 SCHEMA = 1
+TOOK_PART = ("authors", "committers", "implementers")
 
 IN_DIGEST: Mapping[str, frozenset[str]] = {
     "ChangeRequest": frozenset(
         {
             "id", "type", "title", "why", "plan", "parameters", "test_evidence", "starts_at", "ends_at",
-            "requester", "authors", "implementers", "assessment", "policy", "revision_number",
+            "requester", "authors", "implementers", "committers", "assessment", "policy", "revision_number",
         }
     ),
     "Item": frozenset({"service", "environment", "artifact", "position"}),
@@ -66,8 +67,7 @@ def content(change: ChangeRequest) -> dict[str, Any]:
             "ends_us": canonical.microseconds(change.ends_at) if change.ends_at else None,
         },
         "requester": str(change.requester_id),
-        "authors": sorted(str(pk) for pk in change.authors.values_list("pk", flat=True)),
-        "implementers": sorted(str(pk) for pk in change.implementers.values_list("pk", flat=True)),
+        **{name: sorted(map(str, getattr(change, name).values_list("pk", flat=True))) for name in TOOK_PART},
         "items": [_item(item, wiring[item.place]) for item in items],
         "assessment": {
             "impact": assessment.impact,

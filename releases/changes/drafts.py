@@ -29,7 +29,8 @@ class ItemDraft:
 class ChangeDraft:
     """What the form or the API hands in; moments are aware.
 
-    Parameters and implementers that are ``None`` stay as they are.
+    Parameters go to every job that deploys an item, before those of its binding. Implementers carry the change out,
+    committers wrote the code it releases: user names, and neither may decide on it. What is ``None`` stays as it is.
     """
 
     title: str = ""
@@ -44,6 +45,7 @@ class ChangeDraft:
     ends_at: datetime | None = None
     parameters: Mapping[str, str] | None = None
     implementers: Sequence[str] | None = None
+    committers: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class ChangeRequest(models.Model):
     requester = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requested_changes")
     authors = models.ManyToManyField(Person, related_name="authored_changes")
     implementers = models.ManyToManyField(Person, related_name="implemented_changes", blank=True)
+    committers = models.ManyToManyField(Person, related_name="committed_changes", blank=True)
     content_digest = models.CharField(max_length=71)
     revision_number = models.PositiveIntegerField(default=0)
     assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

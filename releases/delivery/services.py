@@ -43,12 +43,14 @@ def request(
     now: datetime,
     intent: str = "deploy",
     approved_job: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Deployment:
     """Write down that an artifact is wanted on one side of an environment; :func:`step_for` makes the step of it.
 
     Runs inside the caller's transaction. ``slot`` is the side as the job knows it ("stable", "canary"); ``intent`` is
     what the gate is asked for ("deploy", "rollback"). ``approved_job`` (connection, job, parameters) is run as it was
-    approved, whatever the catalogue says now.
+    approved, whatever the catalogue says now. ``parameters`` of the change go before those the job is bound with, and
+    after those that say what to deploy where.
 
     :raises Refused: the service has no deploy job bound in this environment, or the artifact is another service's
     """
@@ -83,6 +85,7 @@ def request(
         job=job,
         parameters={
             **{str(name): str(value) for name, value in (fixed.items() if isinstance(fixed, Mapping) else ())},
+            **(parameters or {}),
             "SERVICE": service.name,
             "ENVIRONMENT": environment.name,
             "VERSION": artifact.version,

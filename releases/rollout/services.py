@@ -215,6 +215,7 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
             slot=idle_target(weights) if weights else STABLE,
             actor=actor,
             now=now,
+            parameters=change.parameters,
         )
         steps.append(delivery.step_for(deployment, name=f"deploy {name}", stage=Stage.DEPLOY))
         route = catalog.route_for(item.service_id, item.environment_id)

@@ -17,6 +17,7 @@ from releases.audit.services import record
 from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact
+from releases.catalog.rules import parameter_problem
 from releases.changes.document import digest_of
 from releases.changes.drafts import ChangeDraft, KnownItem, known_items
 from releases.changes.models import FIRST_NUMBER, ChangeRequest, Item, RollbackPlan
@@ -140,8 +141,9 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
     change.starts_at, change.ends_at, change.updated_at = fields.starts_at, fields.ends_at, now
     change.save()
     change.authors.add(author, *accounts.answerable_for(actor))
-    if fields.implementers is not None:
-        change.implementers.set(accounts.persons_named(fields.implementers))
+    for name in ("implementers", "committers"):
+        if (usernames := getattr(fields, name)) is not None:
+            getattr(change, name).set(accounts.persons_named(usernames, field=name))
     change.items.all().delete()
     for position, one in enumerate(resolved, start=1):
         artifact = _artifact(one, one.draft.version, one.draft.digest, actor=actor, now=now)
@@ -197,6 +199,9 @@ def _check_shape(fields: ChangeDraft, wrong: dict[str, list[Sentence | str]]) ->
         wrong["type"] = [Sentence(_("Choose one of: %(names)s."), {"names": ", ".join(ChangeType)})]
     if fields.starts_at and fields.ends_at and fields.ends_at <= fields.starts_at:
         wrong["ends_at"] = [Sentence(_("Let the window end after it starts."))]
+    for name in fields.parameters or ():
+        if problem := parameter_problem(name):
+            wrong.setdefault("parameters", []).append(problem)
     for position, one in enumerate(fields.items):
         where = f"items.{position}"
         if not DIGEST.fullmatch(one.digest):

@@ -148,6 +148,7 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
     if card.starts_at and card.ends_at:
         span = {"start": card.starts_at, "end": card.ends_at}
         facts.append(Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span)))
+    facts += [Fact(name, value, note=_("to the job"), code=True) for name, value in sorted(row.parameters.items())]
     tests = row.test_evidence
     if "passed" in tests:
         figures = {"passed": tests["passed"], "failed": tests.get("failed", 0)}

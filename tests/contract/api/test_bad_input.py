@@ -87,6 +87,10 @@ WRONG_CHANGES = {
     "a window that is no moment": ({}, {"starts_at": "tonight"}, {"starts_at"}),
     "items that are no list": ({}, {"items": "all"}, {"items"}),
     "somebody unknown": ({}, {"implementers": ["nobody"]}, {"implementers"}),
+    "a committer unknown": ({}, {"committers": ["nobody"]}, {"committers"}),
+    "a parameter of ours": ({}, {"parameters": {"VERSION": "v9"}}, {"parameters"}),
+    "a permit as parameter": ({}, {"parameters": {"GMUD_PERMIT": "x"}}, {"parameters"}),
+    "no name of a parameter": ({}, {"parameters": {"REGION; rm": "x"}}, {"parameters"}),
     "a title that never ends": ({}, {"title": "x" * 151}, {"title"}),
     "a link that is none": ({}, {"tests_url": "javascript:alert(1)"}, {"tests_url"}),
 }

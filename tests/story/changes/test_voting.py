@@ -81,11 +81,31 @@ def test_whoever_wrote_any_revision_cannot_approve_a_later_one(house):
     assert codes(refused(change, actor_of(otto), NotPermitted)) == {"self_approval"}
 
 
-def test_whoever_implements_it_cannot_approve_it(house):
-    a_person("Nina", Role.SEAT_SECURITY, username="nina")
-    change = a_change(house, at=State.AUTHORIZING, implementers=["nina"])
-    nina = change.implementers.get()
+@pytest.mark.parametrize(
+    ("part", "why"), [("implementers", "You carry out this change"), ("committers", "You committed code")]
+)
+def test_whoever_carries_it_out_or_wrote_its_code_cannot_approve_it_from_any_account(house, part, why):
+    nina = a_person("Nina", Role.SEAT_SECURITY, username="nina")
+    change = a_change(house, at=State.AUTHORIZING, **{part: ["nina"]})
 
+    for actor in (actor_of(nina), another_account(nina, "nina.private")):
+        error = refused(change, actor, NotPermitted)
+        assert codes(error) == {"self_approval"}
+        assert why in str(error.detail)
+
+
+@pytest.mark.parametrize("part", ["implementers", "committers"])
+def test_who_took_part_in_an_earlier_revision_stays_excluded(house, part):
+    nina = a_person("Nina", Role.SEAT_SECURITY, username="nina")
+    change = a_change(house, at=State.AUTHORIZING, **{part: ["nina"]})
+
+    services.revise(
+        change_id=change.pk, actor=house.actor("engineer"), fields=fields(house, **{part: []}), now=house.now
+    )
+    services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+
+    change.refresh_from_db()
+    assert not getattr(change, part).exists()
     assert codes(refused(change, actor_of(nina), NotPermitted)) == {"self_approval"}
 
 
