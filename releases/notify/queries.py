@@ -85,6 +85,11 @@ def open_pages(*, person_id: UUID | None = None) -> list[Page]:
     return [Page(_card(_theirs(rows, person_id)), tuple(_name(row) for row in rows)) for rows in found.values()]
 
 
+def pages_waiting(person_id: UUID) -> int:
+    """Return how many pages this person was called for and nobody has taken."""
+    return _pages().filter(person_id=person_id, settled_at=None, acknowledged_at=None).count()
+
+
 def preferences(person: Person) -> tuple[Preferences, Subscription | None]:
     """Return how a person hears, and their choice when they made one."""
     return addressing.of_person(person.pk), Subscription.objects.filter(person=person).first()

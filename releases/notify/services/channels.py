@@ -197,7 +197,7 @@ def _problems(row: Channel, fields: ChannelDraft) -> Fields:
     if not is_slug(fields.name):
         found["name"] = [Sentence(_("A name has lower-case letters, digits and hyphens only, up to 63 of them."))]
     if fields.team_id is not None and not Team.objects.filter(pk=fields.team_id).exists():
-        found["team"] = [Sentence(_("There is no such team."))]
+        found["team_id"] = [Sentence(_("There is no such team."))]
     if fields.language not in {"", *dict(settings.LANGUAGES)}:
         found["language"] = [Sentence(_("Choose one of the languages."))]
     if fields.address or is_new:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from releases.accounts import queries as accounts
 from releases.accounts.rights import Right
+from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
@@ -33,6 +34,8 @@ def acknowledge(*, notice_id: UUID, actor: Actor, now: datetime) -> Notice:
     :raises Refused: it is no page, or it is settled already
     :raises NotPermitted: the actor was not called, and may not go back either
     """
+    if actor.person_id is None:
+        require(actor, Right.ROLLBACK_BEGIN)  # before it learns what there is
     notice = Notice.objects.filter(pk=notice_id).first()
     if notice is None:
         raise Missing(Sentence(_("There is no such notice.")))

@@ -28,12 +28,14 @@ from releases.committee.rules import Decision, ways
 from releases.core import clock
 from releases.core.errors import GmudError, Sentence
 from releases.core.words import mark
+from releases.notify import queries as notices
 from releases.operations import services as operations
 from releases.web import looks
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
 from releases.web.pages import panels
+from releases.web.pages.called import Called, pages_of
 from releases.web.pages.undelivered import MAY as MAY_REQUEUE
 from releases.web.pages.undelivered import Undelivered, undelivered
 from releases.web.request import Request, shows_again, signed_in
@@ -108,12 +110,15 @@ class Today:
     run: tuple[Mine, ...]
     day: tuple[Moment, ...]
     undelivered: tuple[Undelivered, ...] | None
+    called: tuple[Called, ...] = ()
 
 
 def count(actor: Actor, now: datetime) -> Count | None:
-    """Return how many changes wait for this person's vote, for the frame of every page."""
+    """Return how many votes and pages wait for this person, for the frame of every page."""
     subjects = committee.awaits(actor.person_id, now) if actor.person_id else []
     number = ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count() if subjects else 0
+    if pages := notices.pages_waiting(actor.person_id) if actor.person_id else 0:
+        return Count(number + pages, "stop", "!")
     return Count(number) if number else None
 
 
@@ -132,6 +137,7 @@ def the_day(actor: Actor, now: datetime) -> Today:
         run=tuple(_mine(card) for card in _run(actor)),
         day=_next_hours(now),
         undelivered=undelivered(actor),
+        called=pages_of(actor),
     )
 
 
@@ -258,6 +264,7 @@ def _hours(span: WindowCard, now: datetime) -> int:
 
 
 PARTS = {
+    "called": "today/today.html#called",
     "decide": "today/decided.html",
     "day": "today/today.html#day",
     "undelivered": "today/today.html#undelivered",

@@ -36,6 +36,8 @@ OPENS = {
     ("get", "/api/v1/gate/decisions/{decision_id}"): Right.GATE_ASK,
     ("get", "/api/v1/gate/decisions/{decision_id}/receipt"): Right.GATE_ASK,
     ("post", "/api/v1/gate/permits/{jti}/redeem"): Right.PERMIT_REDEEM,
+    ("get", "/api/v1/notices"): Right.CHANGE_READ,
+    ("post", "/api/v1/notices/{notice_id}/acknowledge"): Right.ROLLBACK_BEGIN,
 }
 PUBLIC = {("get", "/api/v1/gate/jwks.json")}
 SCOPES = sorted(set(Right) - set(NEVER_FOR_MACHINES))
@@ -67,6 +69,7 @@ def body_of(path: str, house) -> dict:
 
 def call(client: Client, method: str, path: str, house, number: int = 999):
     place = path.replace("{number}", str(number)).replace("{decision_id}", NOBODYS).replace("{jti}", NOBODYS)
+    place = place.replace("{notice_id}", NOBODYS)
     if method in {"get", "head", "options"}:
         return getattr(client, method)(place)
     return getattr(client, method)(place, body_of(path, house), JSON)

@@ -1,6 +1,6 @@
 """Settings: one line per section. The doors are the same for all of them (see ``doors``)."""
 
-from releases.web.pages.settings import delegations, machines, people, roles, teams
+from releases.web.pages.settings import channels, delegations, machines, people, roles, teams
 from releases.web.pages.settings.section import Elsewhere, Section
 
 SECTIONS: dict[str, Section] = {
@@ -11,6 +11,7 @@ SECTIONS: dict[str, Section] = {
         roles.SECTION,
         delegations.SECTION,
         machines.SECTION,
+        channels.SECTION,
     )
 }
 

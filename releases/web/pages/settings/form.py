@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, cast
 
 from django import forms
@@ -150,6 +150,8 @@ def _printed(value: object) -> str:
     if isinstance(value, datetime):
         local = timezone.localtime(value) if timezone.is_aware(value) else value  # Django made it local for the form
         return local.strftime(INPUT_MOMENT)
+    if isinstance(value, time):
+        return value.strftime("%H:%M")
     return "" if value is None else str(value)
 
 
@@ -160,6 +162,7 @@ def _kind(field: forms.Field) -> str:
         (forms.BooleanField, "check"),
         (forms.DateTimeField, "datetime-local"),
         (forms.DateField, "date"),
+        (forms.TimeField, "time"),
         (forms.IntegerField, "number"),
         (forms.URLField, "url"),
     )
