@@ -34,6 +34,8 @@ def main() -> None:
         ("marta", house.manager),
         ("davi", house.on_call),
         ("olga", owner),
+        ("nina", a_person("Nina Prado", Role.AUDITOR, now=now)),  # guards her account: others sign in as nobody else
+        ("tomas", a_person("Tomás Melo", Role.AUDITOR, now=now)),
     ):
         account = User.objects.get(person=person)
         account.username = user

@@ -18,6 +18,7 @@ PAGES = {
     "catalog": ("ana", "/catalog"),
     "service": ("ana", "/catalog/ledgerwriter"),
     "again": ("ana", "/sign-in/again"),
+    "profile": ("helena", "/profile"),
     "missing": ("ana", "/changes/9999"),
     "settings": ("olga", "/settings"),
     "people": ("olga", "/settings/people"),

@@ -55,6 +55,7 @@ def second_page(request: HttpRequest, account: User, *, trouble: Words = "", sta
         "has_codes": bool(kinds - {Authenticator.Type.WEBAUTHN}),
         "has_app": Authenticator.Type.TOTP in kinds,
         "has_passkey": Authenticator.Type.WEBAUTHN in kinds,
+        "is_passkey_first": Authenticator.Type.WEBAUTHN in kinds and Authenticator.Type.TOTP not in kinds,
         "name": account.username,
     }
     return render(request, "sign_in/second.html", context, status=status)
