@@ -252,6 +252,8 @@ GMUD_SMTP = smtp_options(env.str("GMUD_SMTP_URL", default=""))
 GMUD_MAIL_FROM = env.str("GMUD_MAIL_FROM", default="")
 # How long a page waits to be taken before the next ones are called, in seconds.
 GMUD_ESCALATE_SECONDS = env.float("GMUD_ESCALATE_SECONDS", default=600.0)
+# How often the sealer's process verifies the whole record, in seconds.
+GMUD_AUDIT_SECONDS = env.float("GMUD_AUDIT_SECONDS", default=86400.0)
 # Where the witness keeps its copy of the checkpoints: outside the database.
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from releases.audit import notes
 from releases.audit.envelope import parse
-from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
+from releases.audit.models import AuditEvent, AuditText, Checkpoint, LastLook, Looker, Unsealed
 from releases.audit.moments import database_us, moment
 from releases.audit.report import Finding, Report
 from releases.audit.sealer import agrees, newest_checkpoint, witness_of_settings
 from releases.audit.verification import Verification
+from releases.audit.witness import Witnessed
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 
@@ -109,8 +110,57 @@ def sealing() -> Sealing:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """The record is not what was sealed: who found it (``witness``: just now), what, and since when it is known."""
+
+    by: str
+    what: Sentence
+    since: datetime | None = None
+
+
+def contradiction() -> Contradiction | None:
+    """Return what speaks against the record, or ``None``: then decisions may rest on it.
+
+    Cheap enough for every decision: what sealer and verification found last is kept in a table, and the end of the
+    witness's file is compared on the spot. Nothing is verified here.
+    """
+    seen = _seen_by_witness()
+    if isinstance(seen, Contradiction):
+        return seen
+    found = LastLook.objects.filter(since_us__isnull=False).order_by("since_us").first()
+    if found is not None and found.since_us is not None:
+        return Contradiction(found.by, Sentence(found.what["text"], found.what["parts"]), moment(found.since_us))
+    if seen is not None and not agrees(seen):
+        return Contradiction("witness", Sentence(_("The record does not hold what its witness saw last.")))
+    return None
+
+
+def verified_at() -> datetime | None:
+    """Return when the whole record was verified last, by the database's clock."""
+    looked = LastLook.objects.filter(by=Looker.VERIFICATION).values_list("looked_us", flat=True).first()
+    return None if looked is None else moment(looked)
+
+
+def is_verification_due(every: timedelta) -> bool:
+    """Tell whether nobody has verified the whole record for so long."""
+    last = verified_at()
+    return last is None or moment(database_us()) - last >= every
+
+
+def _seen_by_witness() -> Witnessed | Contradiction | None:
+    """Return the last line of the witness; read before the tables, because what it saw was committed before."""
+    try:
+        return witness_of_settings().last()
+    except OSError as error:
+        sentence = Sentence(_("The witness of the record cannot be read: %(why)s."), {"why": error.strerror or "?"})
+        return Contradiction("witness", sentence)
+
+
 def verify() -> Report:
-    """Look at the whole record and name every row that is not as it was written.
+    """Look at the whole record and name every row that is not as it was written; what was found is not kept.
+
+    Whoever runs the house says :func:`releases.audit.services.verify`, so that the gate knows of it.
 
     :raises CannotVerify: a key is missing or cannot be used
     """

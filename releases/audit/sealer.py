@@ -38,6 +38,10 @@ class Inconsistent(GmudError):
     status: ClassVar[int] = 503
 
 
+class KeyGone(Inconsistent):
+    """The key that signed the record is not there: nothing can be sealed, and nothing is said against the record."""
+
+
 class Sealer:
     """Remembers the tree's frontier between turns, so that a turn costs what is new and not what is old."""
 
@@ -55,7 +59,8 @@ class Sealer:
     def turn(self) -> Checkpoint | None:
         """Seal up to ``MOST`` waiting events and witness the checkpoint; ``None`` when nothing was signed.
 
-        :raises Inconsistent: the tree contradicts the witness or the key is gone; nothing was signed
+        :raises Inconsistent: the tree contradicts the witness; nothing was signed
+        :raises KeyGone: the key is gone; nothing was signed
         """
         try:
             made = self._seal() if Unsealed.objects.exists() else None
@@ -89,6 +94,18 @@ class Sealer:
         self._frontier = Frontier()
         self._agreed: Witnessed | None = None
         self._epoch = 0
+
+    def compare(self) -> bool:
+        """Hold the whole tree against the witness, leaf by leaf; say whether it was our turn to do so.
+
+        :raises Inconsistent: the tree contradicts the witness
+        """
+        self._forget()
+        with transaction.atomic(durable=True):
+            if not _is_our_turn():
+                return False
+            self._caught_up(self.witness.last(), lineage())
+        return True
 
     def _seal(self) -> Checkpoint | None:
         with transaction.atomic(durable=True):
@@ -153,7 +170,7 @@ class Sealer:
         """Return the key; a new one is made only for a record that was never signed."""
         found = keyfile.load(self.key)
         if found is None and (Checkpoint.objects.exists() or self.witness.last()):
-            raise Inconsistent(_("The key that signed the record is gone; put it back into the folder of keys."))
+            raise KeyGone(_("The key that signed the record is gone; put it back into the folder of keys."))
         return found or keyfile.load_or_make(self.key)
 
     def _restored(self) -> tuple[Frontier, Beginning]:

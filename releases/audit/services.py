@@ -1,25 +1,37 @@
-"""Write to the record: add an event, erase a text, seal."""
+"""Write to the record: add an event, erase a text, seal; keep what was found when it was looked at."""
 
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import ClassVar
 from uuid import UUID
 
+import structlog
 from django.db import IntegrityError, connection, transaction
 
-from releases.audit.actor import Actor
+from releases.audit import queries
+from releases.audit.actor import Actor, system
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
 from releases.audit.epochs import Beginning
 from releases.audit.kinds import Kind
-from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
+from releases.audit.models import AuditEvent, AuditText, Checkpoint, LastLook, Looker, Unsealed
 from releases.audit.moments import database_us
-from releases.audit.sealer import Sealer
+from releases.audit.report import Report
+from releases.audit.sealer import Inconsistent, KeyGone, Sealer
 from releases.core import request_id
-from releases.core.errors import Invalid, Missing, Refused, Stale
+from releases.core.errors import GmudError, Invalid, Missing, Reason, Refused, Sentence, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
 
 EPOCHS = "audit:epochs"
+_log = structlog.get_logger(__name__)
+
+
+class Contradicted(GmudError):
+    """The record is not what was sealed: it can be read, and nothing is decided or edited."""
+
+    code: ClassVar[str] = "record_contradicted"
+    status: ClassVar[int] = 503
 
 
 def record(
@@ -103,7 +115,66 @@ def seal() -> Checkpoint | None:
 
     :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
     """
-    return Sealer.of_settings().turn()
+    return seal_with(Sealer.of_settings())
+
+
+def seal_with(sealer: Sealer) -> Checkpoint | None:
+    """Let a sealer take its turn, and keep what it found for :func:`releases.audit.queries.contradiction`.
+
+    Once it found a contradiction, only a look at the whole tree takes that back.
+
+    :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
+    """
+    try:
+        made = sealer.turn()
+        is_doubted = LastLook.objects.filter(by=Looker.SEALER, since_us__isnull=False).exists()
+        if is_doubted and sealer.compare():
+            _keep(Looker.SEALER, None)
+    except KeyGone:
+        raise
+    except Inconsistent as error:
+        _keep(Looker.SEALER, error.detail)
+        raise
+    return made
+
+
+def verify() -> Report:
+    """Look at the whole record, and keep what was found for :func:`releases.audit.queries.contradiction`.
+
+    :raises CannotVerify: a key is missing or cannot be used
+    """
+    report = queries.verify()
+    _keep(Looker.VERIFICATION, report.contradiction)
+    return report
+
+
+def agree() -> None:
+    """Refuse to decide or to edit anything while the record contradicts its witness; it can be read.
+
+    :raises Contradicted: with what was found, and who can help
+    """
+    found = queries.contradiction()
+    if found is not None:
+        fix = Sentence(_("Ask whoever runs GMUD to look at it: manage.py audit verify."))
+        sentence = Sentence(_("The record contradicts its witness: it can be read, nothing can be decided or edited."))
+        raise Contradicted(sentence, reasons=[Reason(Contradicted.code, found.what, fix)])
+
+
+def _keep(by: Looker, what: Sentence | None) -> None:
+    """Write what was found; the first time it is so, and the first time it is not any more, also into the record."""
+    with transaction.atomic():
+        now_us = database_us()
+        LastLook.objects.get_or_create(by=by, defaults={"looked_us": now_us})
+        row = LastLook.objects.select_for_update().get(by=by)
+        before, row.looked_us = row.since_us, now_us
+        row.since_us = (before or now_us) if what else None
+        row.what = {"text": what.text, "parts": dict(what.parts)} if what else {}
+        row.save()
+        if (before is None) != (row.since_us is None):
+            kind = Kind.AUDIT_CONTRADICTED if what else Kind.AUDIT_AGREED
+            data = {"by": by.value, "what": str(what or "")}
+            record(stream="audit:record", kind=kind, actor=system(by.value), data=data)
+            _log.critical(kind.value, **data)
 
 
 def begin_epoch(*, actor: Actor, reason: str) -> Checkpoint:

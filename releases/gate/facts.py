@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from releases.audit import queries as audit
 from releases.calendar import queries as calendar
 from releases.calendar.rules import Closure as Closed
 from releases.catalog import queries as catalog
@@ -36,9 +37,11 @@ CLOSURE_CODES = {
 class _Scene:
     """One reading of the tables: what answers every question about one change in some places at one moment.
 
-    ``change`` says what holds for the whole change, ``items`` what holds for each.
+    ``change`` says what holds for the whole change, ``items`` what holds for each; ``against`` what speaks against the
+    record.
     """
 
+    against: Sentence | None
     change: ChangeFacts | None
     items: tuple[ItemFacts, ...]
     has_policy: bool
@@ -71,7 +74,9 @@ def facts_of_each(
     """Return the facts of several requests that one change answers for, from one reading of the tables."""
     places = [place for _request, place in asked]
     whole = gather_change(change, now=now) if change else None
+    against = audit.contradiction()
     scene = _Scene(
+        against=against.what if against else None,
         change=_change_facts(change, whole) if change and whole else None,
         items=whole.items if whole else (),
         has_policy=committee.current_policy() is not None,
@@ -88,6 +93,7 @@ def _facts(request: Request, place: Place, scene: _Scene) -> Facts:
     return Facts(
         request=request,
         change=_for_item(scene.change, item) if scene.change and item else scene.change,
+        contradiction=scene.against,
         has_policy=scene.has_policy,
         is_quarantined=request.digest in scene.quarantined,
         closures=tuple(Closure(CLOSURE_CODES[one.kind], one.sentence, one.until) for one in scene.closed[place]),

@@ -86,6 +86,7 @@ TOLD: Mapping[str, str] = {
     "rollout.waits": mark("The rollout waits for a person."),
     "operation.begun": mark("%(who)s set the work going."),
     "operation.ended": mark("The work ended."),
+    "rollback.asked": mark("%(who)s asked to go back; the record contradicts its witness, so it takes two."),
     "rollback.begun": mark("%(who)s pressed Go back."),
     "rollback.ended": mark("The rollback ended."),
     "rollout.advanced": mark("%(who)s advanced the rollout."),
@@ -135,6 +136,7 @@ ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
 }
 OTHERWISE = mark("%(who)s: %(what)s.")
 HELD: Mapping[str, str | Promise] = {
+    "record_contradicted": _("The record agrees with its witness"),
     "no_change_request": _("A change request names this artifact"),
     "policy_error": _("The policy can be read"),
     "not_authorized": _("It is handed in, and not past"),

@@ -30,10 +30,10 @@ class Look:
     right: int = 0
     now: int = 0
 
-    def find(self, table: str, row: str, column: str, message: str | Sentence) -> None:
+    def find(self, table: str, row: str, column: str, message: str | Sentence, *, contradicts: bool = True) -> None:
         """Write down that something is not as it was written."""
         sentence = message if isinstance(message, Sentence) else Sentence(message)
-        self.report.findings.append(Finding(table, row, column, sentence))
+        self.report.findings.append(Finding(table, row, column, sentence, contradicts))
 
     def said(self, table: str, row: str, note: str) -> notes.Statement | None:
         """Return what a signed note says, or ``None`` after writing down that nobody of ours signed it."""

@@ -111,17 +111,20 @@ def _sealing(look: Look, row: Sequence[Any], document: dict[str, Any], name: str
         if waiting is None:
             look.find("audit_event", name, "", _("The event was not recorded by this program, or its leaf is gone."))
         elif look.now - at > GRACE_US:
-            look.find("audit_unsealed", name, "", _("The event waits for its leaf: is the sealer running?"))
+            message = _("The event waits for its leaf: is the sealer running?")
+            look.find("audit_unsealed", name, "", message, contradicts=False)
         before = look.times[-1][1] if look.times else None
     else:
         if waiting is not None:
-            look.find("audit_unsealed", name, "event_id", _("The event has its leaf and still waits for one."))
+            message = _("The event has its leaf and still waits for one.")
+            look.find("audit_unsealed", name, "event_id", message, contradicts=False)
         place = bisect_right(look.times, (index, 2**63))
         before = look.times[place - 1][1] if place else None
         after = look.times[place][1] if place < len(look.times) else None
     late = at > (look.now if after is None else after) + AHEAD_US
     if late or (before is not None and at < before - BEFORE_US):
-        look.find("audit_event", name, "occurred_us", _("The time does not fit the checkpoints around it."))
+        message = _("The time does not fit the checkpoints around it.")  # the database's clock may have been set
+        look.find("audit_event", name, "occurred_us", message, contradicts=False)
 
 
 def _texts(look: Look, expected: Sequence[tuple[str, str, dict[str, str]]]) -> dict[tuple[str, str], str]:

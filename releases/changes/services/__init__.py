@@ -8,7 +8,7 @@ from releases.changes.services.deciding import vote
 from releases.changes.services.drafting import draft, revise
 from releases.changes.services.ending import cancel, close, expire_due, settle, settle_due, supersede
 from releases.changes.services.holding import hold, resume
-from releases.changes.services.moving import locked, move
+from releases.changes.services.moving import locked, may_move, move
 from releases.changes.services.reporting import deployed, failed, start
 from releases.changes.services.submitting import excluded, submit, withdraw
 
@@ -24,6 +24,7 @@ __all__ = [
     "failed",
     "hold",
     "locked",
+    "may_move",
     "move",
     "resume",
     "revise",

@@ -9,7 +9,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
-from releases.audit.services import record
+from releases.audit.services import agree, record
 from releases.changes.models import ChangeRequest
 from releases.changes.queries.differences import between
 from releases.changes.services.moving import locked, move, wrong_state
@@ -32,7 +32,9 @@ def vote(
     :raises NotPermitted: the actor is no person, holds no seat here, took part in the change, or must sign in again
     :raises Stale: the content changed since it was shown, with every difference as a reason
     :raises Refused: the change is not open for votes, or this person has voted already
+    :raises Contradicted: the record contradicts its witness, so nothing is decided
     """
+    agree()
     try:
         return _vote(
             change_id=change_id, actor=actor, decision=decision, seen_digest=seen_digest, now=now, reason=reason

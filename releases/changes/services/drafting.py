@@ -13,7 +13,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.audit.services import record
+from releases.audit.services import agree, record
 from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact
@@ -40,6 +40,7 @@ def draft(*, actor: Actor, fields: ChangeDraft, now: datetime) -> ChangeRequest:
     :raises NotPermitted: the actor may not file changes
     :raises Invalid: an unknown service or environment, a tag instead of a digest, a window that ends too early
     """
+    agree()
     require(actor, Right.CHANGE_FILE)
     requester = accounts.person_behind(actor)
     change = ChangeRequest(requester=requester, created_at=now, number=_next_number())
@@ -96,7 +97,9 @@ def own(change: ChangeRequest, actor: Actor) -> None:
     """Refuse everybody but those who wrote the change and those who plan releases.
 
     :raises NotPermitted: it is somebody else's change
+    :raises Contradicted: the record contradicts its witness, so nothing is edited
     """
+    agree()
     require(actor, Right.CHANGE_FILE)
     person = accounts.person_behind(actor)
     if change.requester_id == person.pk or change.authors.filter(pk=person.pk).exists():

@@ -11,7 +11,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.audit.services import record
+from releases.audit.services import agree, record
 from releases.committee import queries
 from releases.committee.models import Policy
 from releases.committee.rules import Tally
@@ -34,8 +34,10 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
 
     :raises NotPermitted: the actor may not edit policies
     :raises Invalid: the rules cannot be read, with the name of every wrong field
+    :raises Contradicted: the record contradicts its witness, so nothing is edited
     :raises Refused: some change would be covered by no rule, or a seat could never be filled by distinct people
     """
+    agree()
     require(actor, Right.POLICY_EDIT)
     if not name.strip():
         sentence = Sentence(_("Give the policy a name."))
@@ -85,7 +87,9 @@ def vote_on_policy(
     :raises Stale: another policy came into force since this one was proposed, or other rules were seen
     :raises Refused: it is decided, this person has voted, or its seats can no longer be filled
     :raises NotPermitted: this person may not vote on it
+    :raises Contradicted: the record contradicts its witness, so nothing is decided
     """
+    agree()
     try:
         return _vote(
             policy_id=policy_id, actor=actor, decision=decision, seen_digest=seen_digest, now=now, reason=reason

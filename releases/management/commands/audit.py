@@ -51,7 +51,7 @@ class Command(BaseCommand):
         try:
             if options["what"] == "epoch":
                 self._begin(options["by"], options["reason"])
-            report = queries.verify() if options["what"] != "replay" else queries.replay(REPLAYED)
+            report = services.verify() if options["what"] != "replay" else queries.replay(REPLAYED)
         except (GmudError, DatabaseError, OSError) as error:
             self._cannot(str(error).strip(), as_json=options["json"])
         if options["json"]:

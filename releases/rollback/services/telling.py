@@ -17,7 +17,7 @@ def hold_work_on(change: ChangeRequest) -> None:
     list(Operation.objects.select_for_update().filter(target=change.stream, state__in=ACTIVE))
 
 
-def tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "", outcome: str = "") -> None:
-    """Add an event to the change's story, inside the caller's transaction."""
-    data = {"number": change.number, "state": change.state, **({"outcome": outcome} if outcome else {})}
+def tell(kind: Kind, change: ChangeRequest, actor: Actor, *, reason: str = "", **more: str) -> None:
+    """Add an event to the change's story, inside the caller's transaction; what is empty is left out."""
+    data = {"number": change.number, "state": change.state, **{name: value for name, value in more.items() if value}}
     audit.record(stream=change.stream, kind=kind, actor=actor, data=data, text={"reason": reason} if reason else {})
