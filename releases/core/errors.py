@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from releases.core.redaction import redact
 from releases.core.words import counted
 
 
@@ -107,10 +108,16 @@ class NotPermitted(GmudError):
 
 
 class External(GmudError):
-    """An outside system failed."""
+    """An outside system failed; what it said is kept without the secrets it may repeat."""
 
     code = "external"
     status = 502
+
+    def __init__(self, detail: Sentence | str) -> None:
+        """Keep the sentence, which people read and tables store."""
+        said = detail if isinstance(detail, Sentence) else Sentence(detail)
+        parts = {name: redact(part) if isinstance(part, str) else part for name, part in said.parts.items()}
+        super().__init__(Sentence(redact(said.text), parts))
 
 
 class Unreachable(External):
@@ -128,4 +135,4 @@ class Rejected(External):
         """Keep the vendor's status and the beginning of its answer."""
         super().__init__(detail)
         self.http_status = http_status
-        self.body = body[:2000]
+        self.body = redact(body)[:2000]

@@ -27,6 +27,7 @@ from django.db import connections
 from releases.core import http_wire
 from releases.core.breaker import breaker_for
 from releases.core.errors import Invalid, Rejected, Unreachable
+from releases.core.redaction import redact
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
@@ -55,8 +56,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the body as text; bytes that are not UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
+        """Return the body as text for people: what is not UTF-8 is replaced, secrets it repeats are blotted out."""
+        return redact(self.body.decode("utf-8", "replace"))
 
     def json(self) -> Any:
         """Return the body as JSON.
