@@ -10,7 +10,7 @@ from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, MigrationClass, Outcome, State
 from releases.committee.rules import Decision
 from releases.gate.rules import Request, Run
-from releases.gate.states import Intent, Verdict
+from releases.gate.states import Intent, ReasonCode, Verdict
 
 MOST_TESTS = 10_000_000
 MOST_ITEMS = 20
@@ -95,14 +95,25 @@ class ChangesAsked(StrictSerializer):
     before = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, default=None)
 
 
-class ReasonOut(serializers.Serializer[Any]):
-    """Why not: a stable code, a sentence, the way out, until when."""
+class ReasonParts(serializers.Serializer[Any]):
+    """What every reason says beside its code: a sentence, the way out, until when."""
 
-    code = serializers.CharField()
     severity = serializers.ChoiceField(choices=["stop", "wait"])
     message = serializers.CharField()
     fix = serializers.CharField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True)
+
+
+class ReasonOut(ReasonParts):
+    """Why not, with a stable code."""
+
+    code = serializers.CharField()
+
+
+class GateReasonOut(ReasonParts):
+    """Why the gate does not open; the codes are stable."""
+
+    code = serializers.ChoiceField(choices=[one.value for one in ReasonCode])
 
 
 class Problem(serializers.Serializer[Any]):
@@ -258,7 +269,7 @@ class DecisionOut(serializers.Serializer[Any]):
 
     decision_id = serializers.UUIDField()
     verdict = serializers.ChoiceField(choices=[one.value for one in Verdict])
-    reasons = ReasonOut(many=True)
+    reasons = GateReasonOut(many=True)
     change_request = serializers.CharField(allow_null=True)
     valid_until = serializers.DateTimeField(allow_null=True)
     retry_after = serializers.IntegerField(allow_null=True)
