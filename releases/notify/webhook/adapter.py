@@ -42,12 +42,13 @@ class Webhook:
         }
         content = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         at = str(int(now.timestamp()))
-        signed = f"{letter.id}.{at}.".encode() + content
         headers = {
             "Content-Type": "application/json",
             "webhook-id": letter.id,
             "webhook-timestamp": at,
-            "webhook-signature": " ".join(f"v1,{_signature(secret, signed)}" for secret in to.secrets),
+            "webhook-signature": " ".join(
+                f"v1,{signature(secret, message_id=letter.id, at=at, content=content)}" for secret in to.secrets
+            ),
         }
         return Post(to.path, content, headers)
 
@@ -55,6 +56,12 @@ class Webhook:
         """Read the answer: any status from 200 to 299 is yes."""
         if trouble := trouble_of(reply.status, retry_after=reply.headers.get("retry-after", ""), said=reply.text):
             raise trouble
+
+
+def signature(secret: str, *, message_id: str, at: str, content: bytes) -> str:
+    """Return the HMAC-SHA256 of ``id.timestamp.body`` in base64."""
+    signed = f"{message_id}.{at}.".encode() + content
+    return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
 
 def new_secret() -> str:
@@ -68,10 +75,6 @@ def is_secret(text: str) -> bool:
         return text.startswith(PREFIX) and SHORTEST_KEY <= len(_key(text)) <= LONGEST_KEY
     except binascii.Error:
         return False
-
-
-def _signature(secret: str, signed: bytes) -> str:
-    return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
 
 def _key(secret: str) -> bytes:
