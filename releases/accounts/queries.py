@@ -34,6 +34,13 @@ def people(ids: Iterable[UUID]) -> dict[UUID, PersonCard]:
     return {person.pk: PersonCard(person.pk, person.name) for person in found}
 
 
+def doers_named(text: str) -> tuple[str, ...]:
+    """Return the ids, as the record keeps them, of the people and machines whose name holds this text."""
+    people = Person.objects.filter(name__icontains=text).values_list("pk", flat=True)
+    machines = ApiClient.objects.filter(name__icontains=text).values_list("pk", flat=True)
+    return tuple(sorted(str(pk) for pk in (*people, *machines)))
+
+
 def actor_for(
     user: User,
     *,

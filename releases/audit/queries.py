@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from releases.audit import notes
+from releases.audit import notes, search
 from releases.audit.envelope import parse
 from releases.audit.models import AuditEvent, AuditText, Checkpoint, LastLook, Looker, Unsealed
 from releases.audit.moments import database_us, moment
 from releases.audit.report import Finding, Report
 from releases.audit.sealer import agrees, newest_checkpoint, witness_of_settings
+from releases.audit.search import Asked, Cursor
 from releases.audit.verification import Verification
 from releases.audit.witness import Witnessed
 from releases.core.errors import Sentence
@@ -23,6 +24,7 @@ class Entry:
     """One event, ready to print. ``text`` is what people wrote; ``erased`` names what was removed since."""
 
     id: UUID
+    stream: str
     version: int
     at: datetime
     kind: str
@@ -45,6 +47,12 @@ def newest(kinds: Iterable[str], *, most: int = 500) -> list[Entry]:
     """Return the last events of these kinds, whatever their stream, oldest first, in two queries."""
     found = AuditEvent.objects.filter(kind__in=tuple(kinds)).order_by("-occurred_us", "-stream_version")
     return _entries(reversed(list(found.values_list("body", flat=True)[:most])))
+
+
+def found(asked: Asked, before: Cursor | None = None) -> tuple[list[Entry], Cursor | None]:
+    """Return a page of the events that were asked for, newest first, in two queries, and where the next one begins."""
+    rows, further = search.page(asked, before)
+    return _entries(row.body for row in rows), further
 
 
 def _entries(bodies: Iterable[str]) -> list[Entry]:
@@ -190,6 +198,7 @@ def _entry(document: Mapping[str, Any], texts: Mapping[str, str]) -> Entry:
     actor = document["actor"]
     return Entry(
         id=UUID(document["event_id"]),
+        stream=document["stream"],
         version=document["stream_version"],
         at=moment(document["occurred_us"]),
         kind=document["kind"],

@@ -1,29 +1,34 @@
 """Write to the record: add an event, erase a text, seal; keep what was found when it was looked at."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, connection, transaction
 
+from releases.audit import export as exports
 from releases.audit import queries
 from releases.audit.actor import Actor, system
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
 from releases.audit.epochs import Beginning
+from releases.audit.export import Form
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, AuditText, Checkpoint, LastLook, Looker, Unsealed
 from releases.audit.moments import database_us
 from releases.audit.report import Report
 from releases.audit.sealer import Inconsistent, KeyGone, Sealer
+from releases.audit.search import Asked
 from releases.core import request_id
 from releases.core.errors import GmudError, Invalid, Missing, Reason, Refused, Sentence, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
 
 EPOCHS = "audit:epochs"
+RECORD = "audit:record"
 _log = structlog.get_logger(__name__)
 
 
@@ -148,6 +153,34 @@ def verify() -> Report:
     return report
 
 
+def verify_for(*, actor: Actor) -> Report:
+    """Look at the whole record because somebody asked, and record who asked and what came out.
+
+    Whoever calls has checked the right.
+
+    :raises CannotVerify: a key is missing or cannot be used
+    """
+    report = verify()
+    data = {"verdict": report.verdict.name.lower(), "events": report.events, "findings": len(report.findings)}
+    with transaction.atomic(durable=True):
+        record(stream=RECORD, kind=Kind.AUDIT_VERIFIED, actor=actor, data=data)
+    return report
+
+
+def export(*, actor: Actor, asked: Asked, form: Form, now: datetime) -> Iterator[bytes]:
+    """Record who takes which events out, and return them in that form, some lines at a time.
+
+    Whoever calls has checked the right.
+
+    :raises Refused: nothing can be signed, because the key of checkpoints is missing
+    """
+    lines = exports.of(form, asked, by=actor.name, at=now)
+    with transaction.atomic(durable=True):
+        data = {"form": form.value, **asked.as_json()}
+        record(stream=RECORD, kind=Kind.AUDIT_EXPORTED, actor=actor, data=data)
+    return lines
+
+
 def agree() -> None:
     """Refuse to decide or to edit anything while the record contradicts its witness; it can be read.
 
@@ -173,7 +206,7 @@ def _keep(by: Looker, what: Sentence | None) -> None:
         if (before is None) != (row.since_us is None):
             kind = Kind.AUDIT_CONTRADICTED if what else Kind.AUDIT_AGREED
             data = {"by": by.value, "what": str(what or "")}
-            record(stream="audit:record", kind=kind, actor=system(by.value), data=data)
+            record(stream=RECORD, kind=kind, actor=system(by.value), data=data)
             _log.critical(kind.value, **data)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 
@@ -37,22 +38,22 @@ class Request(HttpRequest):
     htmx: "HtmxDetails"
 
 
-View = Callable[Concatenate[Request, P], HttpResponse]
+View = Callable[Concatenate[Request, P], HttpResponseBase]
 
 
-def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Let people in who signed in, as ``request.actor``; send everybody else to the sign-in page."""
     return _door(view, Right.CHANGE_READ)
 
 
-def recognised(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def recognised(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Let people in who signed in, whatever their rights: to what is their own."""
     return _door(view, None)
 
 
-def _door(view: View[P], right: Right | None) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def _door(view: View[P], right: Right | None) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     @functools.wraps(view)
-    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def door(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         user = request.user
         if isinstance(user, AnonymousUser) or not user.is_active:
             return _to_sign_in(request)

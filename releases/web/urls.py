@@ -1,7 +1,21 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
 from releases.web import shell
-from releases.web.pages import board, by_hand, catalog, change, changes, gate, live, new, notices, profile, progress, today
+from releases.web.pages import (
+    audit,
+    board,
+    by_hand,
+    catalog,
+    change,
+    changes,
+    gate,
+    live,
+    new,
+    notices,
+    profile,
+    progress,
+    today,
+)
 from releases.web.pages.settings import doors as settings
 from releases.web.sign_in import urls as sign_in
 
@@ -18,6 +32,7 @@ urlpatterns = [
     *gate.urlpatterns,
     *live.urlpatterns,
     *by_hand.urlpatterns,
+    *audit.urlpatterns,
     *catalog.urlpatterns,
     *notices.urlpatterns,
     *settings.urlpatterns,

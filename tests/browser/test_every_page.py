@@ -15,6 +15,7 @@ PAGES = {
     "held": ("ana", "/changes/1006"),
     "live": ("davi", "/live"),
     "gate": ("marta", "/gate"),
+    "audit": ("marta", "/audit"),
     "catalog": ("ana", "/catalog"),
     "service": ("ana", "/catalog/ledgerwriter"),
     "again": ("ana", "/sign-in/again"),

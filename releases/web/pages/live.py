@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -68,7 +69,7 @@ def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -
 Deed = Callable[[ChangeRequest, Actor, str, datetime], object]
 
 
-def _door(deed: Deed) -> Callable[..., HttpResponse]:
+def _door(deed: Deed) -> Callable[..., HttpResponseBase]:
     """Return the view that does one thing to a release and shows how it stands."""
 
     @require_POST

@@ -21,15 +21,20 @@ def history(streams: Iterable[str], events: Iterable[audit.Entry] = ()) -> tuple
     found = [*events, *(one for stream in streams for one in audit.story(stream))]
     told = (one for one in found if one.kind not in COMING_AND_GOING and one.data.get("why") != "signed_out")
     entries = sorted(told, key=lambda one: (one.at, one.version))
-    newest = entries[: -MOST - 1 : -1]
-    names = _names(one.data for one in newest)
+    return told_of(entries[: -MOST - 1 : -1])
+
+
+def told_of(entries: Iterable[audit.Entry]) -> tuple[Told, ...]:
+    """Return one line for each event, in the same order, with people called by their names."""
+    entries = list(entries)
+    names = _names(one.data for one in entries)
     return tuple(
         Told(
             at=one.at,
             text=telling.tell(kind=one.kind, who=one.actor_name, data={**one.data, **_named(one.data, names)}),
             said=one.text.get("reason", ""),
         )
-        for one in newest
+        for one in entries
     )
 
 
