@@ -82,7 +82,7 @@ def open_pages(*, person_id: UUID | None = None) -> list[Page]:
     found: dict[str, list[Notice]] = {}
     for row in waiting.select_related("person", "channel").order_by("told_at", "pk"):
         found.setdefault(row.case, []).append(row)
-    return [Page(_card(_theirs(rows, person_id)), tuple(_name(row) for row in rows)) for rows in found.values()]
+    return [Page(_card(_theirs(rows, person_id)), _names(rows)) for rows in found.values()]
 
 
 def pages_waiting(person_id: UUID) -> int:
@@ -137,8 +137,10 @@ def _theirs(rows: Iterable[Notice], person_id: UUID | None) -> Notice:
     return next((row for row in many if row.person_id == person_id), many[-1])
 
 
-def _name(row: Notice) -> str:
-    return row.person.name if row.person else row.channel.name if row.channel else ""
+def _names(rows: Iterable[Notice]) -> tuple[str, ...]:
+    """Return who was called, rung by rung."""
+    called = sorted((row.rung, str(row.person or row.channel)) for row in rows)
+    return tuple(name for _rung, name in called)
 
 
 def _card(row: Notice) -> NoticeCard:

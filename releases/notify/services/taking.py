@@ -1,8 +1,6 @@
 """Take a page on, or call the next ones when nobody does."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
 from uuid import UUID
 
 from django.conf import settings
@@ -39,7 +37,7 @@ def acknowledge(*, notice_id: UUID, actor: Actor, now: datetime) -> Notice:
     notice = Notice.objects.filter(pk=notice_id).first()
     if notice is None:
         raise Missing(Sentence(_("There is no such notice.")))
-    rows = list(Notice.objects.select_for_update().of_case(notice.case).asked().order_by("pk"))
+    rows = _locked(notice.case)
     person = accounts.person_behind(actor)
     _may_take(actor, person.pk, rows)
     if not rules.MANNERS[Topic(notice.topic)].is_page:
@@ -59,22 +57,16 @@ def acknowledge(*, notice_id: UUID, actor: Actor, now: datetime) -> Notice:
 
 def escalate(*, now: datetime) -> int:
     """Call the next rung of every page that nobody took in time; return how many rungs were called."""
-    return sum(_escalate(case, now=now) for case, _rows in list(_open_pages()))
-
-
-def _open_pages() -> Iterator[tuple[str, list[Notice]]]:
     rows = Notice.objects.asked().filter(topic__in=PAGES, settled_at=None, acknowledged_at=None)
-    for case, found in groupby(rows.order_by("case", "told_at", "pk"), key=lambda row: row.case):
-        yield case, list(found)
+    cases = list(rows.order_by("case").values_list("case", flat=True).distinct())
+    return sum(_escalate(case, now=now) for case in cases)
 
 
 def _escalate(case: str, *, now: datetime) -> int:
     wait = timedelta(seconds=settings.GMUD_ESCALATE_SECONDS)
     called = 0
     with transaction.atomic(durable=True):
-        rows = list(
-            Notice.objects.select_for_update().of_case(case).asked().filter(settled_at=None).order_by("told_at")
-        )
+        rows = [row for row in _locked(case) if row.settled_at is None]
         rung = rules.next_rung(
             [Rung(row.rung, row.told_at, NoticeState(row.state)) for row in rows], now=now, wait=wait
         )
@@ -86,6 +78,16 @@ def _escalate(case: str, *, now: datetime) -> int:
             data = {"case": case, "topic": rows[0].topic, "rung": rung - 1 if rung else 0}
             audit.record(stream=f"notice:{case}", kind=Kind.NOTICE_ESCALATED, actor=system("notices"), data=data)
     return int(bool(called))
+
+
+def _locked(case: str) -> list[Notice]:
+    """Return everything that was told of a case, locked until the caller's transaction ends.
+
+    The second look also sees whom another worker called while the first one waited for it.
+    """
+    rows = Notice.objects.select_for_update().of_case(case).asked().order_by("pk")
+    list(rows)
+    return list(rows.all())
 
 
 def _again(row: Notice) -> Occasion:

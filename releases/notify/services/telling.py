@@ -55,7 +55,12 @@ def write(
     now: datetime,
     again: bool = False,
 ) -> int:
-    """Write the notices that are not there yet, inside the caller's transaction, and have them sent."""
+    """Write the notices that are not there yet, inside the caller's transaction, and have them sent.
+
+    Nobody more is called for a page that somebody took.
+    """
+    if Notice.objects.of_case(occasion.case).filter(acknowledged_at__isnull=False).exists():
+        return 0
     rows = [_row(occasion, one, now, rung, person=pk) for pk, one in people.items()]
     rows += [_row(occasion, one, now, rung, channel=pk) for pk, one in channels.items()]
     _space_out(rows, {**people, **channels}, now)
