@@ -57,3 +57,20 @@ def choose_language(*, actor: Actor, account: User, language: str, now: datetime
         sentence = Sentence(_("Choose one of the languages offered."))
         raise Invalid(sentence, fields={"language": [sentence]})
     User.objects.filter(pk=account.pk).update(language=language)
+
+
+def set_language(*, actor: Actor, account: User, language: str) -> None:
+    """Write the language of somebody's account and its event; runs inside the caller's transaction, asks for no right.
+
+    :raises Invalid: nobody here speaks it
+    """
+    if language not in {"", *dict(settings.LANGUAGES)}:
+        sentence = Sentence(_("Choose one of the languages offered."))
+        raise Invalid(sentence, fields={"language": [sentence]})
+    User.objects.filter(pk=account.pk).update(language=language)
+    audit.record(
+        stream=account.person.stream,
+        kind=Kind.PERSON_DESCRIBED,
+        actor=actor,
+        data={"person": str(account.person_id), "username": account.username, "language": language},
+    )

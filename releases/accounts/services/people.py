@@ -71,11 +71,17 @@ def rename_person(*, actor: Actor, person_id: UUID, name: str, email: str = "", 
     """
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
-    name, email = _named(name), rules.one_line(email)[:254]
     with transaction.atomic(durable=True):
-        person = locked(person_id)
-        if (person.name, person.email) == (name, email):
-            return person
+        return describe(person=locked(person_id), actor=actor, name=name, email=email)
+
+
+def describe(*, person: Person, actor: Actor, name: str, email: str) -> Person:
+    """Rename a locked person, once; runs inside the caller's transaction and asks for no right.
+
+    :raises Invalid: no name
+    """
+    name, email = _named(name), rules.one_line(email)[:254]
+    if (person.name, person.email) != (name, email):
         person.name, person.email = name, email
         person.save(update_fields=("name", "email"))
         audit.record(
@@ -85,7 +91,7 @@ def rename_person(*, actor: Actor, person_id: UUID, name: str, email: str = "", 
             data={"person": str(person.pk)},
             text={"name": name, "email": email},  # beside the chain, so that it can be erased (LGPD)
         )
-        return person
+    return person
 
 
 def add_account(

@@ -48,7 +48,7 @@ def register_team(
         if must_be_new and not is_new:
             raise _taken(name)
         for person_id in members:
-            _join(actor=actor, team=team, person=locked(person_id))
+            join(actor=actor, team=team, person=locked(person_id))
         return team
 
 
@@ -62,7 +62,7 @@ def join_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) ->
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
         person = locked(person_id)
-        _join(actor=actor, team=_locked_team(team_id), person=person)
+        join(actor=actor, team=_locked_team(team_id), person=person)
 
 
 def leave_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) -> None:
@@ -95,26 +95,33 @@ def describe_team(*, actor: Actor, team_id: UUID, name: str, title: str = "", no
     """
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
+    with transaction.atomic(durable=True):
+        return describe(team=_locked_team(team_id), actor=actor, name=name, title=title)
+
+
+def describe(*, team: Team, actor: Actor, name: str, title: str) -> Team:
+    """Rename a team, once; runs inside the caller's transaction and asks for no right.
+
+    :raises Invalid: a name that is not a slug, or taken
+    """
     if not rules.is_slug(name):
         raise _no_slug()
-    with transaction.atomic(durable=True):
-        team = _locked_team(team_id)
-        title = _title(title, name)
-        if (team.name, team.title) == (name, title):
-            return team
-        before, team.name, team.title = team.name, name, title
-        try:
-            with transaction.atomic():  # a savepoint: the name may be taken at this very moment
-                team.save(update_fields=("name", "title"))
-        except IntegrityError as error:
-            raise _taken(name) from error
-        audit.record(
-            stream=team.stream,
-            kind=Kind.TEAM_DESCRIBED,
-            actor=actor,
-            data={"team": str(team.pk), "name": name, "title": title, "before": before},
-        )
+    title = _title(title, name)
+    if (team.name, team.title) == (name, title):
         return team
+    before, team.name, team.title = team.name, name, title
+    try:
+        with transaction.atomic():  # a savepoint: the name may be taken at this very moment
+            team.save(update_fields=("name", "title"))
+    except IntegrityError as error:
+        raise _taken(name) from error
+    audit.record(
+        stream=team.stream,
+        kind=Kind.TEAM_DESCRIBED,
+        actor=actor,
+        data={"team": str(team.pk), "name": name, "title": title, "before": before},
+    )
+    return team
 
 
 def remove_team(*, actor: Actor, team_id: UUID, now: datetime) -> None:
@@ -182,7 +189,8 @@ def _taken(name: str) -> Invalid:
     return Invalid(sentence, fields={"name": [sentence]})
 
 
-def _join(*, actor: Actor, team: Team, person: Person) -> None:
+def join(*, actor: Actor, team: Team, person: Person) -> None:
+    """Make a person a member, once; runs inside the caller's transaction and asks for no right."""
     if team.members.filter(pk=person.pk).exists():
         return
     team.members.add(person)

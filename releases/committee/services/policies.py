@@ -25,7 +25,6 @@ from releases.core.words import mark as _
 from releases.operations.services import post
 
 
-@transaction.atomic(durable=True)
 def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Policy:
     """Save a policy. The first is in force at once; a later one is put before the committee of the one in force.
 
@@ -39,6 +38,17 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
     """
     agree()
     require(actor, Right.POLICY_EDIT)
+    with transaction.atomic(durable=True):
+        return put_forward(actor=actor, name=name, rules=rules, now=now)
+
+
+def put_forward(*, actor: Actor, name: str, rules: object, now: datetime) -> Policy:
+    """Write a policy as :func:`save_policy` says; runs inside the caller's transaction and asks for no right.
+
+    :raises NotPermitted: a machine proposes while a policy is in force
+    :raises Invalid: the rules cannot be read, with the name of every wrong field
+    :raises Refused: some change would be covered by no rule, or a seat could never be filled by distinct people
+    """
     if not name.strip():
         sentence = Sentence(_("Give the policy a name."))
         raise Invalid(sentence, fields={"name": [sentence]})
