@@ -34,6 +34,14 @@ class ConnectionKind(StrEnum):
         return self in {ConnectionKind.JENKINS, ConnectionKind.KUBERNETES}
 
 
+class Light(StrEnum):
+    """How the last test of a connection ended: all is well, something there must be mended, nothing can be done."""
+
+    GO = "go"
+    WAIT = "wait"
+    STOP = "stop"
+
+
 class Purpose(StrEnum):
     """What a service in an environment uses a connection for."""
 
