@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import override_settings
+from django.utils import translation
 
 from releases.audit import guards
 from releases.operations import bell
@@ -25,6 +26,13 @@ def now() -> datetime:
 def silent_bell() -> None:
     """Call no worker: what a test commits is not worked on behind its back."""
     bell.install(lambda _queue, _kind, _row: None)
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Leave to the next test no language that a page of this one was read in."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True, scope="session")

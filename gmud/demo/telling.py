@@ -18,6 +18,7 @@ from releases.accounts.models import User
 from releases.accounts.rights import Right
 from releases.audit.actor import Actor, system
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.catalog.imports import kubernetes
@@ -298,7 +299,8 @@ class Telling:
             fields=ChangeDraft(title="Statements as signed PDF", why="Notaries accept nothing else."),
             now=at,
         )
-        calendar.freeze(
+        calendar.set_window(
+            kind=WindowKind.FREEZE,
             actor=SETUP,
             environment_id=self.environments["production"],
             title="Year-end closing",

@@ -1,6 +1,6 @@
 """What the New change page shows while somebody types: guards, reach, way back, clashes, deciders. Saves nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -25,7 +25,8 @@ from releases.core.words import mark, plural
 from releases.impact import rules as impact
 from releases.web import lanes, looks, reach
 from releases.web.looks import Fact, Line, Look, Words
-from releases.web.tags import both, either, number, percent
+from releases.web.tags import both, either, number
+from releases.web.ways_back import WayBack, way_back
 
 LEVEL_AT_LEAST = "low"
 TAG = mark("Give the digest, sha256: and 64 hexadecimal figures: a tag can move to another artifact.")
@@ -54,22 +55,13 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
-    """The proposed way back of one item."""
-
-    title: Words
-    look: Look
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
     """What is still missing, who feels it, and who will decide."""
 
     lines: tuple[Line, ...]
     done: int
     reach: Reach | None
-    backs: tuple[Back, ...]
+    backs: tuple[WayBack, ...]
     lanes: lanes.Lanes | None
     clash: Words
     risk: Look | None
@@ -151,24 +143,14 @@ def _segments(customers: Iterable[CustomerCard]) -> list[str]:
     return sorted({one.segment for one in customers})
 
 
-def _back(item: KnownItem) -> Back:
-    version = item.back_version
-    parts = {"service": item.service.name, "version": version, "where": item.environment.name}
-    if not version:
-        title = Sentence(mark("%(service)s in %(where)s"), parts)
-        why = Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))
-        return Back(title, looks.PROOFS["impossible"], (why,))
-    lines = [Line("go", "✓", Sentence(mark("Redeploy %(version)s"), parts), detail=str(item.way.job.get("job", "")))]
-    if not item.way.job:
-        lines = [Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog"))]
-    weights: Mapping[str, int] = item.way.traffic_snapshot.get("weights", {})
-    if weights:
-        told = ", ".join(f"{name} {percent(weight)}" for name, weight in weights.items())
-        lines.insert(0, Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), parts), detail=told))
-    lines.append(looks.MIGRATIONS[item.draft.migration_class])
-    worst = "impossible" if any(line.tone == "stop" for line in lines) else "assumed"
-    return Back(
-        Sentence(mark("%(service)s in %(where)s back to %(version)s"), parts), looks.PROOFS[worst], tuple(lines)
+def _back(item: KnownItem) -> WayBack:
+    return way_back(
+        service=item.service.name,
+        where=item.environment.name,
+        version=item.back_version,
+        weights=item.way.traffic_snapshot.get("weights", {}),
+        job=item.way.job.get("job", ""),
+        migration_class=item.draft.migration_class,
     )
 
 
@@ -191,12 +173,14 @@ def _lanes(
         freezes=[(one.starts_at, one.ends_at) for one in found.freezes],
         booked=[(one.starts_at, one.ends_at) for one in found.conflicts],
     )
-    return drawn, _clash(found)
+    return drawn, _clash(found, draft.starts_at)
 
 
-def _clash(found: CalendarFacts) -> Words:
+def _clash(found: CalendarFacts, starts_at: datetime) -> Words:
     if found.freezes:
-        parts = {"title": found.freezes[0].title, "until": found.freezes[0].ends_at}
+        parts = {"title": found.freezes[0].title, "until": found.freezes[0].ends_at, "opens": found.opens_at}
+        if found.opens_at is not None and found.opens_at > starts_at:
+            return Sentence(mark("A freeze lies over its beginning: %(title)s. The gate opens %(opens)s."), parts)
         return Sentence(mark("A freeze lies over it until %(until)s: %(title)s. The gate will refuse."), parts)
     if found.conflicts:
         numbers = [f"CHG-{one.number}" for one in found.conflicts]

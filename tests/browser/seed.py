@@ -13,6 +13,7 @@ def main() -> None:
     from releases.accounts.models import User
     from releases.accounts.roles import Role
     from releases.calendar import services as calendar
+    from releases.calendar.kinds import WindowKind
     from releases.catalog import services as catalog
     from releases.catalog.kinds import DependencySource
     from releases.changes import services
@@ -66,7 +67,8 @@ def main() -> None:
         service_ids=[house.service.pk, frontend.pk],
         now=now,
     )
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=house.actor("manager"),
         environment_id=house.environment.pk,
         title="Consciência Negra",

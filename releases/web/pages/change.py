@@ -30,7 +30,8 @@ from releases.web.errors import Trouble, trouble_of
 from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
-from releases.web.tags import moment, percent
+from releases.web.tags import moment
+from releases.web.ways_back import WayBack, way_back
 
 TEMPLATE = "changes/change.html"
 
@@ -42,15 +43,6 @@ class Lens:
     title: Words
     factors: tuple[Line, ...]
     quiet: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WayBack:
-    """The way back of one item: what will be done, step by step, and how sure that is."""
-
-    title: Words
-    look: Look
-    steps: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,25 +185,14 @@ def _factor(factor: Factor) -> Line:
 
 
 def _way_back(item: queries.ItemCard) -> WayBack:
-    names = {"service": item.service, "version": item.back_version, "where": item.environment}
-    steps = [
-        Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), names), detail=_weights(item.snapshot))
-        if item.snapshot
-        else Line("", "·", _("No route is split here"), detail=_("the redeployment alone brings it back")),
-        Line("go", "✓", Sentence(mark("Redeploy %(version)s"), names), detail=item.job)
-        if item.job
-        else Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog")),
-        looks.MIGRATIONS[item.migration_class],
-    ]
-    if not item.back_digest:
-        steps = [Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))]
-    worst = "impossible" if any(s.tone == "stop" for s in steps) else "assumed"
-    title = Sentence(mark("%(service)s in %(where)s back to %(version)s"), names)
-    return WayBack(title if item.back_version else item.service, looks.PROOFS[worst], tuple(steps))
-
-
-def _weights(snapshot: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {percent(weight)}" for name, weight in snapshot.items())
+    return way_back(
+        service=item.service,
+        where=item.environment,
+        version=item.back_version,
+        weights=item.snapshot,
+        job=item.job,
+        migration_class=item.migration_class,
+    )
 
 
 def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from releases.audit.actor import system
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.changes import services as changes
 from releases.core import clock
 from releases.core.errors import NotPermitted, Refused, Unreachable
@@ -43,7 +44,8 @@ def step(operation, kind):
 
 def freeze(bank):
     now = clock.now()
-    return calendar.freeze(
+    return calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=bank.releaser,
         environment_id=bank.house.environment.pk,
         title="Closing",

@@ -11,6 +11,7 @@ from releases.accounts.roles import Role
 from releases.audit.actor import system
 from releases.audit.queries import story
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
@@ -162,7 +163,8 @@ def test_every_answer_is_stored_and_in_the_record(house):
 def test_a_freeze_a_lock_and_a_hold_are_waited_for_all_at_once(house):
     change = a_change(house, at=State.SCHEDULED)
     manager = house.actor("manager")
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=manager,
         environment_id=house.environment.pk,
         title="End of the quarter",

@@ -10,6 +10,7 @@ from releases.accounts import services as accounts
 from releases.accounts.rights import Right
 from releases.audit.queries import story
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
@@ -194,7 +195,8 @@ def test_after_a_voter_was_deactivated_it_is_refused(house, permit, who):
 
 
 def test_after_a_freeze_began_it_is_refused(house, change, permit):
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=house.actor("manager"),
         environment_id=house.environment.pk,
         title="Black Friday",

@@ -8,6 +8,7 @@ from django.db import transaction
 from releases.accounts import services as accounts
 from releases.accounts.roles import Role
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.models import Review
@@ -293,8 +294,13 @@ def test_a_freeze_reaches_whom_it_stops_and_is_taken_back(house, clock):
     change = a_change(house, at=State.SCHEDULED)
     assert change.starts_at is not None
     span = {"starts_at": change.starts_at, "ends_at": change.starts_at + timedelta(hours=9)}
-    freeze = calendar.freeze(
-        actor=house.actor("manager"), environment_id=house.environment.pk, title="Black Friday", now=clock(), **span
+    freeze = calendar.set_window(
+        kind=WindowKind.FREEZE,
+        actor=house.actor("manager"),
+        environment_id=house.environment.pk,
+        title="Black Friday",
+        now=clock(),
+        **span,
     )
     work(clock)
     assert asked(Topic.FREEZE) == {"Ana Reis"}

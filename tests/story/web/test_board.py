@@ -7,6 +7,7 @@ import pytest
 from django.db import transaction
 
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.catalog.kinds import ConnectionKind
 from releases.changes.states import State
@@ -72,7 +73,8 @@ def test_what_is_in_quarantine_and_runs_comes_before_what_waits(house, look):
 
 def test_a_freeze_hatches_the_place_and_an_open_window_elsewhere_does_not(house, look):
     assert not look().endswith("❄")
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=house.actor("manager"),
         title="End of month",
         environment_id=house.environment.pk,

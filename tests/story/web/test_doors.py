@@ -8,6 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from releases.accounts.models import User
+from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.changes.states import State
 from tests.factories.changes import a_change, approve
 from tests.factories.factors import an_app
@@ -183,3 +185,26 @@ def test_a_change_that_was_authorized_says_so(house, browse):
 
     assert "Authorized: 2 of 2 approved." in text
     assert "Start the rollout" in text
+
+
+@pytest.mark.parametrize(
+    ("hours", "says"),
+    [((0, 2), "The gate opens"), ((0, 9), "The gate will refuse."), ((2, 9), "The gate will refuse.")],
+    ids=["over the beginning", "over all of it", "over the end"],
+)
+def test_who_chooses_a_window_reads_of_the_freeze_that_lies_over_it(house, browse, hours, says):
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
+        actor=house.actor("manager"),
+        environment_id=house.environment.pk,
+        title="End of month",
+        starts_at=house.now + timedelta(hours=hours[0]),
+        ends_at=house.now + timedelta(hours=hours[1]),
+        now=house.now,
+    )
+    change = a_change(house)  # from the first to the third hour
+
+    text = browse(house.engineer).get(f"/changes/{change.number}/edit").content.decode()
+
+    assert "End of month" in text
+    assert says in text
