@@ -9,9 +9,9 @@ from releases.operations.ports import Message
 
 Reaction = Callable[[Message], None]
 VERBS = (
-    *("assessed", "authorized", "cancel", "close", "deployed", "expire", "failed", "reject", "report"),
-    *("request_changes", "revise", "roll_back", "rolled_back", "settled", "start", "submit_emergency"),
-    *("submit_standard", "supersede", "withdraw"),
+    *("assessed", "authorized", "back_by_hand", "cancel", "close", "deployed", "expire", "failed", "reject"),
+    *("report", "request_changes", "revise", "roll_back", "rolled_back", "settled", "start", "stay"),
+    *("submit_emergency", "submit_standard", "supersede", "withdraw"),
 )
 STATES = ("failed", "needs_human", "stopped", "succeeded", "superseded")
 

@@ -29,6 +29,7 @@ TOLD: Mapping[str, tuple[Topic, str]] = {
     "reject": (Topic.REJECTED, _("%(name)s “%(title)s” was rejected.")),
     "failed": (Topic.VERDICT_BAD, _("%(name)s “%(title)s” failed before it got any traffic.")),
     "roll_back": (Topic.ROLLBACK_BEGUN, _("%(name)s “%(title)s” is being rolled back.")),
+    "back_by_hand": (Topic.ROLLED_BACK, _("%(name)s “%(title)s” was rolled back.")),
     "rolled_back": (Topic.ROLLED_BACK, _("%(name)s “%(title)s” was rolled back.")),
 }
 # Where the verb's reader goes.

@@ -11,6 +11,8 @@ from releases.changes.states import Outcome
 from releases.core import clock
 from releases.core.errors import Invalid, NotPermitted, Refused
 from releases.delivery.models import Deployment
+from releases.notify.kinds import Topic
+from releases.notify.models import Notice
 from releases.operations.models import Operation
 from releases.rollback import services
 from releases.rollback.models import Rollback
@@ -84,6 +86,17 @@ def test_what_stays_on_the_new_version_counts_as_failed_and_is_not_refused(bank,
     )
     failed.refresh_from_db()
     assert failed.outcome == "failed"
+
+
+@pytest.mark.parametrize("how", list(ByHand))
+def test_nobody_is_called_any_longer_once_a_person_has_ended_it(bank, failed, how):
+    pages = Notice.objects.filter(topic=Topic.ROLLBACK_FAILED, settled_at=None)
+    assert pages.exists()
+
+    by_hand(bank, failed, how)
+    bank.rest()
+
+    assert not pages.exists()
 
 
 def test_work_that_waits_for_a_person_is_let_go_and_called_off(bank):
