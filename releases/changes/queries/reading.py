@@ -1,6 +1,6 @@
 """Change requests as others read them: one, many, whose turn it is, and where all of them stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -168,6 +168,13 @@ def card(change: ChangeRequest) -> ChangeCard:
 def review_of(change: ChangeRequest) -> Review | None:
     """Return the review, once it is open."""
     return Review.objects.select_related("written_by").filter(change=change).first()
+
+
+def names_of_streams(streams: Iterable[str]) -> dict[str, str]:
+    """Return what people call the changes whose audit streams these are, by stream; others are left out."""
+    ids = {stream.removeprefix("change:") for stream in streams if stream.startswith("change:")}
+    rows = ChangeRequest.objects.filter(pk__in=ids)
+    return {row.stream: row.name for row in rows}
 
 
 def states() -> Iterator[tuple[str, str]]:

@@ -37,6 +37,7 @@ FILTERS = ("subject", "who", "kind")
 NUMBER = re.compile(r"(?:CHG-)?(\d{1,9})", re.IGNORECASE)
 SUBJECTS = tuple(sorted({kind.value.partition(".")[0] for kind in Kind}))
 SHOWN = 30
+LONGEST_KEY = 20
 LATE_SECONDS = 60
 CONTENT = {Form.CSV: "text/csv; charset=utf-8", Form.JSON_LINES: "application/jsonl"}
 SEALED = plural(
@@ -64,6 +65,7 @@ class Event:
     who: str
     kind: str
     stream: str
+    subject: str
     href: str
 
 
@@ -178,7 +180,7 @@ def _facts(sealing: Sealing) -> tuple[Fact, ...]:
 
 
 def _events(entries: Sequence[Entry], filters: Mapping[str, str]) -> tuple[Event, ...]:
-    told = told_of(entries)
+    told, names = told_of(entries), changes.names_of_streams(entry.stream for entry in entries)
     return tuple(
         Event(
             at=entry.at,
@@ -187,10 +189,17 @@ def _events(entries: Sequence[Entry], filters: Mapping[str, str]) -> tuple[Event
             who=entry.actor_name,
             kind=entry.kind,
             stream=entry.stream,
+            subject=names.get(entry.stream) or _short(entry.stream),
             href=f"{reverse('audit')}?{urlencode({**filters, 'subject': entry.stream})}",
         )
         for entry, line in zip(entries, told, strict=True)
     )
+
+
+def _short(stream: str) -> str:
+    """Return a stream as it fits into a line: of an id its end, which tells ids apart."""
+    subject, _colon, key = stream.partition(":")
+    return f"{subject} …{key[-6:]}" if len(key) > LONGEST_KEY else stream
 
 
 def _verified(report: Report) -> Verified:
