@@ -116,7 +116,7 @@ class Jwks(APIView):
     def get(self, _request: Request) -> Response:
         """Return the public keys that permits and receipts verify with."""
         headers = {"Cache-Control": f"public, max-age={KEYS_LIVE_SECONDS}"}
-        return Response(keys.jwks(queries.public_keys()), headers=headers)
+        return Response(keys.jwks(queries.public_keys(now=clock.now())), headers=headers)
 
 
 def _decision(card: queries.DecisionCard) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def jwks(keys: Mapping[str, Ed25519PublicKey]) -> dict[str, list[dict[str, str]]
                 "use": "sig",
                 "alg": "EdDSA",
                 "kid": kid,
-                "x": base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode(),
+                "x": as_text(key),
             }
             for kid, key in sorted(keys.items())
         ]
@@ -65,10 +65,23 @@ def from_jwks(document: Mapping[str, list[Mapping[str, str]]]) -> dict[str, Ed25
     :raises ValueError: a key is malformed
     """
     return {
-        one["kid"]: Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(one["x"] + "=" * (-len(one["x"]) % 4)))
+        one["kid"]: from_text(one["x"])
         for one in document.get("keys", [])
         if one.get("kty") == "OKP" and one.get("crv") == "Ed25519"
     }
+
+
+def as_text(key: Ed25519PublicKey) -> str:
+    """Return a public key as key sets carry it: base64url without padding."""
+    return base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode()
+
+
+def from_text(text: str) -> Ed25519PublicKey:
+    """Return the public key of such a text.
+
+    :raises ValueError: it is none
+    """
+    return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def _files(folder: Path) -> Iterable[Path]:

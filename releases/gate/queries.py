@@ -1,6 +1,7 @@
 """What the gate said, and what it would say now."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +10,13 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, Q
 
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest
 from releases.core.errors import Missing, Reason, Sentence
+from releases.core.ownfile import BadFile
 from releases.core.words import mark as _
 from releases.gate import keys
 from releases.gate.facts import facts_of_each
@@ -176,9 +179,19 @@ def reason_from(data: Mapping[str, Any]) -> Reason:
     )
 
 
-def public_keys() -> Mapping[str, Ed25519PublicKey]:
-    """Return the keys that permits and receipts verify with, by id."""
-    return keys.verifying(Path(settings.GMUD_KEYS))
+def public_keys(*, now: datetime) -> Mapping[str, Ed25519PublicKey]:
+    """Return the keys that permits and receipts verify with, by id: those in files, and one-time keys while they live.
+
+    Files that cannot be used verify nothing; without the database there are the files.
+    """
+    found: dict[str, Ed25519PublicKey] = {}
+    with suppress(BadFile):
+        found |= keys.verifying(Path(settings.GMUD_KEYS))
+    open_permits = Permit.objects.filter(revoked_at__isnull=True, issued_at__lte=now, expires_at__gt=now)
+    once = open_permits.exclude(public_key="").values_list("kid", "public_key")
+    with suppress(DatabaseError, InterfaceError):
+        found |= {kid: keys.from_text(text) for kid, text in once}
+    return found
 
 
 def _sentence(data: Mapping[str, Any]) -> Sentence:

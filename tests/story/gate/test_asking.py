@@ -39,7 +39,7 @@ def test_an_authorized_change_inside_its_window_gets_one_permit(house):
     permit = Permit.objects.get()
     claims = permits.verify(
         answer.permit,
-        keys=queries.public_keys(),
+        keys=queries.public_keys(now=inside(change)),
         audience=f"deploy:production:{house.service.name}",
         now=inside(change),
     )
@@ -322,7 +322,7 @@ def test_looking_whether_the_gate_would_open_leaves_no_trace(house):
 def test_a_receipt_of_any_verdict_verifies_offline(house):
     decision = ask(house)
 
-    claims = permits.verify_receipt(services.receipt_of(decision), keys=queries.public_keys())
+    claims = permits.verify_receipt(services.receipt_of(decision), keys=queries.public_keys(now=house.now))
 
     assert (claims["decision"], claims["verdict"]) == (str(decision.pk), "deny")
 
