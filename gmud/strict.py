@@ -33,6 +33,7 @@ from releases.gate import keys as permit_keys
 TAG = "strict"
 SHORTEST_SECRET = 50
 FEWEST_LETTERS = 10
+LONGEST_ISSUER = 200  # as long as the column that keeps it
 KNOWN_WORDS = ("change", "default", "django-insecure", "example", "insecure", "password", "secret-key", "secretkey")
 SECURE_COOKIES = ("SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_SECURE")
 
@@ -150,6 +151,20 @@ def _address() -> Found:
         yield Finding("SESSION_COOKIE_SAMESITE", "other sites could act in people's names.", "Leave it at Lax.")
 
 
+def _provider() -> Found:
+    issuer = settings.GMUD_OIDC_ISSUER
+    if not issuer:
+        if not settings.GMUD_PASSWORDS:
+            yield Finding("GMUD_PASSWORDS", "nobody could sign in: there is no provider either.", "Remove it.")
+        return
+    if urlsplit(issuer).scheme != "https" or len(issuer) > LONGEST_ISSUER:
+        fix = f"Give its https:// address, at most {LONGEST_ISSUER} characters."
+        yield Finding("GMUD_OIDC_ISSUER", "it is no address that only the provider answers.", fix)
+    for name in ("GMUD_OIDC_CLIENT_ID", "GMUD_OIDC_CLIENT_SECRET"):
+        if not getattr(settings, name):
+            yield Finding(name, "the provider would not know who asks.", "Give what the provider gave you.")
+
+
 def _database() -> Found:
     """Look at the engine, then at the role; a database that does not answer is a reason to wait outside."""
     if connection.vendor != "postgresql":
@@ -187,5 +202,6 @@ RULES: tuple[Callable[[], Found], ...] = (
     _keys,
     _witness,
     _address,
+    _provider,
     _database,
 )

@@ -28,6 +28,7 @@ def troubles(page: Page) -> list[object]:
 
 def type_password(page: Page, password: str = PASSWORD) -> None:
     page.goto("/sign-in")
+    expect(page.locator("#username")).to_be_focused()
     page.keyboard.type("tomas")
     page.keyboard.press("Tab")
     page.keyboard.type(password)

@@ -88,7 +88,7 @@ def _key(keys: object, algorithm: str, named: object) -> dict[str, Any]:
     """Return the one key that fits; a token that names none is believed only when there is no choice."""
     wanted = KEY_TYPES.get(algorithm)
     if wanted is None:
-        raise Untrusted(f"the algorithm {algorithm[:20]} is not one we take")
+        raise Untrusted(f"the algorithm {algorithm[:20]!a} is not one we take")
     found = keys.get("keys") if isinstance(keys, dict) else None
     fitting = [
         one
@@ -115,7 +115,7 @@ def _by_and_for(claims: Mapping[str, Any], expected: Expected) -> None:
     if (len(many) > 1 or party is not None) and not _same(party, expected.client_id):
         raise Untrusted("for this client among others, but asked for by another one")
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not subject.strip() or len(subject) > LONGEST_SUBJECT:
+    if not isinstance(subject, str) or not 0 < len(subject.strip()) <= LONGEST_SUBJECT or not subject.isprintable():
         raise Untrusted("nobody is named")
 
 

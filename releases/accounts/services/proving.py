@@ -12,7 +12,7 @@ from django.utils.crypto import salted_hmac
 from releases.accounts import limits
 from releases.accounts.limits import Per, Proof, TooMany
 from releases.accounts.models import Person, SignInAttempt, User
-from releases.accounts.rules import Visitor, folded
+from releases.accounts.rules import Visitor, device_of, folded
 from releases.accounts.services.factors import fits
 from releases.audit import services as audit
 from releases.audit.actor import system
@@ -122,7 +122,7 @@ def refuse(
             kind=Kind.SESSION_REFUSED,
             actor=system("sign-in"),
             data={"account": account.username if account else "", "proof": str(proof), "why": why},
-            text={"address": visitor.address, "device": visitor.device, **(said or {})},
+            text={"address": visitor.address, "device": device_of(visitor.device), **(said or {})},
         )
 
 

@@ -43,6 +43,8 @@ def enter(request: HttpRequest, account: User, *, method: str, way_on: str, **fa
 
     What was proved before in this browser counts no longer: ``methods`` always tells one whole sign-in.
     """
+    if request.user.is_authenticated and request.user.pk != account.pk:
+        get_adapter(request).logout(request)  # else the proof would be lost with the other person's session
     clear_authentication_records(request)
     record_authentication(request, account, method=method, **facts)
     return perform_login(request, account, redirect_url=way_on)  # type: ignore[no-any-return]  # allauth has no types

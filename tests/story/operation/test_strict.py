@@ -41,6 +41,19 @@ def test_a_good_installation_is_not_refused(production):
     assert (code, NAMED.findall(said)) == (0, []), said
 
 
+PROVIDER = {
+    "GMUD_OIDC_ISSUER": "https://id.example.com/realms/bank",
+    "GMUD_OIDC_CLIENT_ID": "gmud",
+    "GMUD_OIDC_CLIENT_SECRET": "kR7qXz0wkR7qXz0w",
+}
+
+
+def test_an_installation_with_a_provider_is_not_refused(production):
+    code, said = end_of(WEB, production | PROVIDER)
+
+    assert (code, NAMED.findall(said)) == (0, []), said
+
+
 BAD = [
     ("GMUD_DEBUG", {"GMUD_DEBUG": "1"}),
     ("GMUD_DEMO", {"GMUD_DEMO": "1"}),
@@ -62,6 +75,11 @@ BAD = [
     ("GMUD_ALLOWED_HOSTS", {"GMUD_ALLOWED_HOSTS": "*"}),
     ("GMUD_ALLOWED_HOSTS", {"GMUD_ALLOWED_HOSTS": ".example.com"}),
     ("GMUD_ALLOWED_HOSTS", {"GMUD_ALLOWED_HOSTS": "other.example.com"}),
+    ("GMUD_PASSWORDS", {"GMUD_PASSWORDS": "0"}),
+    ("GMUD_OIDC_ISSUER", PROVIDER | {"GMUD_OIDC_ISSUER": "http://id.example.com"}),
+    ("GMUD_OIDC_ISSUER", PROVIDER | {"GMUD_OIDC_ISSUER": "https://id.example.com/" + "x" * 200}),
+    ("GMUD_OIDC_CLIENT_ID", PROVIDER | {"GMUD_OIDC_CLIENT_ID": ""}),
+    ("GMUD_OIDC_CLIENT_SECRET", PROVIDER | {"GMUD_OIDC_CLIENT_SECRET": ""}),
     ("DATABASE_URL", {"DATABASE_URL": "sqlite:///{data}/gmud.sqlite3"}),
     ("DATABASE_URL", {"DATABASE_URL": "{admin}"}),
     ("DATABASE_URL", {"DATABASE_URL": "{owner}"}),

@@ -242,3 +242,22 @@ def test_a_page_of_another_site_asks_nothing(inside, path):
 
     assert browser.get(path).status_code == 405
     assert browser.post(path).status_code == 403
+
+
+def test_whose_passkey_it_is_comes_in_and_who_was_in_goes_out(keeper, ana):
+    a_person("Eve", Role.ENGINEER, username="eve", password=PASSWORD)
+    browser = a_browser()
+    browser.post("/sign-in", {"username": "eve", "password": PASSWORD})
+    browser.post("/sign-out")
+    question = asked(browser)
+    browser.post("/sign-in", {"username": "eve", "password": PASSWORD})
+    said = keeper.get(question)
+    answer = browser.post("/sign-in/passkey", {"credential": said})
+
+    assert answer.status_code == 302
+    assert browser.get("/profile").context["account"] == ana
+    assert browser.session["methods"] == ["passkey"]
+    assert [json.loads(one.body)["data"]["account"] for one in AuditEvent.objects.filter(kind=Kind.SESSION_ENDED)] == [
+        "eve",
+        "eve",
+    ]

@@ -108,6 +108,8 @@ BAD = {
     "from the future": lambda: signed(iat=AT + 3600),
     "nobody": lambda: signed(sub=None),
     "empty subject": lambda: signed(sub=" "),
+    "subject that nobody sees": lambda: signed(sub="a\u202eb"),
+    "subject with a NUL": lambda: signed(sub="a\x00b"),
     "subject too long": lambda: signed(sub="x" * 256),
     "not signed": lambda: by_hand({"alg": "none", "kid": "one"}, GOOD),
     "not signed in capitals": lambda: by_hand({"alg": "NONE", "kid": "one"}, GOOD),

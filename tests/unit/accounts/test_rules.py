@@ -116,7 +116,7 @@ def test_a_password_made_here_can_be_read_aloud_and_is_long_enough():
 
 def test_every_role_has_its_rights_and_every_right_but_those_of_machines_has_a_role():
     assert set(ROLE_RIGHTS) == set(Role)
-    only_machines = {Right.SYSTEM_ACT, Right.GATE_ASK, Right.PERMIT_REDEEM}
+    only_machines = {Right.SYSTEM_ACT, Right.GATE_ASK, Right.METRICS_READ, Right.PERMIT_REDEEM}
     assert {right for right in Right if not roles_with(right)} == only_machines
 
 
