@@ -15,7 +15,6 @@ from releases.changes.queries.reading import (
     card,
     names_of_streams,
     page,
-    rail,
     review_of,
     states,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "names_of_streams",
     "on_the_way",
     "page",
-    "rail",
     "review_of",
     "states",
     "taken_back",

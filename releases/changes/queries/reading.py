@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from releases.changes.models import ChangeRequest, ChangeRequests, Item, Review
-from releases.changes.states import ENDED, MAIN_LINE, State
+from releases.changes.states import State
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
 
@@ -181,19 +181,6 @@ def states() -> Iterator[tuple[str, str]]:
     """Yield (audit stream, state) of every change, for the replay."""
     for pk, state in ChangeRequest.objects.values_list("pk", "state").iterator():
         yield f"change:{pk}", state
-
-
-def rail(state: str) -> list[tuple[State, str]]:
-    """Return the main line of life, each state with ``done``, ``now`` or nothing."""
-    if state in MAIN_LINE:
-        at = MAIN_LINE.index(State(state))
-    else:
-        at = MAIN_LINE.index(State.WATCHING) if state == State.ROLLING_BACK else len(MAIN_LINE) - 1
-    ended = state in ENDED
-    return [
-        (one, "done" if position < at or ended else "now" if position == at else "")
-        for position, one in enumerate(MAIN_LINE)
-    ]
 
 
 def _whole() -> ChangeRequests:
