@@ -82,8 +82,8 @@ def states_from_events() -> dict[str, dict[str, Any]]:
 class Sealing:
     """How far the record is sealed and witnessed, without looking at every event.
 
-    ``unwitnessed_seconds`` is how long the oldest checkpoint waits for its witness. ``agrees`` is false when the newest
-    thing the witness saw is not in the record: stop deciding, call for people.
+    ``unwitnessed_seconds`` is how long the oldest checkpoint waits for its witness. ``agrees`` is false when something
+    speaks against the record (see :func:`contradiction`): nothing is decided, call for people.
     """
 
     sealed_size: int
@@ -101,7 +101,8 @@ class Sealing:
 
 def sealing() -> Sealing:
     """Return how sealing goes, in a few small queries and one look at the end of the witness's file."""
-    last, newest = witness_of_settings().last(), newest_checkpoint()
+    seen_by_witness, newest = _seen_by_witness(), newest_checkpoint()
+    last = seen_by_witness if isinstance(seen_by_witness, Witnessed) else None
     seen = last.size if last and newest and last.epoch == newest.epoch else 0
     waiting = Unsealed.objects.values("event_id")
     oldest = AuditEvent.objects.filter(event_id__in=waiting).order_by("occurred_us").first()
@@ -114,7 +115,7 @@ def sealing() -> Sealing:
         waiting=waiting.count(),
         oldest_waits_seconds=(now - oldest.occurred_us) / 1_000_000 if oldest else 0.0,
         unwitnessed_seconds=(now - notes.signed_at(since)) / 1_000_000 if since else 0.0,
-        agrees=last is None or agrees(last),
+        agrees=contradiction() is None,
     )
 
 

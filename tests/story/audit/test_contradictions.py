@@ -47,6 +47,7 @@ def test_an_edited_event_is_found_by_the_verification_and_kept(a_record, by_sql,
 
     services.verify()
 
+    assert not queries.sealing().agrees
     with django_assert_max_num_queries(2):
         found = contradiction()
     assert found.by == "verification"
@@ -93,6 +94,7 @@ def test_a_witness_that_cannot_be_read_speaks_against_the_record(a_record, witne
     witness.mkdir()
 
     assert "directory" in str(contradiction().what)
+    assert not queries.sealing().agrees
 
 
 def test_without_a_witness_nothing_speaks_against_the_record(a_record, witness):
