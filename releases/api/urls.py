@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from releases.api import changes, docs, gate, notices
+from releases.api import changes, config, docs, gate, notices
 from releases.api.elsewhere import Elsewhere
 
 urlpatterns = [
@@ -19,6 +19,7 @@ urlpatterns = [
         path(f"v1/changes/<int:number>/{name}", changes.act(name, call), name=f"api-change-{name}")
         for name, call in changes.ACTS.items()
     ),
+    path("v1/config", config.Config.as_view(), name="api-config"),
     path("v1/gate/decisions", gate.Decisions.as_view(), name="api-gate-decisions"),
     path("v1/gate/decisions/<uuid:decision_id>", gate.Decision.as_view(), name="api-gate-decision"),
     path("v1/gate/decisions/<uuid:decision_id>/receipt", gate.Receipt.as_view(), name="api-gate-receipt"),
