@@ -35,5 +35,10 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth carries
         return {"id": user.pk.hex.encode(), "display_name": user.person.name, "name": user.username}
 
 
+def is_sealed_with_first_key(sealed: str) -> bool:
+    """Say whether a sealed text was sealed with the key that seals now."""
+    return keyring.key_name(urlsafe_b64decode(sealed)) == _ring().first
+
+
 def _ring() -> keyring.KeyRing:
     return keyring.load(Path(settings.GMUD_KEYS))

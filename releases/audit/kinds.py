@@ -75,6 +75,7 @@ class Kind(StrEnum):
     FACTOR_ADDED = "factor.added"
     FACTOR_REMOVED = "factor.removed"
     FACTOR_RENEWED = "factor.renewed"
+    FACTOR_RESEALED = "factor.resealed"
     FREEZE_LIFTED = "freeze.lifted"
     FREEZE_SET = "freeze.set"
     GATE_DECIDED = "gate.decided"

@@ -158,6 +158,7 @@ TOLD: Mapping[str, str] = {
     "factor.added": mark("%(who)s added a second factor to the account %(account)s."),
     "factor.removed": mark("%(who)s removed a second factor from the account %(account)s."),
     "factor.renewed": mark("%(who)s made new recovery codes for the account %(account)s."),
+    "factor.resealed": mark("%(who)s sealed its secret again with a new key."),
     "identity.linked": mark("%(who)s linked the account %(account)s to %(issuer)s."),
     "identity.unlinked": mark("%(who)s unlinked the account %(account)s from %(issuer)s."),
     "session.ended": mark("%(who)s ended a session of the account %(account)s."),

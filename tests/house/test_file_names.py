@@ -17,7 +17,7 @@ EVERY_ROOM = {
 FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and the doors are cut by subject
 # A name of a room's own is added here on purpose, when none of the names above says what the file holds.
 OWN = {
-    "accounts": {"backends", "columns", "limits", "rights", "roles"},
+    "accounts": {"adapters", "backends", "columns", "limits", "rights", "roles"},
     "audit": {
         *("actor", "columns", "envelope", "guards", "merkle", "moments", "notes"),
         *("report", "sealer", "verification", "witness"),

@@ -7,6 +7,7 @@ from releases.accounts.services.factors import (
     note_use,
     remove_factor,
     renew_codes,
+    reseal_factors,
     reset_factors,
 )
 from releases.accounts.services.identities import account_of, admit, follow_groups, link_identity, unlink_identity
@@ -81,6 +82,7 @@ __all__ = [
     "renew_codes",
     "reopen_account",
     "require",
+    "reseal_factors",
     "reset_factors",
     "revoke",
     "revoke_token",

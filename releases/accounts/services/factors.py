@@ -1,8 +1,10 @@
 """The second factor of an account: an authenticator app, passkeys, recovery codes. allauth keeps and computes them."""
 
+import logging
 import struct
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +13,12 @@ from allauth.mfa import app_settings
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value
-from allauth.mfa.utils import decrypt
+from allauth.mfa.utils import decrypt, encrypt
 from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.conf import settings
 from django.db import transaction
 
+from releases.accounts.adapters import is_sealed_with_first_key
 from releases.accounts.models import User
 from releases.accounts.rights import Right
 from releases.accounts.rules import one_line
@@ -23,11 +26,18 @@ from releases.accounts.services.roles import locked, require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
+from releases.core import keyring
 from releases.core.errors import Invalid, Missing, NotPermitted, Reason, Refused, Sentence
 from releases.core.words import mark as _
 
+log = logging.getLogger(__name__)
+
 FRESH = timedelta(minutes=5)
 SECOND = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+# Where in its data a factor keeps what is sealed; a passkey's key is public.
+SEALED: Mapping[str, str] = MappingProxyType(
+    {Authenticator.Type.TOTP.value: "secret", Authenticator.Type.RECOVERY_CODES.value: "seed"}
+)
 LONGEST_NAME = 60
 _LAST = "last_step"
 
@@ -129,17 +139,44 @@ def reset_factors(*, actor: Actor, person_id: UUID, now: datetime) -> int:
         return len(rows)
 
 
+def reseal_factors(*, actor: Actor, now: datetime) -> int:
+    """Seal the secrets of apps and recovery codes again with the first key of the ring, and return how many.
+
+    :raises NotPermitted: the actor may not edit people
+    :raises Refused: a secret does not open; none was changed
+    """
+    require(actor, Right.PEOPLE_EDIT)
+    del now  # the record takes its time from the database
+    resealed = 0
+    with transaction.atomic(durable=True):
+        rows = Authenticator.objects.select_for_update(of=("self",)).select_related("user__person")
+        for row in rows.filter(type__in=SEALED).order_by("pk"):
+            place = SEALED[row.type]
+            if is_sealed_with_first_key(row.data[place]):
+                continue
+            try:
+                row.data = {**row.data, place: encrypt(decrypt(row.data[place]))}
+            except keyring.Unopenable as error:
+                sentence = _("A second factor of %(name)s does not open: its key is gone. Reset it, then repeat.")
+                raise Refused(Sentence(sentence, {"name": row.user.username})) from error
+            row.save(update_fields=("data",))
+            resealed += 1
+            _record(Kind.FACTOR_RESEALED, actor, row.user, row)
+    return resealed
+
+
 def fits(*, account: User, code: str, now: datetime) -> str | None:
     """Take a code, once, and return which factor it came from, or ``None``."""
     with transaction.atomic(durable=True):
         _lock(account)  # two processes that see the same code at once take turns here
         if row := _of(account, Authenticator.Type.TOTP):
-            step = _step(decrypt(row.data["secret"]), code, after=row.data.get(_LAST, -1), now=now)
+            secret = _opened(row)
+            step = _step(secret, code, after=row.data.get(_LAST, -1), now=now) if secret else None
             if step is not None:
                 _note_step(row, step, used_at=now)
                 return str(row.type)
         row = _of(account, Authenticator.Type.RECOVERY_CODES)
-        if row and row.wrap().validate_code(code):
+        if row and _opened(row) and row.wrap().validate_code(code):
             Authenticator.objects.filter(pk=row.pk).update(last_used_at=now)
             return str(row.type)
         return None
@@ -181,6 +218,15 @@ def _lock(account: User) -> None:
 
 def _of(account: User, kind: str) -> Authenticator | None:
     return Authenticator.objects.filter(user=account, type=kind).first()
+
+
+def _opened(row: Authenticator) -> str:
+    """Return a factor's secret, empty when its key left the ring: then no code fits, and the log says why."""
+    try:
+        return str(decrypt(row.data[SEALED[row.type]]))
+    except keyring.Unopenable:
+        log.warning("A second factor (%s) of %s does not open: its key is gone.", row.type, row.user_id)
+        return ""
 
 
 def _step(secret: str, code: str, *, after: int, now: datetime) -> int | None:

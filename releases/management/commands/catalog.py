@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from releases.accounts import services as accounts
 from releases.audit.actor import system
 from releases.catalog import services
 from releases.catalog.imports import kubernetes
@@ -66,4 +67,5 @@ class Command(BaseCommand):
         name = keyring.rotate(Path(settings.GMUD_KEYS))
         actor, now = system("catalog"), clock.now()
         count = services.reseal_secrets(actor=actor, now=now) + notices.reseal_channels(actor=actor, now=now)
+        count += accounts.reseal_factors(actor=actor, now=now)
         self.stdout.write(f"Key {name} seals from now on; {count} secrets were sealed again. Older keys still open.")

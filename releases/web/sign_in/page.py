@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from releases.accounts import queries
 from releases.accounts.limits import TooMany
 from releases.accounts.models import User
 from releases.core.errors import GmudError
@@ -69,7 +70,7 @@ def again_page(request: HttpRequest, account: User, *, trouble: Words = "", stat
         "name": account.username,
         "has_password": settings.GMUD_PASSWORDS and account.has_usable_password(),
         "has_passkey": Authenticator.objects.filter(user=account, type=Authenticator.Type.WEBAUTHN).exists(),
-        "provider": provider_name() if account.socialaccount_set.exists() else "",  # type: ignore[attr-defined]
+        "provider": provider_name() if queries.identities_of(account) else "",
     }
     return render(request, "sign_in/again.html", context, status=status)
 

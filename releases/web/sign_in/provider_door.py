@@ -62,7 +62,7 @@ def leave(request: HttpRequest) -> HttpResponse:
 def back(request: HttpRequest) -> HttpResponse:
     """Take what the provider answered, once, and only to the browser that asked."""
     try:
-        return OAuth2CallbackView.adapter_view(Exchange(request, SLUG))(request)  # type: ignore[no-any-return]
+        return OAuth2CallbackView.adapter_view(Exchange(request, SLUG))(request)  # type: ignore[no-any-return]  # allauth has no types
     except SocialApp.DoesNotExist as error:
         raise Http404 from error
     except (Untrusted, External) as error:

@@ -14,12 +14,15 @@ from django.test import Client
 from releases.accounts import queries, services
 from releases.accounts.models import Session, User
 from releases.accounts.roles import Role
+from releases.accounts.rules import Visitor
+from releases.accounts.services.factors import fits as is_taken
+from releases.accounts.services.proving import Unproved
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent
-from releases.core import clock
+from releases.core import clock, keyring
 from releases.core.errors import Missing, NotPermitted, Refused
 from tests.factories.accounts import PASSWORD, SETUP, a_person, an_actor
-from tests.factories.factors import an_app, code_at, fresh
+from tests.factories.factors import SECRET, an_app, code_at, fresh
 
 pytestmark = pytest.mark.django_db
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -191,8 +194,6 @@ def test_an_app_is_added_with_its_first_code_and_the_recovery_codes_are_shown_on
 
 def test_the_secret_is_sealed_in_the_table_and_in_no_event(ana):
     an_app(ana)
-    from tests.factories.factors import SECRET
-
     kept = json.dumps(list(Authenticator.objects.values_list("data", flat=True)))
     assert SECRET not in kept
     assert SECRET not in "".join(AuditEvent.objects.values_list("body", flat=True))
@@ -202,9 +203,6 @@ def test_the_code_that_turned_the_app_on_does_not_sign_in_again(ana, now):
     services.add_app(
         actor=fresh(ana, now), account=ana, secret="JBSWY3DPEHPK3PXP", code=code_at(now, "JBSWY3DPEHPK3PXP"), now=now
     )
-    from releases.accounts.rules import Visitor
-    from releases.accounts.services.proving import Unproved
-
     again = {"account": ana, "code": code_at(now, "JBSWY3DPEHPK3PXP"), "visitor": Visitor()}
     with pytest.raises(Unproved):
         services.prove_code(**again, now=now)
@@ -215,16 +213,12 @@ def test_the_code_that_turned_the_app_on_does_not_sign_in_again(ana, now):
 
 @pytest.mark.parametrize(("drift", "fits"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)])
 def test_a_clock_may_differ_by_one_code(ana, now, drift, fits):
-    from releases.accounts.services.factors import fits as is_taken
-
     an_app(ana, now - timedelta(hours=1))
     code = code_at(now + timedelta(seconds=drift))
     assert (is_taken(account=ana, code=code, now=now) == "totp") is fits
 
 
 def test_a_code_older_than_one_that_was_used_counts_no_more(ana, now):
-    from releases.accounts.services.factors import fits as is_taken
-
     an_app(ana, now - timedelta(hours=1))
     assert is_taken(account=ana, code=code_at(now), now=now)
     assert is_taken(account=ana, code=code_at(now - timedelta(seconds=30)), now=now) is None
@@ -343,3 +337,29 @@ def test_sessions_of_a_person_are_those_of_all_their_accounts(ana, now):
     inside("ana.two")
     found = queries.sessions_of(ana.person_id, now=clock.now(), here=here.session.session_key)
     assert [one.username for one in found] == ["ana", "ana.two"]
+
+
+def test_after_a_rotation_the_secrets_are_sealed_again_and_codes_still_fit(ana, now, settings, tmp_path):
+    settings.GMUD_KEYS = str(tmp_path)
+    codes = an_app(ana, now - timedelta(hours=1))
+    first = keyring.load(tmp_path).first
+    keyring.rotate(tmp_path)
+
+    assert services.reseal_factors(actor=SETUP, now=now) == 2
+    assert services.reseal_factors(actor=SETUP, now=now) == 0
+    keyring.drop(tmp_path, first)
+    assert is_taken(account=ana, code=code_at(now), now=now) == "totp"
+    assert is_taken(account=ana, code=codes[0], now=now) == "recovery_codes"
+
+
+def test_without_the_key_no_code_fits_and_the_resealing_says_whose(ana, now, settings, tmp_path):
+    settings.GMUD_KEYS = str(tmp_path)
+    codes = an_app(ana, now - timedelta(hours=1))
+    first = keyring.load(tmp_path).first
+    keyring.rotate(tmp_path)
+    keyring.drop(tmp_path, first)
+
+    assert is_taken(account=ana, code=code_at(now), now=now) is None
+    assert is_taken(account=ana, code=codes[0], now=now) is None
+    with pytest.raises(Refused, match="A second factor of ana does not open"):
+        services.reseal_factors(actor=SETUP, now=now)
