@@ -1,6 +1,6 @@
 """What time alone brings: windows that come near, reviews that are overdue, pages nobody takes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,27 +17,39 @@ from releases.notify.occasions.work import record_contradicted, settle_messages,
 from releases.notify.services.telling import DUE, QUEUE
 from releases.operations import services as operations
 from releases.operations.models import OutboxMessage
+from releases.operations.trouble import AWAY, tell
 
 SOON = timedelta(minutes=30)
 LEFT_BEHIND = timedelta(minutes=1)
 
 
 def foresee(*, now: datetime) -> None:
-    """Tell what became due, call the next ones, take back what is over; as often as one likes."""
+    """Tell what became due, call the next ones, take back what is over; as often as one likes.
+
+    One step that fails does not keep the others from their turn, and comes again with the next look.
+    """
+    for step in STEPS:
+        try:
+            step(now=now)
+        except AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - a page climbs whatever else goes wrong
+            tell("foresight_failed", error, step=step.__name__)
+
+
+def windows_soon(*, now: datetime) -> None:
+    """Tell of the windows that are about to start."""
     soon = ChangeRequest.objects.filter(state=State.SCHEDULED, starts_at__gt=now, starts_at__lte=now + SOON)
     for change in _not_told(soon, Topic.WINDOW_SOON):
         window_soon(change, now=now)
+
+
+def reviews_overdue(*, now: datetime) -> None:
+    """Tell of the reviews that nobody wrote in time."""
     late = Review.objects.filter(written_at=None, due_at__lte=now).values("change")
     reviewing = ChangeRequest.objects.filter(state=State.REVIEWING, pk__in=late)
     for change in _not_told(reviewing, Topic.REVIEW_OVERDUE):
         review_due(change, now=now)
-    called_for_votes(now=now)
-    settle_work(now=now)
-    settle_messages(now=now)
-    record_contradicted(now=now)
-    services.escalate(now=now)
-    services.forget(now=now)
-    _call_for_what_is_left(now=now)
 
 
 def _not_told(found: ChangeRequests, topic: Topic) -> Iterator[ChangeRequest]:
@@ -49,7 +61,7 @@ def _not_told(found: ChangeRequests, topic: Topic) -> Iterator[ChangeRequest]:
             yield changes.by_id(pk)
 
 
-def _call_for_what_is_left(*, now: datetime) -> None:
+def call_for_what_is_left(*, now: datetime) -> None:
     """Call a worker for what should have gone out a while ago: whoever had it died."""
     late = now - LEFT_BEHIND
     left = Notice.objects.due(now).filter(Q(claimed_until=None) | Q(claimed_until__lte=late), due_at__lte=late)
@@ -57,3 +69,16 @@ def _call_for_what_is_left(*, now: datetime) -> None:
         first = left.order_by("due_at").first()
         if first is not None and not OutboxMessage.objects.undone().filter(kind=DUE, available_at__lte=now).exists():
             operations.post(kind=DUE, ref=first.pk, now=now, queue=QUEUE)
+
+
+STEPS: tuple[Callable[..., object], ...] = (
+    services.escalate,
+    windows_soon,
+    reviews_overdue,
+    called_for_votes,
+    settle_work,
+    settle_messages,
+    record_contradicted,
+    call_for_what_is_left,
+    services.forget,
+)

@@ -78,13 +78,14 @@ def settle_messages(*, now: datetime) -> None:
 
 
 def record_contradicted(*, now: datetime) -> None:
-    """Page when the newest thing the witness saw is not in the record, once a day while it lasts."""
-    if audit.sealing().agrees:
+    """Page while the record contradicts itself or its witness, once a day; take it back when it agrees again."""
+    found = audit.contradiction()
+    if found is None:
         for case in notices.open_cases(Topic.WITNESS_INCONSISTENT):
             services.withdraw(case=case, now=now)
         return
-    reason = Sentence(_("The record contradicts its witness: something was rewritten or cut off."))
-    line = Sentence(_("Run manage.py audit verify; until it is explained, decide nothing on this record."))
+    reason = Sentence(_("The record is in doubt: %(what)s"), {"what": found.what})
+    line = Sentence(_("Until it is explained the gate is shut, and going back takes two people."))
     occasion = Occasion(Topic.WITNESS_INCONSISTENT, f"witness:{now:%Y-%m-%d}", reason, (line,), "/audit")
     services.tell(occasion=occasion, people=people.of_services(Topic.WITNESS_INCONSISTENT, ()), now=now)
 
