@@ -21,6 +21,12 @@ def current_policy() -> Policy | None:
     return Policy.objects.filter(is_current=True).first()
 
 
+def proposed_policies() -> list[Policy]:
+    """Return the policies that wait for the committee, newest first."""
+    waiting = Round.objects.filter(closed_at=None).values("subject")
+    return list(Policy.objects.filter(in_force_at=None, pk__in=waiting))
+
+
 def rules_of(policy: Policy) -> tuple[Rule, ...]:
     """Return the rules of a policy, after checking that the text is what the digest names.
 
