@@ -36,6 +36,9 @@ PAGES = {
     "machines": ("olga", "/settings/machines"),
     "machine": ("olga", "/settings/machines > tbody th a"),
     "new-token": ("olga", "/settings/machines/add"),
+    "notices": ("helena", "/notices"),
+    "channels": ("olga", "/settings/channels"),
+    "new-channel": ("olga", "/settings/channels/add"),
     "nothing-found": ("olga", "/settings/people?q=nobody"),
 }
 LOOKS = (
