@@ -11,12 +11,14 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.audit.services import record
+from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
 from releases.changes.services import locked, move
 from releases.changes.states import State
@@ -203,17 +205,42 @@ def revoke_for(*, change_id: UUID, now: datetime) -> int:
     """
     with transaction.atomic(durable=True):
         change = locked(change_id)
-        open_permits = Permit.objects.filter(change=change, redeemed_at__isnull=True, revoked_at__isnull=True)
+        open_permits = _open_permits(now).filter(change=change)
         if change.state == State.ROLLING_BACK:
             open_permits = open_permits.exclude(decision__intent=Intent.ROLLBACK)
-        count = open_permits.filter(expires_at__gt=now).update(revoked_at=now)
-        if count:
-            record(
-                stream=change.stream,
-                kind=Kind.PERMIT_REVOKED,
-                actor=system("gate"),
-                data={"number": change.number, "state": change.state, "permits": count},
-            )
+        return _revoke(change, open_permits, now=now)
+
+
+def revoke_broken(*, now: datetime) -> int:
+    """Mark the open permits of changes whose authorization no longer stands revoked; return how many.
+
+    Somebody left, lost a seat or took one back, and with them goes a vote that counted. A way back needs no vote now.
+    """
+    forward = _open_permits(now).exclude(decision__intent=Intent.ROLLBACK)
+    count = 0
+    for change_id in forward.values_list("change", flat=True).distinct():
+        with transaction.atomic(durable=True):
+            change = locked(change_id)
+            tally = tally_of(change, now=now)
+            if tally is None or not tally.approved:
+                count += _revoke(change, forward.filter(change=change), now=now)
+    return count
+
+
+def _open_permits(now: datetime) -> QuerySet[Permit]:
+    return Permit.objects.filter(redeemed_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now)
+
+
+def _revoke(change: ChangeRequest, open_permits: QuerySet[Permit], *, now: datetime) -> int:
+    """Mark permits of a locked change revoked and tell of it; inside the caller's transaction."""
+    count = open_permits.update(revoked_at=now)
+    if count:
+        record(
+            stream=change.stream,
+            kind=Kind.PERMIT_REVOKED,
+            actor=system("gate"),
+            data={"number": change.number, "state": change.state, "permits": count},
+        )
     return count
 
 

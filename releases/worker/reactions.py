@@ -35,6 +35,11 @@ def revoke_permits(message: Message) -> None:
     gate.revoke_for(change_id=message.ref, now=clock.now())
 
 
+def revoke_broken_permits(_message: Message) -> None:
+    """Mark open permits revoked whose authorization went with a person, a seat or a loan."""
+    gate.revoke_broken(now=clock.now())
+
+
 def look_at_traffic(message: Message) -> None:
     """Keep what the mesh says after a release, whoever shifted: the next way back is proposed from it."""
     rollout.look_at_traffic(changes.by_id(message.ref), now=clock.now())
@@ -86,11 +91,14 @@ FOLLOWING: Mapping[str, Sequence[Reaction]] = {
     "change.roll_back": (revoke_permits,),
     "change.supersede": (revoke_permits,),
     "change.withdraw": (revoke_permits,),
+    "delegation.revoked": (revoke_broken_permits,),
     "operation.failed": (follow_operation, call_off),
     "operation.needs_human": (follow_operation,),
     "operation.stopped": (follow_operation, call_off, close_ledger),
     "operation.succeeded": (follow_operation,),
     "operation.superseded": (follow_operation, call_off, close_ledger),
+    "person.deactivated": (revoke_broken_permits,),
+    "role.revoked": (revoke_broken_permits,),
 }
 # First the house goes on, then people hear of it: a notice is about where things stand then.
 REACTIONS: Mapping[str, Sequence[Reaction]] = {

@@ -106,7 +106,7 @@ def follow_groups(*, account: User, issuer: str, roles: frozenset[Role], now: da
             give(person=person, role=role, actor=PROVIDER, now=now, source=issuer)
         for role in sorted(role for role, source in held.items() if source and role not in roles):
             try:
-                take(person=person, role=role, actor=PROVIDER)
+                take(person=person, role=role, actor=PROVIDER, now=now)
             except Refused:
                 continue
 

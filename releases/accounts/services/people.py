@@ -160,13 +160,12 @@ def reactivate(*, actor: Actor, person_id: UUID, now: datetime) -> Person:
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
         person = locked(person_id)
         if person.is_active:
             return person
         for role in Grant.objects.filter(person=person).values_list("role", flat=True):
-            take(person=person, role=Role(role), actor=actor)
+            take(person=person, role=Role(role), actor=actor, now=now)
         person.is_active = True
         person.save(update_fields=("is_active",))
         audit.record(stream=person.stream, kind=Kind.PERSON_REACTIVATED, actor=actor, data={"person": str(person.pk)})

@@ -14,6 +14,7 @@ from releases.audit.actor import Actor, ActorKind
 from releases.audit.kinds import Kind
 from releases.core.errors import Missing, NotPermitted, Refused, Sentence
 from releases.core.words import mark as _
+from releases.operations import services as operations
 
 _NAMED = 3
 
@@ -67,9 +68,8 @@ def revoke(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> None:
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        take(person=locked(person_id), role=role, actor=actor)
+        take(person=locked(person_id), role=role, actor=actor, now=now)
 
 
 def give(*, person: Person, role: Role, actor: Actor, now: datetime, source: str = "") -> Grant:
@@ -94,7 +94,7 @@ def give(*, person: Person, role: Role, actor: Actor, now: datetime, source: str
     return made
 
 
-def take(*, person: Person, role: Role, actor: Actor) -> None:
+def take(*, person: Person, role: Role, actor: Actor, now: datetime) -> None:
     """End a grant and write its event, once; runs inside the caller's transaction and asks for no right.
 
     :raises Refused: this is the last owner
@@ -109,6 +109,7 @@ def take(*, person: Person, role: Role, actor: Actor) -> None:
             actor=actor,
             data={"person": str(person.pk), "role": role.value},
         )
+        operations.post(kind=Kind.ROLE_REVOKED.value, ref=person.pk, now=now)
 
 
 def locked(person_id: UUID) -> Person:

@@ -34,12 +34,11 @@ def revoke_role(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> 
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
     current = _current()
     person = locked(person_id)
     if role.value in SEATS:
         _keep_satisfiable(current, person, frozenset({role.value}))
-    take(person=person, role=role, actor=actor)
+    take(person=person, role=role, actor=actor, now=now)
 
 
 @transaction.atomic(durable=True)
