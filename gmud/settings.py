@@ -288,6 +288,8 @@ CELERY_TASK_QUEUES: Any = {name: {} for name in ("rollback", "deploy", "notify",
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # One process, one task: a process that forks must not hold connections or threads (docs/decisions/0007).
 CELERY_WORKER_POOL = "solo"
+# A lost broker is noticed between two tasks, so there is none to cancel; saying so keeps the log calm.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
