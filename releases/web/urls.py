@@ -8,6 +8,7 @@ from releases.web.pages import (
     catalog,
     change,
     changes,
+    configuration,
     gate,
     live,
     new,
@@ -35,6 +36,7 @@ urlpatterns = [
     *audit.urlpatterns,
     *catalog.urlpatterns,
     *notices.urlpatterns,
+    *configuration.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,
 ]

@@ -1,5 +1,7 @@
 """Settings: one line per section. The doors are the same for all of them (see ``doors``)."""
 
+from django.utils.translation import gettext_lazy as _
+
 from releases.web.pages.settings import channels, delegations, machines, people, roles, teams
 from releases.web.pages.settings.section import Elsewhere, Section
 
@@ -16,4 +18,12 @@ SECTIONS: dict[str, Section] = {
 }
 
 # Pages of the settings with views of their own.
-ELSEWHERE: tuple[Elsewhere, ...] = ()
+ELSEWHERE: tuple[Elsewhere, ...] = (
+    Elsewhere(
+        "configuration",
+        _("Configuration"),
+        _("Everything under settings as one file: read it out, see what another would do, apply it."),
+        "rules",
+        "configuration",
+    ),
+)
