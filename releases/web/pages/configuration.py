@@ -30,6 +30,7 @@ from releases.web.looks import Look, Words
 from releases.web.pages.settings import SECTIONS
 from releases.web.pages.settings.printed import groups
 from releases.web.request import Request, shows_again, signed_in
+from releases.web.tags import say
 
 TEMPLATE, PLAN = "settings/configuration.html", "settings/plan.html"
 SLUG, HERE = "configuration", "settings"
