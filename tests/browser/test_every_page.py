@@ -39,6 +39,7 @@ PAGES = {
     "notices": ("helena", "/notices"),
     "channels": ("olga", "/settings/channels"),
     "new-channel": ("olga", "/settings/channels/add"),
+    "configuration": ("olga", "/settings/configuration"),
     "nothing-found": ("olga", "/settings/people?q=nobody"),
 }
 LOOKS = (
