@@ -5,7 +5,7 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -21,7 +21,7 @@ from releases.core import clock
 from releases.core.errors import GmudError, Invalid, NotPermitted, Sentence, Stale
 from releases.core.words import mark, plural
 from releases.setup import queries, services
-from releases.setup.document import LARGEST
+from releases.setup.document import LARGEST, Unfit
 from releases.setup.plan import Act, Difference, Plan, Step
 from releases.setup.shape import POLICY
 from releases.web.answer import page
@@ -146,10 +146,12 @@ def _form(request: Request, *, text: str = "", trouble: Trouble | None = None, s
 
 def _planned(request: Request, text: bytes, *, trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
     plan = services.apply(actor=request.actor, text=text, dry_run=True, now=clock.now())
+    parts = list(parts_of(plan))
     context = {
         "groups": groups(SLUG),
         "plan": plan,
-        "parts": list(parts_of(plan)),
+        "parts": [part for part in parts if part.rows],
+        "unchanged": [part for part in parts if not part.rows],
         "adds": plan.count(Act.ADD),
         "changes": plan.count(Act.CHANGE),
         "packed": _packed(text),
@@ -170,7 +172,15 @@ def _again(request: Request, error: GmudError) -> HttpResponse:
             return _planned(request, text, trouble=trouble_of(error), status=status)
         except GmudError as now_refused:
             error = now_refused
-    return _form(request, text=text.decode("utf-8", "replace"), trouble=trouble_of(error), status=status)
+    return _form(request, text=text.decode("utf-8", "replace"), trouble=_trouble(error), status=status)
+
+
+def _trouble(error: GmudError) -> Trouble:
+    """Return what is wrong; of a file every line, without saying the first of them twice."""
+    found = trouble_of(error)
+    if isinstance(error, Unfit):
+        return replace(found, title=_("Nothing was applied"), detail=_("Mend these lines, then show the plan again."))
+    return found
 
 
 @require_http_methods(["GET", "POST"])
