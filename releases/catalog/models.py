@@ -169,7 +169,7 @@ class Connection(Named):
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_light = models.CharField(max_length=4, blank=True, editable=False)
     check_version = models.CharField(max_length=64, blank=True, editable=False)
-    check_error = models.CharField(max_length=500, blank=True, editable=False)
+    check_lines = models.JSONField(default=list, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

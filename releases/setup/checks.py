@@ -1,4 +1,4 @@
-"""Test a connection: does the other side answer, does it take our secret, can it do what services are bound for?"""
+"""Test a connection: whether the other side answers, takes our secret, and can do what services are bound for."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from releases.health.prometheus.adapter import PrometheusProbe
 from releases.traffic.providers import istio, reference
 
 MOST = 5  # jobs or routes that one test looks at
+_PLAIN = Target(job="")
 Answer = tuple[str, list[Sentence]]
 
 
@@ -77,8 +78,8 @@ def _jenkins(row: Connection, door: Door, _now: datetime) -> Answer:
         for reason in delivery.preflight(
             Target(
                 job=job,
-                key_parameter=str(config.get("key_parameter", Target.key_parameter)),
-                permit_parameter=str(config.get("permit_parameter", Target.permit_parameter)),
+                key_parameter=str(config.get("key_parameter", _PLAIN.key_parameter)),
+                permit_parameter=str(config.get("permit_parameter", _PLAIN.permit_parameter)),
             )
         ).reasons
     ]
@@ -116,7 +117,7 @@ def _http(row: Connection, door: Door, now: datetime) -> Answer:
         try:
             measure = EndpointProbe(door).measure(Question("http", row.name, path, 0.5), at=now)
         except Rejected as error:
-            if error.http_status is None:
+            if not error.http_status:
                 raise  # it was never sent
             lines.append(error.detail)
             continue

@@ -1,6 +1,6 @@
 """Ways to outside systems; secrets go in and never come out but to the door that needs them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -110,23 +110,36 @@ def disconnect(*, actor: Actor, connection_id: UUID, now: datetime) -> None:
 
 
 def note_check(
-    *, actor: Actor, connection_id: UUID, light: Light, version: str = "", error: str = "", now: datetime
+    *,
+    actor: Actor,
+    connection_id: UUID,
+    light: Light,
+    version: str = "",
+    lines: Sequence[Sentence] = (),
+    now: datetime,
 ) -> Connection:
-    """Keep how the last test of a connection ended: its light, the version met there, what was wrong in English.
+    """Keep how the last test of a connection ended: its light, the version met there, and what must be mended.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Missing: there is no such connection
     """
     require(actor, Right.CATALOG_EDIT)
+    kept: list[JSON] = [_kept(line) for line in lines]
     with transaction.atomic(durable=True):
         row = found(Connection, connection_id, lock=True)
         row.checked_at, row.check_light = now, light.value
-        row.check_version, row.check_error = one_line(version)[:64], redaction.redact(one_line(error))[:500]
-        row.save(update_fields=("checked_at", "check_light", "check_version", "check_error"))
+        row.check_version, row.check_lines = redaction.redact(one_line(version))[:64], kept
+        row.save(update_fields=("checked_at", "check_light", "check_version", "check_lines"))
         data = {"connection": str(row.pk), "name": row.name, "origin": row.origin}
-        seen = {"light": light.value, "version": row.check_version, "error": row.check_error}
+        seen = {"light": light.value, "version": row.check_version, "said": kept[0] if kept else None, "lines": kept}
         audit.record(stream=row.stream, kind=Kind.CONNECTION_CHECKED, actor=actor, data={**data, **seen})
         return row
+
+
+def _kept(line: Sentence) -> JSON:
+    """Return a sentence as it is stored: what the other side said is cut short, and shows no secret."""
+    parts = {name: redaction.redact(one_line(str(value)))[:300] for name, value in line.parts.items()}
+    return {"text": line.text if parts else redaction.redact(line.text), "parts": parts}
 
 
 def reseal_secrets(*, actor: Actor, now: datetime) -> int:
@@ -195,7 +208,7 @@ def _put_connection(row: Connection, wanted: Wanted, actor: Actor) -> Connection
     if not is_new and _facts(row) == old:
         return row
     if moved or wanted.secret is not None:  # what was tested is not there any more
-        row.checked_at, row.check_light, row.check_version, row.check_error = None, "", "", ""
+        row.checked_at, row.check_light, row.check_version, row.check_lines = None, "", "", []
     if is_new:
         inserted(row, taken=Sentence(_("The connection %(name)s exists already."), {"name": row.name}))
     else:

@@ -63,6 +63,14 @@ class JenkinsDelivery:
     door: Door
     pause: Callable[[float], None] = time.sleep
 
+    def version(self) -> str:
+        """Return which Jenkins answers, such as ``2.555.3``, after it took the account.
+
+        :raises Unreachable: no answer, or none of Jenkins
+        :raises Rejected: Jenkins does not accept the account
+        """
+        return self._jenkins.version()
+
     @reading
     def preflight(self, target: Target) -> Readiness:
         """Look at the job's definition once.

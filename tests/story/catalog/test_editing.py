@@ -14,7 +14,7 @@ from releases.catalog.kinds import ConnectionKind, DependencySource, Environment
 from releases.catalog.models import Binding, Connection, Customer, Dependency, Environment, Route, Service
 from releases.catalog.services import uses
 from releases.changes.models import Item
-from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Refused
+from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Refused, Sentence
 from tests.factories.accounts import NOW, SETUP, an_actor
 from tests.factories.addresses import ALLOWED, REFUSED
 from tests.factories.catalog import TOKEN, a_connection, a_service, an_environment
@@ -388,9 +388,11 @@ def test_a_name_that_is_taken_is_refused():
 
 def test_a_test_is_kept_and_told_without_the_secret():
     row = a_connection("ci")
-    services.note_check(actor=SETUP, connection_id=row.pk, light=Light.STOP, error=f"401: no token {TOKEN}\n", now=NOW)
+    said = Sentence("It said: %(said)s", {"said": f"401: no token {TOKEN}\n"})
+    services.note_check(actor=SETUP, connection_id=row.pk, light=Light.STOP, lines=[said], now=NOW)
     row.refresh_from_db()
-    assert (row.check_light, row.check_error, row.checked_at) == ("stop", "401: no token [secret]", NOW)
+    assert (row.check_light, row.checked_at) == ("stop", NOW)
+    assert row.check_lines == [{"text": "It said: %(said)s", "parts": {"said": "401: no token [secret]"}}]
     assert TOKEN not in str(audit.story(row.stream))
     with pytest.raises(NotPermitted):
         services.note_check(actor=an_actor(Role.ENGINEER), connection_id=row.pk, light=Light.GO, now=NOW)

@@ -2,7 +2,21 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from releases.web.pages.settings import channels, delegations, machines, people, roles, teams
+from releases.web.pages.settings import (
+    bindings,
+    channels,
+    connections,
+    customers,
+    delegations,
+    dependencies,
+    environments,
+    machines,
+    people,
+    roles,
+    routes,
+    services,
+    teams,
+)
 from releases.web.pages.settings.section import Elsewhere, Section
 
 SECTIONS: dict[str, Section] = {
@@ -14,6 +28,13 @@ SECTIONS: dict[str, Section] = {
         delegations.SECTION,
         machines.SECTION,
         channels.SECTION,
+        services.SECTION,
+        environments.SECTION,
+        dependencies.SECTION,
+        customers.SECTION,
+        connections.SECTION,
+        bindings.SECTION,
+        routes.SECTION,
     )
 }
 
