@@ -12,7 +12,7 @@ from releases.committee.rules import policy as policies
 from releases.committee.rules.policy import Need, Rule
 from releases.committee.seats import SEATS
 from releases.core import canonical
-from releases.core.errors import Reason, Refused, Sentence
+from releases.core.errors import Invalid, Reason, Refused, Sentence
 from releases.core.words import mark as _
 
 
@@ -37,6 +37,15 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
         sentence = Sentence(_("The text of the policy is not what its digest names: save the policy anew."))
         raise Refused(sentence, reasons=[Reason("policy_error", sentence)])
     return policies.parse(document)
+
+
+def has_valid_policy() -> bool:
+    """Say whether there is a policy in force that can be read, and is what its digest names."""
+    current = current_policy()
+    try:
+        return current is not None and bool(rules_of(current))
+    except (Refused, Invalid, ValueError):
+        return False
 
 
 def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, change_type: str) -> Need:

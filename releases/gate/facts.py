@@ -79,7 +79,7 @@ def facts_of_each(
         against=against.what if against else None,
         change=_change_facts(change, whole) if change and whole else None,
         items=whole.items if whole else (),
-        has_policy=committee.current_policy() is not None,
+        has_policy=committee.has_valid_policy(),
         quarantined=catalog.quarantined(request.digest for request, _place in asked),
         closed=calendar.closures_in(places=places, at=now),
         booked=calendar.booked_before(subject=change.pk, places=places, at=now) if change else {},

@@ -1,5 +1,7 @@
 """What the gate says to those who ask, and what it keeps of it."""
 
+import contextlib
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
-from releases.committee.models import Vote
+from releases.committee.models import Policy, Vote
 from releases.committee.rules import Decision
+from releases.core import canonical
 from releases.core.errors import Invalid, NotPermitted
 from releases.core.ownfile import BadFile
 from releases.gate import permits, queries, services
@@ -54,6 +57,18 @@ def test_nothing_is_allowed_without_a_change_request(house):
 
     assert decision.verdict == Verdict.DENY
     assert codes(decision) == {"no_change_request"}
+
+
+@pytest.mark.parametrize("rules", ["[]", "{", '[{"seats": {"seat_engineering": 1}, "unless": "friday"}]'])
+def test_a_policy_that_cannot_be_read_or_is_not_what_its_digest_names_closes_the_gate(house, rules):
+    change = a_change(house, at=State.SCHEDULED)
+    Policy.objects.filter(is_current=True).update(rules=rules)
+
+    assert "policy_error" in codes(ask(house, change))
+
+    with contextlib.suppress(ValueError):  # a digest that fits does not make it readable
+        Policy.objects.filter(is_current=True).update(digest=canonical.digest(json.loads(rules)))
+    assert "policy_error" in codes(ask(house, change))
 
 
 def test_another_artifact_than_the_approved_one_is_denied(house):
