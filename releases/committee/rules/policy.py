@@ -6,7 +6,8 @@
       "seats": {"seat_engineering": 1, "seat_security": 1},
       "fresh_sign_in_minutes": 5, "second_factor": true}]
 
-A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins.
+A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins. High risk asks
+for a sign-in of the last five minutes, also where no rule does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ from releases.core.words import mark as _
 
 KINDS = tuple(kind.value for kind in EnvironmentKind)
 LEVELS = ("low", "moderate", "high", "very_high")
+HIGH_RISK = LEVELS[2:]
+FRESH_FOR_HIGH_RISK_MINUTES = 5
 TYPES = ("standard", "normal", "emergency")
 PRE_APPROVABLE = frozenset({"standard"})
 MOST_PEOPLE = 20
@@ -95,7 +98,7 @@ def required(rules: Iterable[Rule], *, environment_kinds: Iterable[str], level: 
         holding += found
     if not holding:
         raise _uncovered("", level, change_type)
-    return _together(holding)
+    return _together(holding, level)
 
 
 def hardest(rules: Iterable[Rule], *, change_type: str = "normal") -> Need:
@@ -106,9 +109,12 @@ def hardest(rules: Iterable[Rule], *, change_type: str = "normal") -> Need:
     return required(rules, environment_kinds=KINDS, level=LEVELS[-1], change_type=change_type)
 
 
-def _together(rules: Iterable[Rule]) -> Need:
+def _together(rules: Iterable[Rule], level: str) -> Need:
+    """Return what several rules ask for at once; high risk asks for a fresh sign-in, whatever they say."""
     rules = tuple(rules)
     minutes = [rule.fresh_sign_in_minutes for rule in rules if rule.fresh_sign_in_minutes is not None]
+    if level in HIGH_RISK:
+        minutes.append(FRESH_FOR_HIGH_RISK_MINUTES)
     needed = strictest(requirement for rule in rules for requirement in rule.seats)
     return Need(needed, min(minutes) if minutes else None, second_factor=any(rule.second_factor for rule in rules))
 
