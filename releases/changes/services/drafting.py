@@ -30,6 +30,7 @@ from releases.core.words import mark as _
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NUL = "\x00"
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 _NUMBERING = (0x6368616E, 1)  # PostgreSQL's advisory lock of whoever takes the next number
 
 
@@ -200,6 +201,11 @@ def _check_shape(fields: ChangeDraft, wrong: dict[str, list[Sentence | str]]) ->
             wrong[name] = [Sentence(_("Remove the NUL character."))]
     if fields.type not in set(ChangeType):
         wrong["type"] = [Sentence(_("Choose one of: %(names)s."), {"names": ", ".join(ChangeType)})]
+    for name in ("starts_at", "ends_at"):
+        moment: datetime | None = getattr(fields, name)
+        if moment and not FIRST_YEAR <= moment.year < LAST_YEAR:  # others the content digest cannot carry exactly
+            sentence = _("Choose a moment after the year %(first)s and before the year %(last)s.")
+            wrong[name] = [Sentence(sentence, {"first": FIRST_YEAR - 1, "last": LAST_YEAR})]
     if fields.starts_at and fields.ends_at and fields.ends_at <= fields.starts_at:
         wrong["ends_at"] = [Sentence(_("Let the window end after it starts."))]
     for name in fields.parameters or ():

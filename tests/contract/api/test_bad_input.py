@@ -84,6 +84,11 @@ WRONG_CHANGES = {
     "an unknown type": ({}, {"type": "urgent"}, {"type"}),
     "retyped figures": ({}, {"tests_passed": "many"}, {"tests_passed"}),
     "figures below nothing": ({}, {"tests_failed": -1}, {"tests_failed"}),
+    "a window in an age nobody counts in": (
+        {},
+        {"starts_at": "0001-12-31T00:00:00Z", "ends_at": "9999-12-31T23:59:59Z"},
+        {"starts_at", "ends_at"},
+    ),
     "a window that is no moment": ({}, {"starts_at": "tonight"}, {"starts_at"}),
     "items that are no list": ({}, {"items": "all"}, {"items"}),
     "somebody unknown": ({}, {"implementers": ["nobody"]}, {"implementers"}),
