@@ -1,11 +1,15 @@
 """Which key signs permits and receipts: of the key files in one folder the newest signs, all verify.
 
+Others may keep a copy of the published keys for five minutes. So long a new key is only published, and the one before
+goes on signing.
+
 A key file is named ``permit-<kid>.pem``; its mode is 0600. Rotation: make the next one (``manage.py keys make``),
 remove the old file once its last permit has expired.
 """
 
 import base64
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from releases.core import keyfile
 
 PREFIX = "permit-"
+COPIES_LIVE_SECONDS = 300
 
 
 def make(folder: Path) -> str:
@@ -24,13 +29,15 @@ def make(folder: Path) -> str:
 
 
 def signing(folder: Path) -> tuple[str, Ed25519PrivateKey] | None:
-    """Return the newest key and its id, or ``None`` when the folder holds none.
+    """Return the newest key that everybody can know by now and its id, or ``None`` when the folder holds none.
 
     :raises BadFile: others may read or change its file, or it holds no Ed25519 key
     """
-    files = sorted(_files(folder), key=lambda place: (place.stat().st_mtime_ns, place.name))
-    key = keyfile.load(files[-1]) if files else None
-    return (_kid(files[-1]), key) if key else None
+    files = sorted(_files(folder), key=lambda place: (place.stat().st_mtime, place.name))
+    known = [place for place in files if time.time() - place.stat().st_mtime >= COPIES_LIVE_SECONDS]
+    place = next(reversed(known or files), None)
+    key = keyfile.load(place) if place else None
+    return (_kid(place), key) if place and key else None
 
 
 def verifying(folder: Path) -> Mapping[str, Ed25519PublicKey]:
