@@ -8,7 +8,6 @@ remove the old file once its last permit has expired.
 """
 
 import base64
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from releases.core import keyfile
+from releases.core.ids import uuid7
 
 PREFIX = "permit-"
 COPIES_LIVE_SECONDS = 300
@@ -23,7 +23,7 @@ COPIES_LIVE_SECONDS = 300
 
 def make(folder: Path) -> str:
     """Write a new key file and return its key id."""
-    kid = f"p-{secrets.token_hex(6)}"
+    kid = f"p-{uuid7().hex[:20]}"  # grows with time: a copy of the folder may give all files the same one
     keyfile.load_or_make(folder / f"{PREFIX}{kid}.pem")
     return kid
 

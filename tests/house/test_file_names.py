@@ -19,7 +19,7 @@ FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and th
 OWN = {
     "accounts": {"adapters", "backends", "columns", "limits", "rights", "roles"},
     "audit": {
-        *("actor", "columns", "envelope", "guards", "merkle", "moments", "notes"),
+        *("actor", "columns", "envelope", "epochs", "guards", "keys", "merkle", "moments", "notes", "privileges"),
         *("report", "sealer", "verification", "witness"),
     },
     "catalog": {"cards", "doors", "imports", "secrets"},

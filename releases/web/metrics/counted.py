@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterable
 
 from django.http import HttpRequest
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, disable_created_metrics
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+disable_created_metrics()  # a moment of birth per route helps nobody, and is lost between processes
 OURS = CollectorRegistry()
 REQUESTS = Counter("gmud_http_requests_total", "Requests answered.", ("method", "route", "status"), registry=OURS)
 SECONDS = Histogram(

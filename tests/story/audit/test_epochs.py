@@ -12,10 +12,11 @@ from releases.accounts.roles import Role
 from releases.audit import notes
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, Checkpoint, Leaf
-from releases.audit.queries import sealing, verify
+from releases.audit.queries import contradiction, sealing, verify
 from releases.audit.report import Lost
 from releases.audit.sealer import Inconsistent, Sealer
-from releases.audit.services import begin_epoch, record, seal
+from releases.audit.services import begin_epoch, record, seal, seal_with
+from releases.audit.services import verify as keep_what_verify_finds
 from releases.core import keyfile
 from releases.core.errors import Invalid, Refused
 from tests.factories.accounts import a_person as somebody
@@ -205,6 +206,20 @@ def test_a_copy_from_before_the_first_seal_can_go_on(restore):
 
     report = verify()
     assert (report.findings, report.epoch, report.lost) == ([], 2, [Lost(1, None, 1)])
+
+
+def test_nothing_is_decided_before_somebody_owned_up_to_it_and_everything_after(lost_two):
+    sealer = Sealer.of_settings()
+    an_event("change:1")
+    with pytest.raises(Inconsistent):
+        seal_with(sealer)
+    assert contradiction() is not None
+
+    begin_epoch(actor=a_person(), reason="Disk.")
+    seal_with(sealer)
+    keep_what_verify_finds()
+
+    assert contradiction() is None
 
 
 # who would hide a rewrite behind it
