@@ -5,6 +5,7 @@ from importlib import import_module
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.sessions.models import Session as StoredSession
 from django.db import transaction
 
 from releases.accounts import queries
@@ -32,7 +33,7 @@ def begin_session(
         account, session=session_digest(key), signed_in_at=now, methods=methods, request=visitor.request
     )
     with transaction.atomic(durable=True):
-        Session.objects.filter(user=account, ends_at__lte=now).delete()
+        _sweep(now)
         before = Session.objects.select_for_update().filter(user=account, key=replaces).first() if replaces else None
         row = before or Session(user=account, began_at=now)
         row.key, row.methods, row.proved_at, row.seen_at = key, list(methods), now, now
@@ -96,6 +97,12 @@ def end_sessions(*, actor: Actor, person_id: UUID, but: str = "", now: datetime)
         for row in found:
             _end(row, actor, "ended")
         return len(found)
+
+
+def _sweep(now: datetime) -> None:
+    """Forget what ran out, of everybody: nobody else cleans up behind browsers that never come back."""
+    Session.objects.filter(ends_at__lte=now).delete()
+    StoredSession.objects.filter(expire_date__lte=now).delete()
 
 
 def _end(row: Session, actor: Actor, why: str) -> None:

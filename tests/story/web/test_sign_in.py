@@ -294,3 +294,13 @@ def test_an_account_reads_in_its_own_language(ana):
     sign_in(browser)
 
     assert 'lang="pt-BR"' in browser.get("/profile").content.decode()
+
+
+def test_what_ran_out_is_forgotten_when_the_next_one_signs_in(ana, time_machine):
+    sign_in(Client())
+    Client().post("/sign-in/passkey/asked")
+    assert (Session.objects.count(), StoredSession.objects.count()) == (1, 2)
+    time_machine.move_to(datetime.now(UTC) + timedelta(hours=13))
+    sign_in(Client())
+
+    assert (Session.objects.count(), StoredSession.objects.count()) == (1, 1)
