@@ -19,8 +19,8 @@ FREE = {"core", "web", "api", "worker", "management"}  # the ground floor and th
 OWN = {
     "accounts": {"adapters", "backends", "columns", "limits", "rights", "roles"},
     "audit": {
-        *("actor", "columns", "envelope", "epochs", "guards", "keys", "merkle", "moments", "notes", "privileges"),
-        *("report", "sealer", "verification", "witness"),
+        *("actor", "columns", "envelope", "epochs", "export", "guards", "keys", "merkle", "moments", "notes"),
+        *("privileges", "report", "sealer", "search", "verification", "witness"),
     },
     "catalog": {"cards", "doors", "imports", "secrets"},
     "changes": {"appraising", "back", "document", "drafts"},

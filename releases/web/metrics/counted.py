@@ -36,6 +36,6 @@ def count(request: HttpRequest, status: int, seconds: float) -> None:
 def collect() -> Iterable[Metric]:
     """Return what this process counted, or all that share its folder."""
     if os.environ.get(SHARED_FOLDER):
-        together: Iterable[Metric] = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # untyped
+        together: Iterable[Metric] = MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # the library has no types here
         return together
     return OURS.collect()
