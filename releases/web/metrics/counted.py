@@ -12,7 +12,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-disable_created_metrics()  # a moment of birth per route helps nobody, and is lost between processes
+# A moment of birth per route helps nobody, and is lost between processes.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 OURS = CollectorRegistry()
 REQUESTS = Counter("gmud_http_requests_total", "Requests answered.", ("method", "route", "status"), registry=OURS)
 SECONDS = Histogram(
