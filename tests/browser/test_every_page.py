@@ -40,6 +40,17 @@ PAGES = {
     "channels": ("olga", "/settings/channels"),
     "new-channel": ("olga", "/settings/channels/add"),
     "configuration": ("olga", "/settings/configuration"),
+    "services": ("olga", "/settings/services"),
+    "service-set-up": ("olga", "/settings/services > tbody th a"),
+    "new-service": ("olga", "/settings/services/add"),
+    "environments": ("olga", "/settings/environments"),
+    "dependencies": ("olga", "/settings/dependencies"),
+    "customers": ("olga", "/settings/customers"),
+    "connections": ("olga", "/settings/connections"),
+    "new-connection": ("olga", "/settings/connections/add"),
+    "bindings": ("olga", "/settings/bindings"),
+    "new-binding": ("olga", "/settings/bindings/add"),
+    "routes": ("olga", "/settings/routes"),
     "nothing-found": ("olga", "/settings/people?q=nobody"),
 }
 LOOKS = (
