@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -73,9 +74,19 @@ def die(message: Message) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hang_once(message: Message) -> None:
+    """Never come to an end, the first time."""
+    marker = Path(os.environ["GMUD_FAILPOINT_DIR"]) / str(message.id)
+    if not marker.exists():
+        marker.touch()
+        threading.Event().wait()
+
+
 HANDLERS["test.effect"] = Effect()
 REACTIONS["test.settled"] = (hear,)
 REACTIONS["test.poison"] = (die,)
+REACTIONS["test.hang"] = (hang_once,)
+sweeper.LONGEST_TASK_SECONDS = float(os.environ.get("GMUD_TEST_LONGEST", sweeper.LONGEST_TASK_SECONDS))
 sweeper.SILENCE_SECONDS = float(os.environ.get("GMUD_TEST_SILENCE", sweeper.SILENCE_SECONDS))
 
 

@@ -149,6 +149,19 @@ def test_a_worker_that_no_longer_hears_does_the_work_and_makes_place_for_one_tha
     place.crew.release(supervisor)
 
 
+def test_a_worker_whose_task_does_not_end_makes_place_for_another_that_does_it(place, outside):
+    place.crew.dismiss()
+    supervisor = place.crew.supervise(more={"GMUD_TEST_LONGEST": "2"})
+
+    hanging = services.post(kind="test.hang", ref=uuid7(), now=clock.now())
+
+    wait_for(lambda: OutboxMessage.objects.get(pk=hanging.pk).done_at, what="its end", report=place.crew.report)
+    assert OutboxMessage.objects.get(pk=hanging.pk).attempts == 2
+    assert "a task does not end" in place.crew.logs()
+    assert supervisor.poll() is None
+    place.crew.release(supervisor)
+
+
 def test_workers_that_race_for_the_same_steps_do_each_once(place, outside):
     staff(place, 2)
     operations = [begin(steps=3) for _ in range(3)]
