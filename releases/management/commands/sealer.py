@@ -85,7 +85,6 @@ class Command(BaseCommand):
         logger.info("sealer started")
         pause, daily = PAUSE, Daily()
         while not stop.is_set():
-            daily.turn()
             try:
                 services.seal_with(sealer)
             except TROUBLE:
@@ -94,5 +93,6 @@ class Command(BaseCommand):
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 pause = PAUSE
+            daily.turn()  # after the seal: what waited while nobody sealed is no finding
             stop.wait(pause)
         logger.info("sealer ended")
