@@ -21,6 +21,9 @@ MOST = 12
 # What it means that a reaction of the worker failed, by its name.
 WORDS: Mapping[str, str] = {
     "revoke_permits": mark("Open permits of %(name)s were not revoked. The gate decides again when one is redeemed."),
+    "revoke_broken_permits": mark(
+        "Open permits that somebody's leaving breaks were not revoked. The gate decides again when one is redeemed."
+    ),
     "look_at_traffic": mark("Nobody looked at the traffic after %(name)s: the next way back starts from old weights."),
     "follow_operation": mark("Work on %(name)s moved on and the change did not hear of it: it stays where it was."),
     "call_off": mark("What still runs of %(name)s was not called off: look at the CI system."),

@@ -1,5 +1,6 @@
 """``manage.py demo``: tell the story of the demo in an empty installation."""
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             raise CommandError("The demo runs only with GMUD_DEMO=1.")
         if Person.objects.exists():
             raise CommandError("Somebody lives here already: the demo is for an empty installation.")
+        os.environ.setdefault("GMUD_OUTBOUND_NETWORKS", "127.0.0.0/8")  # where the stand-ins listen
         call_command("keys", "make", "--if-missing", stdout=StringIO())
         put_witness_aside(Path(settings.GMUD_WITNESS_FILE))
         with haste():
