@@ -12,9 +12,7 @@ from typing import Any
 
 from celery import Celery, signals
 from django.apps import AppConfig
-from django.core.checks import register
 
-from gmud import strict
 from releases.operations import bell
 
 RING_SECONDS = 1.0
@@ -30,14 +28,13 @@ app.conf.result_expires = None  # no results are kept: beat need not call for cl
 
 
 class HouseConfig(AppConfig):
-    """Installs the bell and the strict check in every process of the house."""
+    """Installs the bell in every process of the house."""
 
     name = "gmud"
 
     def ready(self) -> None:
-        """Install the bell, and what a production installation is held against."""
+        """Install the bell."""
         bell.install(Ringer())
-        register(strict.check, strict.TAG, deploy=True)
 
 
 class Ringer:
@@ -86,13 +83,6 @@ class Ringer:
             else:
                 taken.set_result(None)
             self._is_answering = time.monotonic() - began < RING_SECONDS  # a quick no is an answer, too
-
-
-@signals.celeryd_init.connect
-@signals.beat_init.connect
-def _insist(**_: Any) -> None:
-    """Refuse to work in an installation that GMUD_STRICT finds fault with, before the broker is spoken to."""
-    strict.insist()
 
 
 @app.on_after_finalize.connect

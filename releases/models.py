@@ -10,7 +10,6 @@ from releases.delivery import models as delivery
 from releases.gate import models as gate
 from releases.health import models as health
 from releases.impact import models as impact
-from releases.notify import models as notify
 from releases.operations import models as operations
 from releases.rollback import models as rollback
 from releases.rollout import models as rollout
@@ -27,7 +26,6 @@ __all__ = [
     "gate",
     "health",
     "impact",
-    "notify",
     "operations",
     "rollback",
     "rollout",

@@ -148,10 +148,9 @@ def _kept(measures: list[Measure]) -> list[Measure]:
 
 
 def _limits(step: StepView) -> Limits:
-    desired, question = step.desired, Question.from_json(step.desired["question"])
+    desired = step.desired
     return Limits(
-        at_most=question.limit,
-        figure=question.figure,
+        at_most=float(desired["question"]["limit"]),
         needed=int(desired["needed"]),
         span=timedelta(seconds=float(desired["span"])),
         patience=int(desired["patience"]),

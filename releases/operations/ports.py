@@ -135,7 +135,6 @@ class Message:
     ref: UUID
     data: Mapping[str, Json]
     attempts: int
-    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)

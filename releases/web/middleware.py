@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -53,6 +52,5 @@ class ErrorPages:
         match = request.resolver_match
         again: Again | None = getattr(match.func, "again", None) if match else None
         if match and again and hasattr(request, "actor"):
-            with suppress(GmudError):  # what it would show again is not there: the notice stands alone
-                return again(request, exception, **match.kwargs)
+            return again(request, exception, **match.kwargs)
         return errors.show(request, errors.trouble_of(exception))

@@ -17,7 +17,6 @@ from releases.catalog.models import Artifact, Service
 from releases.catalog.services.rows import found, invalid
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
-from releases.operations import services as operations
 
 
 def register_artifact(
@@ -77,7 +76,6 @@ def quarantine(*, actor: Actor, artifact_id: UUID, reason: str, now: datetime) -
             data=_facts(row),
             text={"reason": reason},
         )
-        operations.post(kind=Kind.ARTIFACT_QUARANTINED, ref=row.pk, now=now)
         return row
 
 
@@ -99,7 +97,6 @@ def clear_quarantine(*, actor: Actor, artifact_id: UUID, reason: str, now: datet
         audit.record(
             stream=row.stream, kind=Kind.ARTIFACT_CLEARED, actor=actor, data=_facts(row), text={"reason": reason}
         )
-        operations.post(kind=Kind.ARTIFACT_CLEARED, ref=row.pk, now=now)
         return row
 
 

@@ -29,7 +29,6 @@ from releases.accounts.models import Grant, Person
 from releases.accounts.roles import Role
 from releases.audit.queries import states_from_events
 from releases.calendar import services as calendar
-from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking
 from releases.catalog import services as catalog
 from releases.catalog.models import Artifact
@@ -210,8 +209,7 @@ class Lives(RuleBasedStateMachine):
         span = (self.now, self.now + timedelta(minutes=length))
         self.freezes.append(span)
         self.do(
-            calendar.set_window,
-            kind=WindowKind.FREEZE,
+            calendar.freeze,
             actor=self.manager,
             environment_id=self.house.environment.pk,
             title="Freeze",

@@ -6,8 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from releases.core.keyfile import load, load_or_make
-from releases.core.ownfile import BadFile
+from releases.core.keyfile import BadKey, load, load_or_make
 
 
 def test_no_file_is_no_key(tmp_path):
@@ -37,7 +36,7 @@ def test_a_file_open_to_others_is_refused(tmp_path, mode):
     load_or_make(place)
     place.chmod(mode)
 
-    with pytest.raises(BadFile, match="0600"):
+    with pytest.raises(BadKey, match="0600"):
         load(place)
 
 
@@ -45,7 +44,7 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path):
     place = tmp_path / "one.pem"
     place.write_text("no key")
     place.chmod(0o600)
-    with pytest.raises(BadFile, match="PEM"):
+    with pytest.raises(BadKey, match="PEM"):
         load(place)
 
     place.write_bytes(
@@ -53,5 +52,5 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path):
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
-    with pytest.raises(BadFile, match="Ed25519"):
+    with pytest.raises(BadKey, match="Ed25519"):
         load(place)

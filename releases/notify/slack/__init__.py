@@ -1,1 +1,0 @@
-"""Slack: incoming webhooks; the path of the address is the secret."""
