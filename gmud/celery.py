@@ -12,7 +12,9 @@ from typing import Any
 
 from celery import Celery, signals
 from django.apps import AppConfig
+from django.core.checks import register
 
+from gmud import strict
 from releases.operations import bell
 
 RING_SECONDS = 1.0
@@ -28,13 +30,14 @@ app.conf.result_expires = None  # no results are kept: beat need not call for cl
 
 
 class HouseConfig(AppConfig):
-    """Installs the bell in every process of the house."""
+    """Installs the bell and the strict check in every process of the house."""
 
     name = "gmud"
 
     def ready(self) -> None:
-        """Install the bell."""
+        """Install the bell, and what a production installation is held against."""
         bell.install(Ringer())
+        register(strict.check, strict.TAG, deploy=True)
 
 
 class Ringer:
@@ -83,6 +86,13 @@ class Ringer:
             else:
                 taken.set_result(None)
             self._is_answering = time.monotonic() - began < RING_SECONDS  # a quick no is an answer, too
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def _insist(**_: Any) -> None:
+    """Refuse to work in an installation that GMUD_STRICT finds fault with, before the broker is spoken to."""
+    strict.insist()
 
 
 @app.on_after_finalize.connect

@@ -1,12 +1,15 @@
-"""Structured logs: one line per event, request id included, secrets blotted out."""
+"""Structured logs: one line per event, request id included, secrets blotted out. JSON where no person looks."""
 
 import logging.config
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 
 from gmud.env import env
 from releases.core.redaction import processor as redact
+from releases.core.redaction import remember
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -18,28 +21,34 @@ _SHARED: list[Any] = [
 ]
 _RENDERER: Any = (
     structlog.processors.JSONRenderer()
-    if env.bool("GMUD_LOG_JSON", default=False)
+    if env.bool("GMUD_LOG_JSON", default=not sys.stderr.isatty())
     else structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
 )
 
 
-def _no_probes(record: logging.LogRecord) -> bool:
-    """Leave out what Django says about a probe that was told "not ready": that is an answer, not an error."""
-    return getattr(getattr(record, "request", None), "path", "") not in {"/healthz", "/readyz"}
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what Django says once more: "not ready" to a probe is an answer, and refusals have their own line."""
+    if record.name != "django.request":
+        return True
+    path = getattr(getattr(record, "request", None), "path", "")
+    return record.levelno >= logging.ERROR and path not in {"/healthz", "/readyz"}
+
+
+def line(renderer: Any) -> logging.Formatter:
+    """Return what makes one line of a record, ours or anybody's."""
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=_SHARED
+    )
 
 
 LOGGING_STRUCTURE: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
-            "foreign_pre_chain": _SHARED,
-        }
+        "line": {"()": lambda: line(_RENDERER)},
     },
-    "filters": {"no_probes": {"()": lambda: _no_probes}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_probes"]}},
+    "filters": {"news": {"()": lambda: _is_news}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["news"]}},
     "root": {"handlers": ["stderr"], "level": env.str("GMUD_LOG_LEVEL", default="WARNING")},
     "loggers": {
         "gmud": {"level": env.str("GMUD_LOG_LEVEL", default="INFO")},
@@ -48,8 +57,10 @@ LOGGING_STRUCTURE: dict[str, Any] = {
 }
 
 
-def configure() -> None:
-    """Set up the standard library's logging and structlog on top of it."""
+def configure(*, secrets: Iterable[str] = ()) -> None:
+    """Set up the standard library's logging and structlog on top of it; these secrets never show in a line."""
+    for secret in secrets:
+        remember(secret)
     logging.config.dictConfig(LOGGING_STRUCTURE)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

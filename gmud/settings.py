@@ -4,13 +4,19 @@ import os
 import secrets
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from gmud.env import DATA, ROOT, env
 from gmud.logs import configure
+from gmud.smtp import options as smtp_options
+from releases.accounts.openid.groups import mapping
 
 DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
+# Production: gmud/strict.py refuses to start what must not be reached by others.
+GMUD_STRICT = env.bool("GMUD_STRICT", default=False)
 
 
 def _secret(name: str) -> str:
@@ -18,6 +24,8 @@ def _secret(name: str) -> str:
     given = env.str(name, default="")
     if given:
         return str(given)
+    if GMUD_STRICT:
+        return secrets.token_urlsafe(64)  # refused at start; commands that sign nothing may go on
     place = DATA / f"{name.lower()}.secret"
     if not place.exists():
         draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
@@ -51,19 +59,25 @@ INSTALLED_APPS = [
     "django_cotton.apps.SimpleAppConfig",
     "template_partials.apps.SimpleAppConfig",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     *(["gmud.demo"] if GMUD_DEMO else []),
 ]
 MIDDLEWARE = [
     "releases.web.health.Probes",
+    "releases.web.requests.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -141,6 +155,39 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Signing in (docs/decisions): allauth proves, the house decides and records. Its own pages are not reachable.
+GMUD_SESSION_HOURS = env.float("GMUD_SESSION_HOURS", default=12.0)
+SESSION_COOKIE_AGE = int(GMUD_SESSION_HOURS * 3600)
+GMUD_OIDC_ISSUER = env.str("GMUD_OIDC_ISSUER", default="")
+GMUD_OIDC_CLIENT_ID = env.str("GMUD_OIDC_CLIENT_ID", default="")
+GMUD_OIDC_CLIENT_SECRET = env.str("GMUD_OIDC_CLIENT_SECRET", default="")
+GMUD_OIDC_NAME = env.str("GMUD_OIDC_NAME", default="OpenID Connect")
+GMUD_OIDC_SCOPES = env.str("GMUD_OIDC_SCOPES", default="openid profile email").split()
+GMUD_OIDC_GROUPS_CLAIM = env.str("GMUD_OIDC_GROUPS_CLAIM", default="groups")
+try:
+    GMUD_OIDC_ROLES = mapping(env.str("GMUD_OIDC_ROLES", default=""))
+except ValueError as error:
+    raise ImproperlyConfigured(f"GMUD_OIDC_ROLES: {error}") from error
+GMUD_OIDC_REGISTER = env.bool("GMUD_OIDC_REGISTER", default=False)
+# Passwords only where there is no provider, unless somebody says so.
+GMUD_PASSWORDS = env.bool("GMUD_PASSWORDS", default=not GMUD_OIDC_ISSUER)
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("GMUD_TRUSTED_PROXIES", default=0)
+ACCOUNT_ADAPTER = "releases.web.sign_in.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_TIMEOUT = 300  # between the first proof and the second, in seconds
+ACCOUNT_RATE_LIMITS = False  # ours are in the database: releases/accounts/limits.py
+ACCOUNT_USER_MODEL_EMAIL_FIELD = None
+MFA_ADAPTER = "releases.accounts.adapters.FactorAdapter"
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RATE_LIMITS = False
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+SOCIALACCOUNT_ADAPTER = "releases.web.sign_in.adapters.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"provider_class": "releases.web.sign_in.provider.Provider", "OAUTH_PKCE_ENABLED": True}
+}
+SOCIALACCOUNT_UID_MAX_LENGTH = 255
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -167,7 +214,7 @@ TIME_ZONE = env.str("GMUD_TIME_ZONE", default="America/Sao_Paulo")
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ROOT / "static"]
-STATIC_ROOT = DATA / "static"
+STATIC_ROOT = env.str("GMUD_STATIC", default=str(DATA / "static"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["releases.api.authentication.TokenAuthentication"],
@@ -189,6 +236,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
+# Who may read /metrics without a token: networks of callers. A request that a proxy passed on is never one of them.
+GMUD_METRICS_NETWORKS: list[str] = env.list("GMUD_METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"])
 # Lease and sweep of durable work (design/trust.md, section 4), in seconds.
 GMUD_LEASE_SECONDS = env.float("GMUD_LEASE_SECONDS", default=30.0)
 GMUD_SWEEP_SECONDS = env.float("GMUD_SWEEP_SECONDS", default=5.0)
@@ -198,10 +247,21 @@ GMUD_WATCH_SECONDS = env.float("GMUD_WATCH_SECONDS", default=3600.0)
 GMUD_VERDICT_SECONDS = env.float("GMUD_VERDICT_SECONDS", default=60.0)
 # How long health must hold after a rollback, in seconds.
 GMUD_VERIFY_SECONDS = env.float("GMUD_VERIFY_SECONDS", default=30.0)
+# Where letters are handed over, and from whom they come; without both, nobody is told by e-mail.
+GMUD_SMTP = smtp_options(env.str("GMUD_SMTP_URL", default=""))
+GMUD_MAIL_FROM = env.str("GMUD_MAIL_FROM", default="")
+# How long a page waits to be taken before the next ones are called, in seconds.
+GMUD_ESCALATE_SECONDS = env.float("GMUD_ESCALATE_SECONDS", default=600.0)
+# How often the sealer's process verifies the whole record, in seconds.
+GMUD_AUDIT_SECONDS = env.float("GMUD_AUDIT_SECONDS", default=86400.0)
 # Where the witness keeps its copy of the checkpoints: outside the database.
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.
 GMUD_KEYS = env.str("GMUD_KEYS", default=str(DATA / "keys"))
+
+# The C library's resolver waits 10 s and longer for a name server that is away, and nothing can interrupt it: it gets a
+# short limit of its own, so that a call to the outside keeps its 20 s (design/trust.md, section 5).
+os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
 
 # Celery is the doorbell, the database is the queue (design/trust.md, section 4): messages carry an id and nothing else.
 CELERY_BROKER_URL = REDIS_URL
@@ -221,15 +281,15 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_TASK_TIME_LIMIT = 120
-CELERY_TASK_SOFT_TIME_LIMIT = 90
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_QUEUES: Any = {name: {} for name in ("rollback", "deploy", "notify", "default")}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+# One process, one task: a process that forks must not hold connections or threads (docs/decisions/0007).
+CELERY_WORKER_POOL = "solo"
+# A lost broker is noticed between two tasks, so there is none to cancel; saying so keeps the log calm.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -238,6 +298,19 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": GMUD_SWEEP_SECONDS, "options": {"expires": GMUD_SWEEP_SECONDS}}
     for name in ("sweep", "changes_due")
 }
+# What time alone brings to tell; nobody is told the second it becomes true.
+CELERY_BEAT_SCHEDULE["notices_due"] = {
+    "task": "notices_due",
+    "schedule": 30.0,
+    "options": {"expires": 30.0, "queue": "notify"},
+}
 
 LOGGING_CONFIG = None
-configure()
+configure(
+    secrets=[
+        SECRET_KEY,
+        DATABASES["default"].get("PASSWORD") or "",
+        urlsplit(REDIS_URL).password or "",
+        GMUD_OIDC_CLIENT_SECRET,
+    ]
+)

@@ -10,6 +10,7 @@ from releases.delivery import models as delivery
 from releases.gate import models as gate
 from releases.health import models as health
 from releases.impact import models as impact
+from releases.notify import models as notify
 from releases.operations import models as operations
 from releases.rollback import models as rollback
 from releases.rollout import models as rollout
@@ -26,6 +27,7 @@ __all__ = [
     "gate",
     "health",
     "impact",
+    "notify",
     "operations",
     "rollback",
     "rollout",

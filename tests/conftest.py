@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from django.db import transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
+from django.test import override_settings
+from django.utils import translation
 
 from releases.audit import guards
 from releases.operations import bell
@@ -24,6 +26,20 @@ def now() -> datetime:
 def silent_bell() -> None:
     """Call no worker: what a test commits is not worked on behind its back."""
     bell.install(lambda _queue, _kind, _row: None)
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """Leave to the next test no language that a page of this one was read in."""
+    yield
+    translation.deactivate()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_witness_of_another_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the witness of whatever runs on this machine away from the tests' records; who seals brings its own."""
+    with override_settings(GMUD_WITNESS_FILE=str(tmp_path_factory.mktemp("witness") / "checkpoints.jsonl")):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -18,10 +18,11 @@ from releases.accounts.models import User
 from releases.accounts.rights import Right
 from releases.audit.actor import Actor, system
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.catalog.imports import kubernetes
-from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Purpose
+from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Place, Purpose
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft, ItemDraft
@@ -153,14 +154,15 @@ class Telling:
         for service, service_id in self.services.items():
             team = story.SERVICES[service].team
             for environment, environment_id in self.environments.items():
-                place = {"service_id": service_id, "environment_id": environment_id}
+                place = (service_id, environment_id)
                 deploy = {"job": f"{team}/deploy-{service}", "parameters": {}}
                 health = {"query": ERROR_RATE, "limit": ERROR_LIMIT}
                 self._bind(place, Purpose.DEPLOY, connections["jenkins"], deploy)
                 self._bind(place, Purpose.HEALTH, connections["prometheus"], health)
                 catalog.register_route(
                     actor=SETUP,
-                    **place,
+                    service_id=service_id,
+                    environment_id=environment_id,
                     connection_id=connections["kubernetes"],
                     locator={"namespace": f"bank-{environment}", "name": service, "route": "primary"},
                     stable="stable",
@@ -168,11 +170,16 @@ class Telling:
                     now=self.now,
                 )
 
-    def _bind(
-        self, place: Mapping[str, UUID], purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]
-    ) -> None:
+    def _bind(self, place: Place, purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]) -> None:
+        service_id, environment_id = place
         catalog.bind(
-            actor=SETUP, **place, purpose=purpose, connection_id=connection_id, settings=settings, now=self.now
+            actor=SETUP,
+            service_id=service_id,
+            environment_id=environment_id,
+            purpose=purpose,
+            connection_id=connection_id,
+            settings=settings,
+            now=self.now,
         )
 
     def _machines(self) -> None:
@@ -298,7 +305,8 @@ class Telling:
             fields=ChangeDraft(title="Statements as signed PDF", why="Notaries accept nothing else."),
             now=at,
         )
-        calendar.freeze(
+        calendar.set_window(
+            kind=WindowKind.FREEZE,
             actor=SETUP,
             environment_id=self.environments["production"],
             title="Year-end closing",

@@ -25,12 +25,16 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One line of the table: what to start. Programs of a later stage stop earlier; ``once``: it ends by itself."""
+    """One line of the table: what to start. Programs of a later stage stop earlier.
+
+    ``once``: it ends by itself. ``lasting``: however often it ends, it is started again, and the others go on.
+    """
 
     name: str
     command: tuple[str, ...]
     stage: int = 1
     once: bool = False
+    lasting: bool = False
 
 
 @dataclass
@@ -49,7 +53,8 @@ class _Child:
 class Group:
     """Everything that was started, as one.
 
-    ``patience``: seconds before each restart of a program that ended; after the last one the group gives up.
+    ``patience``: seconds before each restart of a program that ended; after the last one the group gives up, unless
+    the program is lasting.
     ``grace``: seconds a program may take to stop before it is killed. ``width`` aligns the prefixes.
     """
 
@@ -195,11 +200,11 @@ class Group:
             return
         child.deaths = 1 if now - child.begun > CALM_SECONDS else child.deaths + 1
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
-        if child.deaths > len(self.patience):
+        if child.deaths > len(self.patience) and not child.program.lasting:
             self.say(f"{child.program.name} ended again ({how}); giving up, everything stops.")
             self.stopping = self.failed = True
             return
-        pause = self.patience[child.deaths - 1]
+        pause = self.patience[min(child.deaths, len(self.patience)) - 1]
         self.say(f"{child.program.name} ended ({how}); starting it again in {pause:.0f} s.")
         child.again_at = now + pause
 

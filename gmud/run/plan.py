@@ -16,6 +16,13 @@ SANDBOXES = ("jenkins", "kubernetes", "prometheus")
 THREADS = "4"
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # in a container one often is
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+# One process does one task at a time; a going back waits neither behind a deployment nor for a restart.
+WORKERS = {
+    "work-1": "deploy,notify,default",
+    "work-2": "deploy,notify,default",
+    "rollback-1": "rollback",
+    "rollback-2": "rollback",
+}
 BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
 
 
@@ -75,6 +82,7 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     """Return what the processes see: defaults, over them what was given, over that what the plan says."""
     defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": AS_ROOT}
+    defaults |= {"GMUD_LOG_JSON": "0"}  # somebody reads along
     own = {"GMUD_DATA": str(plan.data), "GMUD_DEMO": str(int(plan.demo))}
     own |= {f"GMUD_SANDBOX_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
     if plan.broker:
@@ -134,12 +142,11 @@ def house(plan: Plan) -> list[Program]:
     worker = ("worker", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
     table = {
         "web": _script("granian", *web, *calm, "gmud.wsgi:application"),
-        "worker": _celery(*worker, "-n", "work@%h", "-Q", "deploy,notify,default", "--concurrency", "2"),
-        "rollback": _celery(*worker, "-n", "rollback@%h", "-Q", "rollback", "--concurrency", "1"),
+        **{name: _celery(*worker, "-n", f"{name}@%h", "-Q", queues) for name, queues in WORKERS.items()},
         "beat": _celery("beat", "--loglevel", "WARNING", "-s", str(plan.data / "beat"), "--pidfile="),
         "sealer": _python("manage.py", "sealer"),
     }
-    return [Program(name, command, stage=HOUSE) for name, command in table.items()]
+    return [Program(name, command, stage=HOUSE, lasting=name in WORKERS) for name, command in table.items()]
 
 
 def _socket_in(data: Path) -> Path:

@@ -4,8 +4,9 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 
 from releases.accounts.columns import one_of, slug_check
+from releases.accounts.limits import Proof
 from releases.accounts.roles import Role
-from releases.accounts.rules import folded
+from releases.accounts.rules import folded, session_digest
 from releases.core.ids import uuid7
 
 
@@ -89,6 +90,8 @@ class Grant(models.Model):
     role = models.CharField(max_length=32)
     granted_by = models.CharField(max_length=120)
     granted_at = models.DateTimeField()
+    # The issuer whose groups gave it and may take it again; empty when somebody here gave it.
+    source = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ("person", "role")
@@ -132,3 +135,56 @@ class ApiClient(models.Model):
     def stream(self) -> str:
         """Return the audit stream of this machine."""
         return f"machine:{self.pk}"
+
+
+class Session(models.Model):
+    """A browser in which somebody signed in and has not signed out: what the owner of the account sees and can end."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    key = models.CharField(max_length=40, unique=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    device = models.CharField(max_length=200, blank=True)
+    methods = models.JSONField(default=list)
+    began_at = models.DateTimeField()
+    proved_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-seen_at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.device}"
+
+    @property
+    def digest(self) -> str:
+        """Return what the record calls this session; the key itself never leaves the table."""
+        return session_digest(self.key)
+
+
+class SignInAttempt(models.Model):
+    """One try to prove who one is that did not succeed; who tried is kept as keyed digests, and forgotten soon."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    proof = models.CharField(max_length=16)
+    # One digest for each counter this try counts in.
+    address = models.CharField(max_length=32)
+    pair = models.CharField(max_length=32)
+    account = models.CharField(max_length=32)
+    browser = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("at", "id")
+        indexes = (
+            models.Index(fields=("address", "at"), name="attempt_by_address"),
+            models.Index(fields=("pair", "at"), name="attempt_by_pair"),
+            models.Index(fields=("account", "at"), name="attempt_by_account"),
+            models.Index(fields=("browser", "at"), name="attempt_by_browser"),
+            models.Index(fields=("at",), name="attempt_by_age"),
+        )
+        constraints = (one_of("proof", Proof, name="attempt_proof_is_known"),)
+
+    def __str__(self) -> str:
+        return f"{self.proof} {self.at:%Y-%m-%d %H:%M:%S}"

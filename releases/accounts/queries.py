@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from releases.accounts.models import ApiClient, Grant, Person, User
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.models import Session as StoredSession
+
+from releases.accounts.models import ApiClient, Grant, Person, Session, User
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role, rights_of_roles, roles_with
 from releases.accounts.rules import folded, hash_of, prefix_of, readable_scopes
@@ -23,15 +28,17 @@ class PersonCard:
     name: str
 
 
-def person_for(user: User) -> PersonCard:
-    """Return the person behind an account."""
-    return PersonCard(user.person_id, user.person.name)
-
-
 def people(ids: Iterable[UUID]) -> dict[UUID, PersonCard]:
     """Return the persons with these ids, also those who left."""
     found = Person.objects.filter(pk__in=list(ids))
     return {person.pk: PersonCard(person.pk, person.name) for person in found}
+
+
+def doers_named(text: str) -> tuple[str, ...]:
+    """Return the ids, as the record keeps them, of the people and machines whose name holds this text."""
+    people = Person.objects.filter(name__icontains=text).values_list("pk", flat=True)
+    machines = ApiClient.objects.filter(name__icontains=text).values_list("pk", flat=True)
+    return tuple(sorted(str(pk) for pk in (*people, *machines)))
 
 
 def actor_for(
@@ -127,17 +134,17 @@ def answerable_for(actor: Actor) -> list[Person]:
     return [person for person in (machine.owner, machine.issuer) if person is not None] if machine else []
 
 
-def persons_named(usernames: Iterable[str]) -> list[Person]:
+def persons_named(usernames: Iterable[str], *, field: str) -> list[Person]:
     """Return the active persons behind these user names, each once.
 
-    :raises Invalid: a name is nobody's
+    :raises Invalid: a name is nobody's; ``field`` is where it was written
     """
     wanted = [folded(name) for name in usernames]
     living = User.objects.select_related("person").filter(is_active=True, person__is_active=True)
     found = {user.username: user.person for user in living.filter(username__in=wanted)}
     if unknown := [name for name in wanted if name not in found]:
         sentence = Sentence(_("Nobody is called %(names)s here."), {"names": ", ".join(unknown)})
-        raise Invalid(sentence, fields={"implementers": [sentence]})
+        raise Invalid(sentence, fields={field: [sentence]})
     return list({person.pk: person for person in found.values()}.values())
 
 
@@ -150,6 +157,100 @@ def holders_of_right(right: Right) -> list[PersonCard]:
 def can(actor: Actor, right: Right) -> bool:
     """Say whether an actor may do this now."""
     return right in rights_of(actor)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCard:
+    """A browser somebody is signed in with."""
+
+    id: UUID
+    username: str
+    device: str
+    address: str
+    methods: tuple[str, ...]
+    proved_at: datetime
+    seen_at: datetime
+    is_here: bool
+
+
+def sessions_of(person_id: UUID, *, now: datetime, here: str = "") -> list[SessionCard]:
+    """Return where a person is signed in now, the session with the key ``here`` first, then as they were seen last.
+
+    A session that ran out, or whose password was changed since, is none.
+    """
+    rows = Session.objects.select_related("user").filter(user__person_id=person_id, user__is_active=True)
+    found = {row.key: row for row in rows.filter(ends_at__gt=now)}
+    kept = StoredSession.objects.filter(session_key__in=found, expire_date__gt=now)
+    living = [
+        row
+        for stored in kept
+        if (row := found[stored.session_key])
+        and stored.get_decoded().get(HASH_SESSION_KEY) == row.user.get_session_auth_hash()
+    ]
+    return [
+        SessionCard(
+            id=row.pk,
+            username=row.user.username,
+            device=row.device,
+            address=row.address or "",
+            methods=tuple(row.methods),
+            proved_at=row.proved_at,
+            seen_at=row.seen_at,
+            is_here=row.key == here,
+        )
+        for row in sorted(living, key=lambda row: (row.key != here, -row.seen_at.timestamp()))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorCard:
+    """A second factor: an app (``totp``), a passkey (``webauthn``) or the recovery codes and how many are left."""
+
+    id: int
+    kind: str
+    name: str
+    added_at: datetime
+    used_at: datetime | None
+    left: int = 0
+
+
+def factors_of(account: User) -> list[FactorCard]:
+    """Return the second factors of an account, the oldest first."""
+    cards = []
+    for row in Authenticator.objects.filter(user=account).order_by("created_at", "pk"):
+        about = row.wrap()
+        cards.append(
+            FactorCard(
+                id=row.pk,
+                kind=str(row.type),
+                name=about.name if row.type == Authenticator.Type.WEBAUTHN else "",
+                added_at=row.created_at,
+                used_at=row.last_used_at,
+                left=len(about.get_unused_codes()) if row.type == Authenticator.Type.RECOVERY_CODES else 0,
+            )
+        )
+    return cards
+
+
+def has_second_factor(actor: Actor) -> bool:
+    """Say whether the account somebody acts through has a second factor to sign in with."""
+    found = Authenticator.objects.filter(user__username=actor.account, user__person_id=actor.person_id)
+    return bool(found.exclude(type=Authenticator.Type.RECOVERY_CODES).exists())
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityCard:
+    """Whom a provider knows this account as."""
+
+    id: int
+    issuer: str
+    subject: str
+
+
+def identities_of(account: User) -> list[IdentityCard]:
+    """Return the identities that sign in to an account."""
+    rows = SocialAccount.objects.filter(user=account).order_by("pk")
+    return [IdentityCard(row.pk, row.provider, row.uid) for row in rows]
 
 
 def _account_lives(actor: Actor, person_id: UUID) -> bool:

@@ -14,6 +14,7 @@ class Right(StrEnum):
     CHANGE_VOTE = "change.vote"
     FREEZE_SET = "freeze.set"
     GATE_ASK = "gate.ask"
+    METRICS_READ = "metrics.read"
     PEOPLE_EDIT = "people.edit"
     PERMIT_REDEEM = "permit.redeem"
     POLICY_EDIT = "policy.edit"

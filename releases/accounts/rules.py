@@ -1,6 +1,7 @@
 """Names, tokens and scopes: what counts as one, without a table."""
 
 import hashlib
+import ipaddress
 import re
 import secrets
 import unicodedata
@@ -16,6 +17,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _TOKEN = re.compile(r"gmud_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _PREFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_READABLE = "abcdefghijkmnpqrstuvwxyz23456789"  # without what looks alike: l and 1, o and 0
 
 
 def folded(text: str) -> str:
@@ -44,6 +46,54 @@ def is_username(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who stands at the door, before it is known who they are.
+
+    ``address`` is where they come from, ``device`` what they call their browser. ``browser`` is the mark that a browser
+    keeps of an account that signed in there before (``browser_of`` is that account), empty when it keeps none.
+    """
+
+    address: str = ""
+    device: str = ""
+    browser: str = ""
+    browser_of: str = ""
+    request: str = ""
+
+    @property
+    def network(self) -> str:
+        """Return what counts as one place: an IPv4 address, or the 64 bits of IPv6 that one customer gets."""
+        if ":" not in self.address:
+            return self.address
+        return str(ipaddress.IPv6Network((self.address, 64), strict=False).network_address)
+
+
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def device_of(user_agent: str) -> str:
+    """Return "Firefox, Windows" for what a browser says of itself; empty when it says nothing known."""
+    found = (next((name for sign, name in table if sign in user_agent), "") for table in (_BROWSERS, _SYSTEMS))
+    return ", ".join(filter(None, found))
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A new token: its public prefix, its whole text (shown once), and what is stored."""
 
@@ -62,9 +112,19 @@ def new_token() -> Token:
     return Token(prefix, hash_of(plaintext), plaintext)
 
 
+def new_password() -> str:
+    """Make a password that people can read to each other: five groups of five letters and digits, 125 bits."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(5)) for _ in range(5))
+
+
 def hash_of(plaintext: str) -> str:
     """Return what is stored of a token: 256 random bits need no slow hash."""
     return hashlib.sha256(plaintext.encode()).hexdigest()
+
+
+def session_digest(key: str) -> str:
+    """Return what the record calls a session: a digest, so that the record opens no session."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def prefix_of(plaintext: str) -> str | None:

@@ -19,7 +19,6 @@ from releases.gate.rules import Run
 
 PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 422, 503)
 NO_STORE = {"Cache-Control": "no-store"}
-KEYS_LIVE_SECONDS = 300
 LONGEST_KEY = 255
 SHORTEST_KEY = 8
 
@@ -115,8 +114,8 @@ class Jwks(APIView):
     @extend_schema(operation_id="gate_keys", responses={200: shapes.JwksOut}, auth=[])
     def get(self, _request: Request) -> Response:
         """Return the public keys that permits and receipts verify with."""
-        headers = {"Cache-Control": f"public, max-age={KEYS_LIVE_SECONDS}"}
-        return Response(keys.jwks(queries.public_keys()), headers=headers)
+        headers = {"Cache-Control": f"public, max-age={keys.COPIES_LIVE_SECONDS}"}
+        return Response(keys.jwks(queries.public_keys(now=clock.now())), headers=headers)
 
 
 def _decision(card: queries.DecisionCard) -> dict[str, Any]:

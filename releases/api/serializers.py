@@ -10,7 +10,7 @@ from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, MigrationClass, Outcome, State
 from releases.committee.rules import Decision
 from releases.gate.rules import Request, Run
-from releases.gate.states import Intent, Verdict
+from releases.gate.states import Intent, ReasonCode, Verdict
 
 MOST_TESTS = 10_000_000
 MOST_ITEMS = 20
@@ -44,6 +44,17 @@ class ItemIn(StrictSerializer):
     migration_class = serializers.ChoiceField(choices=[one.value for one in MigrationClass], default="none")
 
 
+def people_field(*, help_text: str) -> Any:
+    """Return a list of user names that stays as it is when it is left out."""
+    return serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        default=None,
+        max_length=MOST_ITEMS,
+        help_text=help_text,
+    )
+
+
 class ChangeIn(StrictSerializer):
     """A change request; moments are ISO 8601 with an offset."""
 
@@ -57,10 +68,14 @@ class ChangeIn(StrictSerializer):
     tests_url = serializers.URLField(required=False, default="", allow_blank=True)
     starts_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
     ends_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
-    parameters = serializers.DictField(child=serializers.CharField(max_length=200), required=False, default=None)
-    implementers = serializers.ListField(
-        child=serializers.CharField(max_length=64), required=False, default=None, max_length=MOST_ITEMS
+    parameters = serializers.DictField(
+        child=serializers.CharField(max_length=200),
+        required=False,
+        default=None,
+        help_text="Given by name to every job that deploys an item, before those of its binding.",
     )
+    implementers = people_field(help_text="User names of who carries it out; they cannot decide on it.")
+    committers = people_field(help_text="User names of who wrote the code it releases; they cannot decide on it.")
 
     def as_draft(self) -> ChangeDraft:
         """Return what the service takes."""
@@ -80,14 +95,25 @@ class ChangesAsked(StrictSerializer):
     before = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, default=None)
 
 
-class ReasonOut(serializers.Serializer[Any]):
-    """Why not: a stable code, a sentence, the way out, until when."""
+class ReasonParts(serializers.Serializer[Any]):
+    """What every reason says beside its code: a sentence, the way out, until when."""
 
-    code = serializers.CharField()
     severity = serializers.ChoiceField(choices=["stop", "wait"])
     message = serializers.CharField()
     fix = serializers.CharField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True)
+
+
+class ReasonOut(ReasonParts):
+    """Why not, with a stable code."""
+
+    code = serializers.CharField()
+
+
+class GateReasonOut(ReasonParts):
+    """Why the gate does not open; the codes are stable."""
+
+    code = serializers.ChoiceField(choices=[one.value for one in ReasonCode])
 
 
 class Problem(serializers.Serializer[Any]):
@@ -243,7 +269,7 @@ class DecisionOut(serializers.Serializer[Any]):
 
     decision_id = serializers.UUIDField()
     verdict = serializers.ChoiceField(choices=[one.value for one in Verdict])
-    reasons = ReasonOut(many=True)
+    reasons = GateReasonOut(many=True)
     change_request = serializers.CharField(allow_null=True)
     valid_until = serializers.DateTimeField(allow_null=True)
     retry_after = serializers.IntegerField(allow_null=True)

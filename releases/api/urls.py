@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from releases.api import changes, docs, gate
+from releases.api import changes, config, docs, gate, notices
 from releases.api.elsewhere import Elsewhere
 
 urlpatterns = [
@@ -19,10 +19,13 @@ urlpatterns = [
         path(f"v1/changes/<int:number>/{name}", changes.act(name, call), name=f"api-change-{name}")
         for name, call in changes.ACTS.items()
     ),
+    path("v1/config", config.Config.as_view(), name="api-config"),
     path("v1/gate/decisions", gate.Decisions.as_view(), name="api-gate-decisions"),
     path("v1/gate/decisions/<uuid:decision_id>", gate.Decision.as_view(), name="api-gate-decision"),
     path("v1/gate/decisions/<uuid:decision_id>/receipt", gate.Receipt.as_view(), name="api-gate-receipt"),
     path("v1/gate/permits/<uuid:jti>/redeem", gate.Redeem.as_view(), name="api-gate-redeem"),
     path("v1/gate/jwks.json", gate.Jwks.as_view(), name="api-gate-jwks"),
+    path("v1/notices", notices.Notices.as_view(), name="api-notices"),
+    path("v1/notices/<uuid:notice_id>/acknowledge", notices.Acknowledge.as_view(), name="api-notice-acknowledge"),
     re_path("", Elsewhere.as_view()),
 ]

@@ -1,5 +1,6 @@
 """Triggers that keep the record append-only: the seat-belt. The proof is in the hashes, see ``verify``.
 
+On PostgreSQL whoever does not own the tables may only add to them, whatever was granted by default before.
 PostgreSQL: UPDATE, DELETE and TRUNCATE, ``ENABLE ALWAYS`` because ``session_replication_role`` walks past ordinary
 ones. SQLite: UPDATE, DELETE, and INSERT of a row that is there, because ``INSERT OR REPLACE`` skips delete triggers.
 Django remakes a table on SQLite when a column changes and the triggers go with it: such a migration raises them again.
@@ -34,6 +35,15 @@ CREATE OR REPLACE FUNCTION audit_forbid() RETURNS trigger LANGUAGE plpgsql AS $$
 RAISE EXCEPTION '% is append-only (% refused)', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
 END $$"""
 
+# Grants come by default with every new table (deploy/sql/roles.sql); here all but the owner lose what would rewrite.
+_REVOKE = """
+DO $$ DECLARE one record; BEGIN
+FOR one IN SELECT DISTINCT class.relname, acl.grantee FROM pg_class AS class, aclexplode(class.relacl) AS acl
+  WHERE class.oid = to_regclass('{table}') AND acl.grantee <> class.relowner
+LOOP EXECUTE format('REVOKE {verbs} ON %I FROM %s', one.relname,
+  CASE one.grantee WHEN 0 THEN 'PUBLIC' ELSE one.grantee::regrole::text END);
+END LOOP; END $$"""
+
 
 def names(vendor: str, table: str) -> tuple[str, ...]:
     """Return the names of the triggers of a table."""
@@ -42,12 +52,19 @@ def names(vendor: str, table: str) -> tuple[str, ...]:
 
 
 def lift(cursor: Executes, vendor: str) -> None:
-    """Put all triggers in place."""
+    """Put all triggers in place, and on PostgreSQL leave to others than the owner only reading and adding."""
     if vendor == "postgresql":
         cursor.execute(FUNCTION)
     for table in KEYS:
+        if vendor == "postgresql":
+            cursor.execute(_REVOKE.format(table=table, verbs=", ".join(rewriting(table))))
         for statement in _postgresql(table) if vendor == "postgresql" else _sqlite(table):
             cursor.execute(statement)
+
+
+def rewriting(table: str) -> tuple[str, ...]:
+    """Return the privileges that would let somebody rewrite a table."""
+    return ("UPDATE", "TRUNCATE", "TRIGGER") if table in ERASABLE else ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
 
 
 def lower(cursor: Executes, vendor: str) -> None:

@@ -1,8 +1,18 @@
-"""Tables of the record. Events, leaves and checkpoints only ever grow: migration 0002 puts the guards."""
+"""Tables of the record. Events, leaves and checkpoints only ever grow: migration 0002 puts the guards.
+
+``LastLook`` is beside the record: what whoever held it against its seals and its witness found last.
+"""
 
 from django.db import models
 
 from releases.audit.columns import part
+
+
+class Looker(models.TextChoices):
+    """Who holds the record against its seals and its witness."""
+
+    SEALER = "sealer"
+    VERIFICATION = "verification"
 
 
 class AuditEvent(models.Model):
@@ -91,3 +101,18 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"checkpoint of {self.tree_size}"
+
+
+class LastLook(models.Model):
+    """What somebody found who looked: nothing (``since_us`` is null), or since when the record contradicts itself."""
+
+    by = models.CharField(max_length=16, primary_key=True, choices=Looker.choices)
+    looked_us = models.BigIntegerField()
+    since_us = models.BigIntegerField(null=True)
+    what = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "audit_last_look"
+
+    def __str__(self) -> str:
+        return f"last look by the {self.by}"

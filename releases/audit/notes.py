@@ -71,6 +71,11 @@ def read(note: str, keys: Iterable[Ed25519PublicKey]) -> Statement:
     return statement
 
 
+def signed_at(note: str) -> int:
+    """Return when a note says it was signed, in microseconds, without looking at its signature."""
+    return _statement(note.partition("\n\n")[0] + "\n").at_us
+
+
 def key_id(name: str, key: Ed25519PublicKey) -> bytes:
     """Return the four bytes that hint at a key in a signature line."""
     return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.public_bytes_raw()).digest()[:_ID_BYTES]

@@ -5,6 +5,7 @@ from enum import IntEnum
 from typing import Any
 
 from releases.core.errors import Sentence
+from releases.core.words import mark as _
 
 
 class Verdict(IntEnum):
@@ -18,25 +19,45 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it was written: the table, which row, which column (empty: the whole row), what."""
+    """One thing that is not as it was written: the table, which row, which column (empty: the whole row), what.
+
+    ``contradicts``: the record says something else than was sealed. What merely waits, lacks its guard or bears a
+    strange time does not.
+    """
 
     table: str
     row: str
     column: str
     message: Sentence
+    contradicts: bool = True
+
+    @property
+    def place(self) -> str:
+        """Return where it is."""
+        return ", ".join(part for part in (self.table, self.row, self.column) if part)
 
     def __str__(self) -> str:
         """Return one line in English."""
-        place = ", ".join(part for part in (self.table, self.row, self.column) if part)
-        return f"{place}: {self.message}"
+        return f"{self.place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Sealed events that a restored copy did not hold; ``first`` is unknown when their whole epoch was left."""
+
+    epoch: int
+    first: int | None
+    last: int
 
 
 @dataclass(slots=True)
 class Report:
-    """The whole record, looked at once. ``notes`` is worth knowing and no finding."""
+    """The whole record, looked at once. ``notes`` and what was ``lost`` and owned up to are no findings."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[Sentence] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    epoch: int = 1
     events: int = 0
     unsealed: int = 0
     sealed_size: int = 0
@@ -47,6 +68,12 @@ class Report:
     def ok(self) -> bool:
         """Tell whether nothing was found and the witness agrees."""
         return self.verdict is Verdict.OK
+
+    @property
+    def contradiction(self) -> Sentence | None:
+        """Return the first finding that says the record is not what was sealed, as a sentence."""
+        first = next((one for one in self.findings if one.contradicts), None)
+        return Sentence(_("The record is not as it was written: %(where)s."), {"where": first.place}) if first else None
 
     @property
     def verdict(self) -> Verdict:

@@ -1,20 +1,42 @@
-"""Write to the record: add an event, erase a text, seal."""
+"""Write to the record: add an event, erase a text, seal; keep what was found when it was looked at."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
+import structlog
 from django.db import IntegrityError, connection, transaction
 
-from releases.audit.actor import Actor
+from releases.audit import export as exports
+from releases.audit import queries
+from releases.audit.actor import Actor, system
 from releases.audit.envelope import JSON, Content, Head, check, commitment, compose, leaf_hash
+from releases.audit.epochs import Beginning
+from releases.audit.export import Form
 from releases.audit.kinds import Kind
-from releases.audit.models import AuditEvent, AuditText, Checkpoint, Unsealed
+from releases.audit.models import AuditEvent, AuditText, Checkpoint, LastLook, Looker, Unsealed
 from releases.audit.moments import database_us
-from releases.audit.sealer import Sealer
-from releases.core.errors import Missing, Refused, Stale
+from releases.audit.report import Report
+from releases.audit.sealer import Inconsistent, KeyGone, Sealer
+from releases.audit.search import Asked
+from releases.core import request_id
+from releases.core.errors import GmudError, Invalid, Missing, Reason, Refused, Sentence, Stale
 from releases.core.ids import uuid7
 from releases.core.words import mark as _
+
+EPOCHS = "audit:epochs"
+RECORD = "audit:record"
+_log = structlog.get_logger(__name__)
+
+
+class Contradicted(GmudError):
+    """The record is not what was sealed: it can be read, and nothing is decided or edited."""
+
+    code: ClassVar[str] = "record_contradicted"
+    status: ClassVar[int] = 503
 
 
 def record(
@@ -44,7 +66,7 @@ def record(
         event_id=uuid7(),
         stream=stream,
         kind=kind,
-        actor=actor,
+        actor=actor if actor.request else replace(actor, request=request_id.current()),
         data=data,
         text={name: commitment(*pair) for name, pair in salted.items()},
         cause=cause,
@@ -98,7 +120,118 @@ def seal() -> Checkpoint | None:
 
     :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
     """
-    return Sealer.of_settings().turn()
+    return seal_with(Sealer.of_settings())
+
+
+def seal_with(sealer: Sealer) -> Checkpoint | None:
+    """Let a sealer take its turn, and keep what it found for :func:`releases.audit.queries.contradiction`.
+
+    Once it found a contradiction, only a look at the whole tree takes that back.
+
+    :raises Inconsistent: the record does not agree with its witness, or the key is gone; nothing was signed
+    """
+    try:
+        made = sealer.turn()
+        is_doubted = LastLook.objects.filter(by=Looker.SEALER, since_us__isnull=False).exists()
+        if is_doubted and sealer.compare():
+            _keep(Looker.SEALER, None)
+    except KeyGone:
+        raise
+    except Inconsistent as error:
+        _keep(Looker.SEALER, error.detail)
+        raise
+    return made
+
+
+def verify() -> Report:
+    """Look at the whole record, and keep what was found for :func:`releases.audit.queries.contradiction`.
+
+    :raises CannotVerify: a key is missing or cannot be used
+    """
+    report = queries.verify()
+    _keep(Looker.VERIFICATION, report.contradiction)
+    return report
+
+
+def verify_for(*, actor: Actor) -> Report:
+    """Look at the whole record because somebody asked, and record who asked and what came out.
+
+    Whoever calls has checked the right.
+
+    :raises CannotVerify: a key is missing or cannot be used
+    """
+    report = verify()
+    data = {"verdict": report.verdict.name.lower(), "events": report.events, "findings": len(report.findings)}
+    with transaction.atomic(durable=True):
+        record(stream=RECORD, kind=Kind.AUDIT_VERIFIED, actor=actor, data=data)
+    return report
+
+
+def export(*, actor: Actor, asked: Asked, form: Form, now: datetime) -> Iterator[bytes]:
+    """Record who takes which events out, and return them in that form, some lines at a time.
+
+    Whoever calls has checked the right.
+
+    :raises Refused: nothing can be signed, because the key of checkpoints is missing
+    """
+    lines = exports.of(form, asked, by=actor.name, at=now)
+    with transaction.atomic(durable=True):
+        data = {"form": form.value, **asked.as_json()}
+        record(stream=RECORD, kind=Kind.AUDIT_EXPORTED, actor=actor, data=data)
+    return lines
+
+
+def agree() -> None:
+    """Refuse to decide or to edit anything while the record contradicts its witness; it can be read.
+
+    :raises Contradicted: with what was found, and who can help
+    """
+    found = queries.contradiction()
+    if found is not None:
+        fix = Sentence(_("Ask whoever runs GMUD to look at it: manage.py audit verify."))
+        sentence = Sentence(_("The record contradicts its witness: it can be read, nothing can be decided or edited."))
+        raise Contradicted(sentence, reasons=[Reason(Contradicted.code, found.what, fix)])
+
+
+def _keep(by: Looker, what: Sentence | None) -> None:
+    """Write what was found; the first time it is so, and the first time it is not any more, also into the record."""
+    with transaction.atomic():
+        now_us = database_us()
+        LastLook.objects.get_or_create(by=by, defaults={"looked_us": now_us})
+        row = LastLook.objects.select_for_update().get(by=by)
+        before, row.looked_us = row.since_us, now_us
+        row.since_us = (before or now_us) if what else None
+        row.what = {"text": what.text, "parts": dict(what.parts)} if what else {}
+        row.save()
+        if (before is None) != (row.since_us is None):
+            kind = Kind.AUDIT_CONTRADICTED if what else Kind.AUDIT_AGREED
+            data = {"by": by.value, "what": str(what or "")}
+            record(stream=RECORD, kind=kind, actor=system(by.value), data=data)
+            _log.critical(kind.value, **data)
+
+
+def begin_epoch(*, actor: Actor, reason: str) -> Checkpoint:
+    """Own up to a restored copy: go on with the record under a new name, and hand that to the witness.
+
+    Whoever calls has checked the right. What the copy does not hold is named by ``verify`` from now on.
+
+    :raises Invalid: no reason is given
+    :raises Refused: the record holds everything the witness saw
+    :raises Inconsistent: this is no older copy of what the witness saw
+    """
+    if not reason.strip():
+        raise Invalid(_("Say why the record was restored."))
+
+    def tell(began: Beginning) -> AuditEvent:
+        return record(
+            stream=EPOCHS,
+            kind=Kind.AUDIT_EPOCH_BEGUN,
+            actor=actor,
+            data=began.as_json(),
+            text={"reason": reason.strip()},
+        )
+
+    return Sealer.of_settings().begin_epoch(tell)
 
 
 def head_of(stream: str) -> Head:

@@ -1,7 +1,8 @@
 """What closes a place, what is booked, when it opens: read from the write model each time."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -9,7 +10,8 @@ from django.db.models import Q, QuerySet
 from releases.calendar import rules
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
-from releases.calendar.rules import Booked, CalendarFacts, Closure, LockCard, Place, Scope, WindowCard
+from releases.calendar.rules import Booked, CalendarFacts, Closure, LockCard, Scope, WindowCard
+from releases.catalog.kinds import Place
 
 
 def constraints(
@@ -20,29 +22,18 @@ def constraints(
     now: datetime,
     subject: UUID | None = None,
 ) -> CalendarFacts:
-    """Return what the calendar says of these places (service id, environment id) for a span, and at ``now``.
+    """Return what the calendar says of these places for a span.
 
     ``subject`` names who asks: their own booking is no conflict, and says who was first.
     """
     places = frozenset(places)
     freezes, opens, locks = _freezes(places), _opens(places), _locks(places, now)
-    own = booking_of(subject) if subject else None
-    mine = Booked(
-        subject=own.subject if own else UUID(int=0),
-        number=own.number if own else 0,
-        places=places,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        booked_at=own.booked_at if own else None,
-    )
+    mine = _mine(subject, places, starts_at, ends_at)
     clashes = rules.conflicts(mine, _booked(starts_at, ends_at))
     return CalendarFacts(
-        at=now,
         freezes=tuple(one for one in freezes if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
-        locks=tuple(locks),
         conflicts=clashes,
         opens=tuple(one for one in opens if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
-        closed=rules.closures(places=places, at=now, freezes=freezes, locks=locks, opens=opens),
         opens_at=rules.opens_at(
             places=places,
             after=max(now, starts_at),
@@ -55,30 +46,32 @@ def constraints(
     )
 
 
+def closures_in(*, places: Iterable[Place], at: datetime) -> dict[Place, tuple[Closure, ...]]:
+    """Return, place by place, every lock, freeze and shut window that closes it at one moment."""
+    places = frozenset(places)
+    freezes, locks, opens = _freezes(places), _locks(places, at), _opens(places)
+    return {place: rules.closures(places=[place], at=at, freezes=freezes, locks=locks, opens=opens) for place in places}
+
+
 def closures(*, places: Iterable[Place], at: datetime) -> tuple[Closure, ...]:
-    """Return every lock, freeze and shut window that closes any of the places at one moment."""
+    """Return every lock, freeze and shut window that closes any of the places at one moment, each once."""
     places = frozenset(places)
     return rules.closures(
         places=places, at=at, freezes=_freezes(places), locks=_locks(places, at), opens=_opens(places)
     )
 
 
-def next_opening(*, places: Iterable[Place], after: datetime, before: datetime) -> datetime | None:
-    """Return the first moment in the span at which nothing closes the places, whoever has booked them."""
-    places = frozenset(places)
-    return rules.opens_at(
-        places=places,
-        after=after,
-        before=before,
-        freezes=_freezes(places),
-        locks=_locks(places, after),
-        opens=_opens(places),
-    )
-
-
-def locks_in_force(now: datetime) -> list[LockCard]:
-    """Return every lock that stops somebody now, oldest first."""
-    return [_lock(lock) for lock in _living_locks(now)]
+def booked_before(*, subject: UUID, places: Iterable[Place], at: datetime) -> dict[Place, tuple[int, ...]]:
+    """Return, place by place, the numbers of those who booked this moment there before the subject did."""
+    just_then = (at, at + timedelta(microseconds=1))
+    others = _booked(*just_then)
+    mine = _mine(subject, frozenset(), *just_then)
+    return {
+        place: tuple(
+            one.number for one in rules.conflicts(replace(mine, places=frozenset([place])), others) if one.is_ahead
+        )
+        for place in places
+    }
 
 
 def freezes_between(starts_at: datetime, ends_at: datetime) -> list[WindowCard]:
@@ -97,6 +90,19 @@ def booking_of(subject: UUID) -> Booked | None:
     """Return what a subject has booked now."""
     row = Booking.objects.filter(subject=subject, released_at=None).first()
     return _booking(row) if row else None
+
+
+def _mine(subject: UUID | None, places: frozenset[Place], starts_at: datetime, ends_at: datetime) -> Booked:
+    """Return what a subject asks for, with the turn its own booking gives it."""
+    own = booking_of(subject) if subject else None
+    return Booked(
+        subject=own.subject if own else UUID(int=0),
+        number=own.number if own else 0,
+        places=places,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        booked_at=own.booked_at if own else None,
+    )
 
 
 def _freezes(places: frozenset[Place]) -> list[WindowCard]:

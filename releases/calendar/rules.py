@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+from releases.catalog.kinds import Place
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
-
-Place = tuple[UUID, UUID]
-"""A service id and an environment id, in this order."""
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -125,25 +123,17 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class CalendarFacts:
-    """What the calendar says of some places, for a span and for one moment (``at``).
+    """What the calendar says of some places for a span.
 
-    ``freezes`` overlap the span, ``opens`` are the open windows that do, ``locks`` are in force at the moment,
-    ``conflicts`` are the other bookings, ``closed`` is what closes a place at the moment, ``opens_at`` the first
-    moment from then on, inside the span, at which nothing does: ``None`` when there is none.
+    ``freezes`` overlap the span, ``opens`` are the open windows that do, ``conflicts`` are the other bookings;
+    ``opens_at`` is the first moment from now on, inside the span, at which nothing closes a place and nobody ahead has
+    booked it: ``None`` when there is none.
     """
 
-    at: datetime
     freezes: tuple[WindowCard, ...]
-    locks: tuple[LockCard, ...]
     conflicts: tuple[Conflict, ...]
     opens: tuple[WindowCard, ...]
-    closed: tuple[Closure, ...]
     opens_at: datetime | None
-
-    @property
-    def is_open(self) -> bool:
-        """Say whether nothing closes any of the places at the moment; conflicts are another matter."""
-        return not self.closed
 
 
 def conflicts(mine: Booked, others: Iterable[Booked]) -> tuple[Conflict, ...]:

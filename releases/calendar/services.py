@@ -13,16 +13,20 @@ from releases.audit.kinds import Kind
 from releases.audit.services import record
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
-from releases.calendar.rules import Place
+from releases.catalog.kinds import Place
 from releases.catalog.models import Environment, Service
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _
 from releases.operations.services import post
 
+SET = {WindowKind.FREEZE: Kind.FREEZE_SET, WindowKind.OPEN: Kind.WINDOW_OPENED}
+LIFTED = {WindowKind.FREEZE: Kind.FREEZE_LIFTED, WindowKind.OPEN: Kind.WINDOW_CLOSED}
+
 
 @transaction.atomic(durable=True)
-def freeze(
+def set_window(
     *,
+    kind: WindowKind,
     actor: Actor,
     environment_id: UUID,
     title: str,
@@ -31,53 +35,40 @@ def freeze(
     now: datetime,
     service_id: UUID | None = None,
 ) -> Window:
-    """Keep changes out of an environment, or of one service there, for a span.
+    """Keep changes out of an environment, or of one service there, for a span (a freeze), or let them in only then.
 
-    :raises NotPermitted: the actor may not set freezes
+    With the first open window, all other time is shut there.
+
+    :raises NotPermitted: the actor may not set freezes and windows
     :raises Invalid: the title is empty, or the span is over or ends before it starts
     :raises Missing: there is no such environment or service
     """
-    return _window(
-        WindowKind.FREEZE,
-        Kind.FREEZE_SET,
-        actor=actor,
+    require(actor, Right.FREEZE_SET)
+    if not title.strip():
+        raise _invalid("title", Sentence(_("Give it a title: those who wait will read it.")))
+    if not starts_at < ends_at or ends_at <= now:
+        raise _invalid("ends_at", Sentence(_("Let it end after it starts, and in the future.")))
+    _known(environment_id, service_id)
+    window = Window.objects.create(
+        kind=kind,
         environment_id=environment_id,
         service_id=service_id,
-        title=title,
+        title=title.strip(),
         starts_at=starts_at,
         ends_at=ends_at,
-        now=now,
+        created_by=actor.name,
+        created_at=now,
     )
-
-
-@transaction.atomic(durable=True)
-def open_window(
-    *,
-    actor: Actor,
-    environment_id: UUID,
-    title: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    now: datetime,
-    service_id: UUID | None = None,
-) -> Window:
-    """Open an environment, or one service there, for a span; with the first one, all other time is shut there.
-
-    :raises NotPermitted: the actor may not set windows
-    :raises Invalid: the title is empty, or the span is over or ends before it starts
-    :raises Missing: there is no such environment or service
-    """
-    return _window(
-        WindowKind.OPEN,
-        Kind.WINDOW_OPENED,
-        actor=actor,
-        environment_id=environment_id,
-        service_id=service_id,
-        title=title,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        now=now,
-    )
+    data = {
+        "environment": str(environment_id),
+        "service": str(service_id or ""),
+        "title": window.title,
+        "starts_at": starts_at.isoformat(),
+        "ends_at": ends_at.isoformat(),
+    }
+    record(stream=window.stream, kind=SET[kind], actor=actor, data=data)
+    post(kind=SET[kind].value, ref=window.pk, now=now)
+    return window
 
 
 @transaction.atomic(durable=True)
@@ -94,7 +85,7 @@ def lift(*, window_id: UUID, actor: Actor, now: datetime) -> Window:
     if window.lifted_at is None:
         window.lifted_at, window.lifted_by = now, actor.name
         window.save(update_fields=["lifted_at", "lifted_by"])
-        kind = Kind.FREEZE_LIFTED if window.kind == WindowKind.FREEZE else Kind.WINDOW_CLOSED
+        kind = LIFTED[WindowKind(window.kind)]
         record(stream=window.stream, kind=kind, actor=actor, data={"title": window.title})
         post(kind=kind.value, ref=window.pk, now=now)
     return window
@@ -193,46 +184,6 @@ def book(
 def release(*, subject: UUID, now: datetime) -> None:
     """Give up what the subject has booked, if anything, inside the caller's transaction."""
     Booking.objects.filter(subject=subject, released_at=None).update(released_at=now)
-
-
-def _window(
-    window_kind: WindowKind,
-    event_kind: Kind,
-    *,
-    actor: Actor,
-    environment_id: UUID,
-    service_id: UUID | None,
-    title: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    now: datetime,
-) -> Window:
-    require(actor, Right.FREEZE_SET)
-    if not title.strip():
-        raise _invalid("title", Sentence(_("Give it a title: those who wait will read it.")))
-    if not starts_at < ends_at or ends_at <= now:
-        raise _invalid("ends_at", Sentence(_("Let it end after it starts, and in the future.")))
-    _known(environment_id, service_id)
-    window = Window.objects.create(
-        kind=window_kind,
-        environment_id=environment_id,
-        service_id=service_id,
-        title=title.strip(),
-        starts_at=starts_at,
-        ends_at=ends_at,
-        created_by=actor.name,
-        created_at=now,
-    )
-    data = {
-        "environment": str(environment_id),
-        "service": str(service_id or ""),
-        "title": window.title,
-        "starts_at": starts_at.isoformat(),
-        "ends_at": ends_at.isoformat(),
-    }
-    record(stream=window.stream, kind=event_kind, actor=actor, data=data)
-    post(kind=event_kind.value, ref=window.pk, now=now)
-    return window
 
 
 def _known(environment_id: UUID | None, service_id: UUID | None) -> None:

@@ -1,6 +1,10 @@
 """The words of the catalogue: kinds of environments, connections, bindings; where knowledge comes from."""
 
 from enum import StrEnum
+from uuid import UUID
+
+Place = tuple[UUID, UUID]
+"""A service id and an environment id, in this order."""
 
 
 class EnvironmentKind(StrEnum):
@@ -30,12 +34,29 @@ class ConnectionKind(StrEnum):
         return self in {ConnectionKind.JENKINS, ConnectionKind.KUBERNETES}
 
 
+class Light(StrEnum):
+    """How the last test of a connection ended: all is well, something there must be mended, nothing can be done."""
+
+    GO = "go"
+    WAIT = "wait"
+    STOP = "stop"
+
+
 class Purpose(StrEnum):
     """What a service in an environment uses a connection for."""
 
     DEPLOY = "deploy"
     TRAFFIC = "traffic"
     HEALTH = "health"
+
+
+class Figure(StrEnum):
+    """What the figure of a health check is: a share of requests that failed, seconds, any number, or a yes or no."""
+
+    ERRORS = "errors"
+    SECONDS = "seconds"
+    NUMBER = "number"
+    ANSWER = "answer"
 
 
 class DependencySource(StrEnum):

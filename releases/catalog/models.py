@@ -7,7 +7,7 @@ from django.db.models import F, Q
 
 from releases.accounts.columns import digest_check, one_of, slug_check
 from releases.accounts.models import Person, Team
-from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Purpose
+from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Light, Purpose
 from releases.core import canonical
 from releases.core.ids import uuid7
 
@@ -166,12 +166,21 @@ class Connection(Named):
     secret_box = models.BinaryField(null=True, blank=True, editable=False)
     secret_version = models.PositiveIntegerField(default=0, editable=False)
     secret_last4 = models.CharField(max_length=4, blank=True, editable=False)
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    check_light = models.CharField(max_length=4, blank=True, editable=False)
+    check_version = models.CharField(max_length=64, blank=True, editable=False)
+    check_lines = models.JSONField(default=list, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)
         constraints = (
             slug_check("name", name="connection_name_is_a_slug"),
             one_of("kind", ConnectionKind, name="connection_kind_is_known"),
+            models.CheckConstraint(
+                name="connection_checked_with_a_light",
+                condition=Q(checked_at=None, check_light="")
+                | Q(checked_at__isnull=False, check_light__in=[one.value for one in Light]),
+            ),
         )
 
     def __str__(self) -> str:

@@ -14,11 +14,18 @@ Node = TypeVar("Node")
 SHORTEST_SECRET = 8
 LAST_FOUR_FROM = 16
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_TELLS = re.compile(
+    r"(?i)(^|[_.-])(token|secret|password|passwd|passphrase|pwd|api_?-?key|apikey|credentials?|authorization|"
+    r"private_?-?key|access_?-?key)s?($|[_.-])"
+)
+_USERINFO = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^/\s@]+@")
 _SCHEMES = {"http": 80, "https": 443}
+GIVEN_TO_EVERY_JOB = frozenset({"SERVICE", "ENVIRONMENT", "VERSION", "DIGEST", "SLOT"})
 _DEFAULT_PASSWORDS = frozenset({"password", "changeme", "changeit", "administrator", "jenkins1", "12345678"})
 
 
@@ -30,6 +37,16 @@ def is_digest(text: str) -> bool:
 def is_version(text: str) -> bool:
     """Say whether this is the name of a version: one plain word, which cannot be mistaken for a digest."""
     return _VERSION.fullmatch(text) is not None
+
+
+def parameter_problem(name: str) -> Sentence | None:
+    """Return why a change may not give a job a parameter of this name, or ``None``."""
+    if _PARAMETER.fullmatch(name) is None:
+        text = _("“%(name)s” is no name for a parameter: use letters, figures and underscores.")
+        return Sentence(text, {"name": name[:80]})
+    if name in GIVEN_TO_EVERY_JOB or name.startswith("GMUD_"):
+        return Sentence(_("%(name)s is filled in for every job: leave it out."), {"name": name})
+    return None
 
 
 def origin_problem(origin: str) -> Sentence | None:
@@ -71,6 +88,15 @@ def host_of(origin: str) -> str:
     return urlsplit(origin).hostname or ""
 
 
+def is_ip(host: str) -> bool:
+    """Say whether this is an address in numbers, in its one spelling."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def secret_problem(secret: str) -> Sentence | None:
     """Return why this cannot be the secret of a connection, or ``None``."""
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
@@ -85,6 +111,20 @@ def secret_problem(secret: str) -> Sentence | None:
     return None
 
 
+def secret_named(settings: Mapping[str, object]) -> str:
+    """Return the name of a setting that holds a secret in the open, as ``a.b`` when it stands inside another.
+
+    A name gives it away (token, password, ...), and so does an address with a user and a password; empty when none.
+    """
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            if inner := secret_named(value):
+                return f"{name}.{inner}"
+        elif value and (_TELLS.search(name) or _USERINFO.search(str(value))):
+            return name
+    return ""
+
+
 def last4(secret: str) -> str:
     """Return what is shown of a secret: four characters of a long one, nothing of a short one."""
     return secret[-4:] if len(secret) >= LAST_FOUR_FROM else ""
@@ -92,19 +132,11 @@ def last4(secret: str) -> str:
 
 def _is_host(host: str) -> bool:
     if ":" in host:
-        return _is_ip(host) and "%" not in host
+        return is_ip(host) and "%" not in host
     if _HOST.fullmatch(host) is None:
         return False
     # What ends in a number is an address to most programs, in spellings they do not agree on (0x7f.1, 2130706433).
-    return _is_ip(host) if _NUMERIC.fullmatch(host.rsplit(".", 1)[-1]) else True
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return is_ip(host) if _NUMERIC.fullmatch(host.rsplit(".", 1)[-1]) else True
 
 
 def hops_to(targets: Iterable[Node], callers: Mapping[Node, Iterable[Node]]) -> dict[Node, int]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from releases.calendar import queries as calendar
 from releases.catalog import queries as catalog
+from releases.catalog.cards import RunningCard
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.states import MigrationClass, Outcome, State
@@ -19,6 +20,7 @@ WORST_FIRST = (MigrationClass.IRREVERSIBLE, MigrationClass.CONTRACT, MigrationCl
 def facts_of(change: ChangeRequest, *, now: datetime) -> ChangeFacts:
     """Return the facts of a change for its assessment; reads tables only."""
     items = items_of(change)
+    running = catalog.running_in(item.place for item in items)
     services = [item.service_id for item in items]
     reach = catalog.dependents(services)
     reached = [*reach.direct, *reach.indirect]
@@ -26,7 +28,7 @@ def facts_of(change: ChangeRequest, *, now: datetime) -> ChangeFacts:
     incidents = catalog.open_incidents([*services, *(one.id for one in reached)], [i.environment_id for i in items])
     return ChangeFacts(
         type=change.type,
-        items=tuple(_item(item, now=now) for item in items),
+        items=tuple(_item(item, running.get(item.place), now=now) for item in items),
         reach=Known(
             Reach(len(reach.direct), len(reach.indirect), sum(not one.is_fact for one in reached)), CATALOG, now
         ),
@@ -49,8 +51,7 @@ def facts_of(change: ChangeRequest, *, now: datetime) -> ChangeFacts:
     )
 
 
-def _item(item: Item, *, now: datetime) -> ItemFacts:
-    running = catalog.running(item.service_id, item.environment_id)
+def _item(item: Item, running: RunningCard | None, *, now: datetime) -> ItemFacts:
     return ItemFacts(
         service=item.service.name,
         environment_kind=item.environment.kind,
@@ -73,7 +74,7 @@ def _timing(change: ChangeRequest, items: Sequence[Item], *, now: datetime) -> K
     if change.starts_at is None or change.ends_at is None:
         return Unknown(REQUEST)
     found = calendar.constraints(
-        places=[(item.service_id, item.environment_id) for item in items],
+        places=[item.place for item in items],
         starts_at=change.starts_at,
         ends_at=change.ends_at,
         now=now,

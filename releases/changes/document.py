@@ -12,12 +12,13 @@ from releases.changes.models import ChangeRequest, Item
 from releases.core import canonical
 
 SCHEMA = 1
+TOOK_PART = ("authors", "committers", "implementers")
 
 IN_DIGEST: Mapping[str, frozenset[str]] = {
     "ChangeRequest": frozenset(
         {
             "id", "type", "title", "why", "plan", "parameters", "test_evidence", "starts_at", "ends_at",
-            "requester", "authors", "implementers", "assessment", "policy", "revision_number",
+            "requester", "authors", "implementers", "committers", "assessment", "policy", "revision_number",
         }
     ),
     "Item": frozenset({"service", "environment", "artifact", "position"}),
@@ -49,6 +50,8 @@ def content(change: ChangeRequest) -> dict[str, Any]:
     Moments are epoch microseconds; people are ids in order. Assessment and policy are present once submitted.
     """
     assessment, policy = change.assessment, change.policy
+    items = items_of(change)
+    wiring = catalog.wiring_in(item.place for item in items)
     return {
         "schema": SCHEMA,
         "change": str(change.pk),
@@ -64,9 +67,8 @@ def content(change: ChangeRequest) -> dict[str, Any]:
             "ends_us": canonical.microseconds(change.ends_at) if change.ends_at else None,
         },
         "requester": str(change.requester_id),
-        "authors": sorted(str(pk) for pk in change.authors.values_list("pk", flat=True)),
-        "implementers": sorted(str(pk) for pk in change.implementers.values_list("pk", flat=True)),
-        "items": [_item(item) for item in items_of(change)],
+        **{name: sorted(map(str, getattr(change, name).values_list("pk", flat=True))) for name in TOOK_PART},
+        "items": [_item(item, wiring[item.place]) for item in items],
         "assessment": {
             "impact": assessment.impact,
             "likelihood": assessment.likelihood,
@@ -92,14 +94,14 @@ def items_of(change: ChangeRequest) -> list[Item]:
     )  # fmt: skip
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: Item, wiring: list[dict[str, str]]) -> dict[str, Any]:
     back = item.way_back
     return {
         "position": item.position,
         "service": str(item.service_id),
         "environment": str(item.environment_id),
         "artifact": item.artifact.digest,
-        "connections": catalog.wiring(item.service_id, item.environment_id),
+        "connections": wiring,
         "rollback": {
             "artifact": back.target_artifact.digest if back.target_artifact else None,
             "traffic": back.traffic_snapshot,

@@ -1,24 +1,36 @@
-"""Gather what the guards, the assessment and the committee need to know of a change, from the write model."""
+"""Gather what the guards, the assessment and the committee need to know of a change, from the write model.
 
-from collections.abc import Sequence
+Everything is read once for all items: a change of twenty costs the queries of a change of one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from releases.calendar import queries as calendar
 from releases.catalog import queries as catalog
+from releases.catalog.cards import RouteCard
+from releases.catalog.kinds import Place
 from releases.changes.document import items_of
+from releases.changes.drafts import ChangeDraft, KnownItem
 from releases.changes.models import ChangeRequest, Item, Review
 from releases.changes.rules import Facts, ItemFacts
 from releases.changes.states import RUNNING, ChangeType, MigrationClass, State
 from releases.committee import queries as committee
+from releases.committee.queries import Counted
 from releases.committee.rules import Tally
-from releases.core.errors import Sentence
 from releases.operations import queries as operations
+
+SUBMITTED = (State.ASSESSING, State.AUTHORIZING, State.SCHEDULED, *RUNNING)
 
 
 def gather(change: ChangeRequest, *, now: datetime) -> Facts:
     """Return the facts of a change at one moment; reads tables only."""
     items = items_of(change)
-    tally = tally_of(change, now=now)
+    places = [item.place for item in items]
+    routes, others = catalog.routes_in(places), _others_in(places, but=change)
     review = Review.objects.filter(change=change).first()
     return Facts(
         now=now,
@@ -26,7 +38,7 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         title=change.title,
         why=change.why,
         plan=change.plan,
-        items=tuple(_item(item) for item in items),
+        items=tuple(_item(item, routes.get(item.place), others) for item in items),
         tests_passed=change.test_evidence.get("passed"),
         tests_failed=change.test_evidence.get("failed"),
         starts_at=change.starts_at,
@@ -34,72 +46,102 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         is_on_hold=change.is_on_hold,
         hold_reason=change.hold_reason,
         is_assessed=change.assessment_id is not None,
-        is_pre_approved=tally is not None and tally.is_pre_approved,
-        has_quorum=tally is not None and tally.approved,
-        is_traffic_as_planned=all(traffic_as_planned(item) for item in items),
-        closures=closures(change, items, now=now),
-        twins=_twins(change, items),
-        busy_with=busy_with(change, items),
+        tally=tally_of(change, now=now),
+        closures=tuple(one.sentence for one in calendar.closures(places=places, at=now)),
+        twins=_twins(((item.place, item.artifact.digest) for item in items), others),
         overdue_reviews=_overdue_reviews(change, now=now),
-        has_active_operation=operations.has_active(change.pk),
+        work=operations.state_on(change.stream),
         has_review=bool(review and review.written_at),
         successor=change.superseded_by.number if change.superseded_by else None,
         warrant_until=change.watch_until_at if change.state == State.WATCHING else None,
     )
 
 
+def draft_facts(draft: ChangeDraft, found: Sequence[KnownItem], *, saved: ChangeRequest | None, now: datetime) -> Facts:
+    """Return the facts of what is written in the form: what the guards of a complete request look at.
+
+    ``found`` are its lines that name what exists; ``saved`` is the same change as last saved, if it is.
+    """
+    others = _others_in([one.place for one in found], but=saved)
+    quarantined = catalog.quarantined(digest for one in found for digest in (one.draft.digest, one.back_digest))
+    return Facts(
+        now=now,
+        type=ChangeType(draft.type),
+        title=draft.title,
+        why=draft.why,
+        plan=draft.plan,
+        items=tuple(_drafted(one, quarantined) for one in found),
+        tests_passed=draft.tests_passed,
+        tests_failed=draft.tests_failed,
+        starts_at=draft.starts_at,
+        ends_at=draft.ends_at,
+        twins=_twins(((one.place, one.draft.digest) for one in found), others),
+    )
+
+
+def counts_of(changes: Iterable[ChangeRequest], *, now: datetime) -> dict[UUID, Counted]:
+    """Return, by change, how the committee's round on exactly its present content stands; without one, nothing."""
+    rounds = {
+        change.pk: change.round
+        for change in changes
+        if change.round is not None and change.round.content_digest == change.content_digest
+    }
+    counts = committee.counts_of(rounds.values(), now)
+    return {change_id: counts[round_.pk] for change_id, round_ in rounds.items()}
+
+
 def tally_of(change: ChangeRequest, *, now: datetime) -> Tally | None:
     """Return the committee's tally on exactly the present content, or ``None`` when no round is on it."""
-    if change.round is None or change.round.content_digest != change.content_digest:
-        return None
-    return committee.tally_of(change.round, now)
-
-
-def closures(change: ChangeRequest, items: Sequence[Item], *, now: datetime) -> tuple[Sentence, ...]:
-    """Return one sentence for each freeze or lock that closes a place of this change right now."""
-    found = calendar.closures(places=[(item.service_id, item.environment_id) for item in items], at=now)
-    return tuple(closure.sentence for closure in found)
+    count = counts_of([change], now=now).get(change.pk)
+    return count.tally if count else None
 
 
 def traffic_as_planned(item: Item) -> bool:
     """Say whether going back would still mean what was approved: the last reading equals the plan's snapshot."""
-    snapshot = item.way_back.traffic_snapshot
-    route = catalog.route_for(item.service_id, item.environment_id)
+    return _as_planned(item.way_back.traffic_snapshot, catalog.route_for(*item.place))
+
+
+def _as_planned(snapshot: Mapping[str, Any], route: RouteCard | None) -> bool:
     if route is None or route.reading is None:
         return not snapshot
     return bool(snapshot) and dict(route.reading.weights) == snapshot["weights"]
 
 
-def busy_with(change: ChangeRequest, items: Sequence[Item]) -> tuple[int, ...]:
-    """Return the numbers of other changes being released or watched in the same places."""
-    return _others(change, items, states=list(RUNNING))
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """An item of another change that was submitted and has not ended."""
+
+    number: int
+    state: str
+    place: Place
+    digest: str
 
 
-def _twins(change: ChangeRequest, items: Sequence[Item]) -> tuple[int, ...]:
-    numbers: set[int] = set()
-    for item in items:
-        twins = (
-            ChangeRequest.objects.filter(
-                items__service_id=item.service_id,
-                items__environment_id=item.environment_id,
-                items__artifact_id=item.artifact_id,
-                state__in=[State.ASSESSING, State.AUTHORIZING, State.SCHEDULED, *RUNNING],
-            )
-            .exclude(pk=change.pk)
-            .values_list("number", flat=True)
-        )
-        numbers.update(twins)
-    return tuple(sorted(numbers))
+def _others_in(places: Iterable[Place], *, but: ChangeRequest | None) -> list[_Other]:
+    """Return what others have submitted for any of these places."""
+    wanted = frozenset(places)
+    rows = Item.objects.filter(
+        service_id__in={place[0] for place in wanted},
+        environment_id__in={place[1] for place in wanted},
+        change__state__in=SUBMITTED,
+    ).values_list("change_id", "change__number", "change__state", "service_id", "environment_id", "artifact__digest")
+    mine: UUID | None = but.pk if but else None
+    return [
+        _Other(number, state, (service_id, environment_id), digest)
+        for change_id, number, state, service_id, environment_id, digest in rows
+        if change_id != mine and (service_id, environment_id) in wanted
+    ]
 
 
-def _others(change: ChangeRequest, items: Sequence[Item], *, states: Sequence[State]) -> tuple[int, ...]:
-    numbers: set[int] = set()
-    for item in items:
-        others = ChangeRequest.objects.filter(
-            items__service_id=item.service_id, items__environment_id=item.environment_id, state__in=states
-        )
-        numbers.update(others.exclude(pk=change.pk).values_list("number", flat=True))
-    return tuple(sorted(numbers))
+def _busy(place: Place, others: Iterable[_Other]) -> tuple[int, ...]:
+    """Return the changes that are being released or watched in the place."""
+    return tuple(sorted({one.number for one in others if one.place == place and one.state in RUNNING}))
+
+
+def _twins(wanted: Iterable[tuple[Place, str]], others: Iterable[_Other]) -> tuple[int, ...]:
+    """Return the changes that ask for the same artifact in the same place."""
+    asked = set(wanted)
+    return tuple(sorted({one.number for one in others if (one.place, one.digest) in asked}))
 
 
 def _overdue_reviews(change: ChangeRequest, *, now: datetime) -> tuple[int, ...]:
@@ -109,8 +151,9 @@ def _overdue_reviews(change: ChangeRequest, *, now: datetime) -> tuple[int, ...]
     return tuple(overdue.exclude(change=change).order_by("change__number").values_list("change__number", flat=True))
 
 
-def _item(item: Item) -> ItemFacts:
-    back = item.way_back.target_artifact
+def _item(item: Item, route: RouteCard | None, others: Iterable[_Other]) -> ItemFacts:
+    plan = item.way_back
+    back = plan.target_artifact
     return ItemFacts(
         service=item.service.name,
         environment=item.environment.name,
@@ -120,5 +163,21 @@ def _item(item: Item) -> ItemFacts:
         back_version=back.version if back else "",
         back_digest=back.digest if back else "",
         back_is_quarantined=bool(back and back.is_quarantined),
-        migration_class=MigrationClass(item.way_back.migration_class),
+        migration_class=MigrationClass(plan.migration_class),
+        is_traffic_as_planned=_as_planned(plan.traffic_snapshot, route),
+        busy_with=_busy(item.place, others),
+    )
+
+
+def _drafted(one: KnownItem, quarantined: frozenset[str]) -> ItemFacts:
+    return ItemFacts(
+        service=one.service.name,
+        environment=one.environment.name,
+        version=one.draft.version,
+        digest=one.draft.digest,
+        is_quarantined=one.draft.digest in quarantined,
+        back_version=one.back_version,
+        back_digest=one.back_digest,
+        back_is_quarantined=one.back_digest in quarantined,
+        migration_class=MigrationClass(one.draft.migration_class),
     )

@@ -44,6 +44,7 @@ AS_PLANNED = Guard("traffic", _("Traffic as the rollback plan expects it"), rule
 NO_ROLLOUT = Guard("rollout", _("No rollout running"), rules.no_rollout_running)
 WARRANT_LIVE = Guard("warrant", _("The approved way back is still valid"), rules.warrant_live)
 CAN_GO_BACK = Guard("way_back", _("A way back exists"), rules.can_go_back)
+WORK_RESTS = Guard("work_rests", _("The rollback does not go on by itself"), rules.work_rests)
 HAS_REVIEW = Guard("review", _("Review written"), rules.has_review)
 HAS_SUCCESSOR = Guard("successor", _("Successor named"), rules.has_successor)
 
@@ -77,6 +78,8 @@ LIFE: Machine[Facts] = Machine(
         _row("settled",          {S.WATCHING},                          S.REVIEWING,     Right.SYSTEM_ACT, NO_ROLLOUT),
         _row("roll_back",        {S.IMPLEMENTING, S.WATCHING},          S.ROLLING_BACK,  Right.ROLLBACK_BEGIN, WARRANT_LIVE, CAN_GO_BACK),
         _row("rolled_back",      {S.ROLLING_BACK},                      S.REVIEWING,     Right.SYSTEM_ACT),
+        _row("back_by_hand",     {S.ROLLING_BACK},                      S.REVIEWING,     Right.ROLLBACK_BEGIN, WORK_RESTS),
+        _row("stay",             {S.ROLLING_BACK},                      S.REVIEWING,     Right.ROLLBACK_BEGIN, WORK_RESTS),
         _row("close",            {S.REVIEWING},                         S.CLOSED,        Right.CHANGE_RELEASE, HAS_REVIEW),
     )
 )  # fmt: skip

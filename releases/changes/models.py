@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from releases.accounts.models import Person
+from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact, Environment, Service
 from releases.changes.states import EDITABLE, RUNNING, ChangeType, MigrationClass, Outcome, State
 from releases.committee.models import Policy, Round
@@ -48,6 +49,7 @@ class ChangeRequest(models.Model):
     requester = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="requested_changes")
     authors = models.ManyToManyField(Person, related_name="authored_changes")
     implementers = models.ManyToManyField(Person, related_name="implemented_changes", blank=True)
+    committers = models.ManyToManyField(Person, related_name="committed_changes", blank=True)
     content_digest = models.CharField(max_length=71)
     revision_number = models.PositiveIntegerField(default=0)
     assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -129,6 +131,11 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} {self.artifact} in {self.environment}"
+
+    @property
+    def place(self) -> Place:
+        """Return where it goes."""
+        return self.service_id, self.environment_id
 
 
 class RollbackPlan(models.Model):

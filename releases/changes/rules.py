@@ -4,13 +4,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from releases.changes.states import ChangeType, MigrationClass
+from releases.committee.rules import Tally
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
+from releases.operations.states import OperationState
+
+FAILED_TESTS = plural(
+    "%(failed)s test failed: mend it, then file the new report.",
+    "%(failed)s tests failed: mend them, then file the new report.",
+    by="failed",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """One item: what goes where, and what it goes back to."""
+    """One item: what goes where, what it goes back to, and what stands there now.
+
+    ``busy_with`` are other changes that are being released or watched there.
+    """
 
     service: str
     environment: str
@@ -21,6 +33,8 @@ class ItemFacts:
     back_digest: str = ""
     back_is_quarantined: bool = False
     migration_class: MigrationClass = MigrationClass.NONE
+    is_traffic_as_planned: bool = True
+    busy_with: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +54,34 @@ class Facts:
     is_on_hold: bool = False
     hold_reason: str = ""
     is_assessed: bool = False
-    is_pre_approved: bool = False
-    has_quorum: bool = False
-    is_traffic_as_planned: bool = True
+    tally: Tally | None = None
     closures: tuple[Sentence, ...] = ()
     twins: tuple[int, ...] = ()
-    busy_with: tuple[int, ...] = ()
     overdue_reviews: tuple[int, ...] = ()
-    has_active_operation: bool = False
+    work: OperationState | None = None
     has_review: bool = False
     successor: int | None = None
     warrant_until: datetime | None = None
+
+    @property
+    def is_pre_approved(self) -> bool:
+        """Say whether the policy asks nobody about this content."""
+        return self.tally is not None and self.tally.is_pre_approved
+
+    @property
+    def has_quorum(self) -> bool:
+        """Say whether the committee has authorized exactly this content."""
+        return self.tally is not None and self.tally.approved
+
+    @property
+    def is_traffic_as_planned(self) -> bool:
+        """Say whether going back would still mean what was approved, for every item."""
+        return all(item.is_traffic_as_planned for item in self.items)
+
+    @property
+    def busy_with(self) -> tuple[int, ...]:
+        """Return the other changes that are being released or watched in any of the places."""
+        return tuple(sorted({number for item in self.items for number in item.busy_with}))
 
 
 def has_title(facts: Facts) -> Sentence | None:
@@ -86,9 +117,7 @@ def has_evidence(facts: Facts) -> Sentence | None:
     if facts.tests_passed is None:
         return Sentence(_("Say how many tests passed, and where the report is."))
     if facts.tests_failed:
-        return Sentence(
-            _("%(failed)s tests failed: mend them, then file the new report."), {"failed": facts.tests_failed}
-        )
+        return Sentence(FAILED_TESTS, {"failed": facts.tests_failed})
     return None
 
 
@@ -213,7 +242,14 @@ def traffic_as_planned(facts: Facts) -> Sentence | None:
 
 def no_rollout_running(facts: Facts) -> Sentence | None:
     """Leave a running rollout to itself."""
-    return Sentence(_("A rollout is running and reports this by itself.")) if facts.has_active_operation else None
+    return Sentence(_("A rollout is running and reports this by itself.")) if facts.work else None
+
+
+def work_rests(facts: Facts) -> Sentence | None:
+    """Leave a rollback that goes on by itself to itself."""
+    if facts.work in {None, OperationState.NEEDS_HUMAN}:
+        return None
+    return Sentence(_("The rollback is running: wait until it ends, or until it asks for a person."))
 
 
 def warrant_live(facts: Facts) -> Sentence | None:

@@ -23,7 +23,6 @@ class State(StrEnum):
 
 ENDED = frozenset({State.CLOSED, State.REJECTED, State.CANCELED, State.EXPIRED, State.SUPERSEDED})
 EDITABLE = frozenset({State.DRAFT, State.ASSESSING, State.AUTHORIZING, State.SCHEDULED})
-AUTHORIZED = frozenset({State.SCHEDULED, State.IMPLEMENTING, State.WATCHING})
 RUNNING = frozenset({State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK})
 MAIN_LINE = (
     State.DRAFT,

@@ -68,6 +68,7 @@ class Round(models.Model):
     excluded = models.JSONField(default=dict)
     is_pre_approved = models.BooleanField(default=False)
     fresh_sign_in_minutes = models.PositiveSmallIntegerField(null=True, blank=True)
+    second_factor = models.BooleanField(default=False)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=16, blank=True)

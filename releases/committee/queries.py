@@ -12,7 +12,7 @@ from releases.committee.rules import policy as policies
 from releases.committee.rules.policy import Need, Rule
 from releases.committee.seats import SEATS
 from releases.core import canonical
-from releases.core.errors import Reason, Refused, Sentence
+from releases.core.errors import Invalid, Reason, Refused, Sentence
 from releases.core.words import mark as _
 
 
@@ -39,6 +39,15 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
     return policies.parse(document)
 
 
+def has_valid_policy() -> bool:
+    """Say whether there is a policy in force that can be read, and is what its digest names."""
+    current = current_policy()
+    try:
+        return current is not None and bool(rules_of(current))
+    except (Refused, Invalid, ValueError):
+        return False
+
+
 def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, change_type: str) -> Need:
     """Return which seats, and how fresh a sign-in, a policy asks for.
 
@@ -47,6 +56,14 @@ def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, ch
     return policies.required(
         rules_of(policy), environment_kinds=environment_kinds, level=level, change_type=change_type
     )
+
+
+def hardest_need(policy: Policy) -> Need:
+    """Return what a policy asks of the hardest normal change there can be.
+
+    :raises Refused: (``policy_error``) the policy cannot be read
+    """
+    return policies.hardest(rules_of(policy))
 
 
 def members() -> dict[UUID, Member]:
@@ -91,22 +108,50 @@ def round_of(subject: UUID, digest: str) -> Round | None:
     return Round.objects.filter(subject=subject, content_digest=digest).order_by("-opened_at", "-id").first()
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A round counted again: how it stands, and who is who for it."""
+
+    tally: Tally
+    standing: Standing
+
+
+def counts_of(rounds: Iterable[Round], now: datetime) -> dict[UUID, Counted]:
+    """Count rounds again, open or closed, from who people are now: who left or lost the seat counts no more.
+
+    By the id of the round; what many rounds cost is what one costs.
+    """
+    rounds = list(rounds)
+    cast: dict[tuple[UUID, str], list[Ballot]] = {}
+    votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
+    for vote in votes.select_related("person", "for_person"):
+        cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
+    everybody, lent = members(), _delegations()
+    counts: dict[UUID, Counted] = {}
+    for round_ in rounds:
+        standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
+        counted = tally(
+            needed=round_.needed,
+            ballots=cast.get((round_.subject, round_.content_digest), []),
+            standing=standing,
+            now=now,
+            is_pre_approved=round_.is_pre_approved,
+        )
+        counts[round_.pk] = Counted(counted, standing)
+    return counts
+
+
 def tally_of(round_: Round, now: datetime) -> Tally:
-    """Count a round again, open or closed, from who people are now: who left or lost the seat counts no more."""
-    return tally(
-        needed=round_.needed,
-        ballots=ballots_on(round_),
-        standing=standing_for(round_),
-        now=now,
-        is_pre_approved=round_.is_pre_approved,
-    )
+    """Count one round again, open or closed, from who people are now."""
+    return counts_of([round_], now)[round_.pk].tally
 
 
 def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
     """Return why this person may not vote in this round now, or ``None``: what the page's buttons say."""
     if round_.closed_at is not None:
         return Reason("round_closed", Sentence(_("The committee has decided already: this round is over.")))
-    standing, views = standing_for(round_), tally_of(round_, now).ballots
+    count = counts_of([round_], now)[round_.pk]
+    standing, views = count.standing, count.tally.ballots
     if ways(person_id, needed=round_.needed, ballots=views, standing=standing, now=now):
         return None
     return why_no_way(person_id, needed=round_.needed, ballots=views, standing=standing, now=now)
@@ -114,22 +159,41 @@ def may_vote(round_: Round, person_id: UUID, now: datetime) -> Reason | None:
 
 def awaits(person_id: UUID, now: datetime) -> list[UUID]:
     """Return the subjects of open rounds that this person can help to settle now, oldest first."""
-    waiting = []
+    return [call.subject for call in calls_for_votes(now, among=[person_id]) if call.people]
+
+
+@dataclass(frozen=True, slots=True)
+class CallForVotes:
+    """An open round: who may vote in it now, which seats are open, and who of them can fill one (``needed``)."""
+
+    round_id: UUID
+    subject: UUID
+    people: frozenset[UUID]
+    needed: frozenset[UUID]
+    seats: tuple[str, ...]
+
+
+def calls_for_votes(now: datetime, *, among: Iterable[UUID] | None = None) -> list[CallForVotes]:
+    """Return every open round that is not settled, oldest first, in four queries; ``among`` looks at these people."""
     rounds = list(Round.objects.filter(closed_at=None).order_by("opened_at"))
-    cast: dict[tuple[UUID, str], list[Ballot]] = {}
-    votes = Vote.objects.filter(subject__in=[round_.subject for round_ in rounds])
-    for vote in votes.select_related("person", "for_person"):
-        cast.setdefault((vote.subject, vote.content_digest), []).append(_ballot(vote))
-    everybody, lent = members(), _delegations()
+    counts = counts_of(rounds, now)
+    found = []
     for round_ in rounds:
-        standing = Standing(members=everybody, excluded=round_.relations, delegations=lent)
-        ballots = cast.get((round_.subject, round_.content_digest), [])
-        counted = tally(needed=round_.needed, ballots=ballots, standing=standing, now=now)
-        if not counted.is_settled and ways(
-            person_id, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now
-        ):
-            waiting.append(round_.subject)
-    return waiting
+        counted, standing = counts[round_.pk].tally, counts[round_.pk].standing
+        if counted.is_settled:
+            continue
+        seats = tuple(one.seat for one in counted.seats if one.missing)
+        how = {
+            person: {
+                way.seat
+                for way in ways(person, needed=round_.needed, ballots=counted.ballots, standing=standing, now=now)
+            }
+            for person in (standing.members if among is None else among)
+        }
+        people = frozenset(person for person, mine in how.items() if mine)
+        needed = frozenset(person for person, mine in how.items() if mine & set(seats))
+        found.append(CallForVotes(round_.pk, round_.subject, people, needed, seats))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from releases.core.redaction import redact
+from releases.core.words import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One translatable sentence: a catalogue key with named parts, e.g. ``Sentence(_("%(n)s open"), {"n": 3})``.
 
     ``text`` is marked with :func:`releases.core.words.mark` where it is written, so that it is collected for
-    translation; whoever shows it translates it. ``str()`` gives the English one.
+    translation, or with :func:`~releases.core.words.plural` when a number in it changes the words; whoever shows it
+    translates it. ``str()`` gives the English one.
     """
 
     text: str
@@ -32,7 +36,9 @@ class Sentence:
 
     def __str__(self) -> str:
         """Return the sentence in English."""
-        return self.text % self.parts if self.parts else self.text
+        forms = counted(self.text, self.parts)
+        text = forms[0] if forms and forms[1] != 1 else self.text
+        return text % self.parts if self.parts else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +108,16 @@ class NotPermitted(GmudError):
 
 
 class External(GmudError):
-    """An outside system failed."""
+    """An outside system failed; what it said is kept without the secrets it may repeat."""
 
     code = "external"
     status = 502
+
+    def __init__(self, detail: Sentence | str) -> None:
+        """Keep the sentence, which people read and tables store."""
+        said = detail if isinstance(detail, Sentence) else Sentence(detail)
+        parts = {name: redact(part) if isinstance(part, str) else part for name, part in said.parts.items()}
+        super().__init__(Sentence(redact(said.text), parts))
 
 
 class Unreachable(External):
@@ -123,4 +135,4 @@ class Rejected(External):
         """Keep the vendor's status and the beginning of its answer."""
         super().__init__(detail)
         self.http_status = http_status
-        self.body = body[:2000]
+        self.body = redact(body)[:2000]

@@ -1,31 +1,48 @@
 """The HTTP door: the only way out of the house.
 
-Limits (design/trust.md, section 5): connect 3 s, read 10 s, whole call 20 s, answer 1 MiB, TLS verified, no redirects,
-no proxy or credentials from the environment, no cookies. It refuses to speak while a transaction is open, and to
-addresses the operator did not allow. What a status means is the client's business, not the door's.
+Limits (design/trust.md, section 5): connect 3 s, read 10 s, whole call 20 s from the name to the last byte, answer
+1 MiB, TLS verified, no redirects, no proxy or credentials from the environment, no cookies. It refuses to speak while a
+transaction is open, and to addresses the operator did not allow. What a status means is the client's business, not the
+door's.
+
+The system's resolver cannot be interrupted. Its time counts, and when it used up all of it nothing is sent; how long
+it may take is its own setting (``RES_OPTIONS``).
 """
 
 import ipaddress
 import json as jsonlib
 import os
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore2
 import httpx2
 from django.db import connections
 
+from releases.core import http_wire
 from releases.core.breaker import breaker_for
 from releases.core.errors import Invalid, Rejected, Unreachable
+from releases.core.redaction import redact
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
 TOTAL_SECONDS = 20.0
 BODY_BYTES = 1024 * 1024
 SERVER_ERROR = 500
+OURS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "gmud"}
+TROUBLE = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.TimeoutException,
+    httpcore2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+    OSError,
+)
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -39,8 +56,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the body as text; bytes that are not UTF-8 are replaced."""
-        return self.body.decode("utf-8", "replace")
+        """Return the body as text for people: what is not UTF-8 is replaced, secrets it repeats are blotted out."""
+        return redact(self.body.decode("utf-8", "replace"))
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -110,13 +127,19 @@ def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Speak to one origin (``https://host[:port]``, a base path may follow); ``name`` keys the breaker."""
+    """Speak to one origin (``https://host[:port]``, a base path may follow); ``name`` keys the breaker.
+
+    ``ca_bundle`` and ``client_certificate`` are PEM files: whom to trust instead of the system's authorities, and what
+    to show.
+    """
 
     name: str
     origin: str
     headers: Mapping[str, str]
     allowance: Allowance
     urgent: bool = False
+    ca_bundle: str = ""
+    client_certificate: str = ""
 
     def call(
         self,
@@ -161,6 +184,7 @@ class Door:
         form: Mapping[str, str] | None,
         content: bytes | None,
     ) -> Reply:
+        deadline = time.monotonic() + TOTAL_SECONDS
         parts = urlsplit(self.origin)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         if parts.scheme not in {"http", "https"} or not host or parts.username:
@@ -170,35 +194,62 @@ class Door:
         except Invalid as error:
             raise Rejected(error.detail) from error
         pinned = f"[{address}]" if ":" in address else address
-        url = f"{parts.scheme}://{pinned}:{port}{parts.path.rstrip('/')}{path}"
-        deadline = time.monotonic() + TOTAL_SECONDS
-        timeout = httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+        sent = httpx2.Headers({"Host": parts.netloc, **OURS})
+        sent.update(headers)
         try:
-            with (
-                httpx2.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
-                client.stream(
-                    method,
-                    url,
-                    params=params,
-                    headers={"Host": parts.netloc, "Accept-Encoding": "identity", **headers},
-                    json=json,
-                    data=form,
-                    content=content,
-                    extensions={"sni_hostname": host},
-                ) as answer,
-            ):
-                body = bytearray()
-                for chunk in answer.iter_raw():
-                    body += chunk
-                    if len(body) > BODY_BYTES:
-                        raise Unreachable(f"{self.name} sent more than 1 MiB.")
-                    if time.monotonic() > deadline:
-                        raise Unreachable(f"{self.name} took longer than {TOTAL_SECONDS:.0f} s to answer.")
-                names = {name.lower(): value for name, value in answer.headers.items()}
-                return Reply(answer.status_code, names, bytes(body))
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            kind = type(error).__name__
-            raise Unreachable(f"{self.name} did not answer ({kind}).") from error
+            request = httpx2.Request(
+                method,
+                f"{parts.scheme}://{pinned}:{port}{parts.path.rstrip('/')}{path}",
+                params=params,
+                headers=sent,
+                json=json,
+                data=form,
+                content=content,
+            )
+            return self._answer(request, deadline, server_name=host)
+        except TROUBLE as error:
+            if time.monotonic() >= deadline:
+                raise self._too_slow() from error
+            raise Unreachable(f"{self.name} did not answer ({type(error).__name__}).") from error
+
+    def _answer(self, request: httpx2.Request, deadline: float, *, server_name: str) -> Reply:
+        """Send it, and read the whole answer before the deadline."""
+        address = request.url
+        limits = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS}
+        wire = httpcore2.ConnectionPool(
+            ssl_context=self._tls() if address.scheme == "https" else None,
+            network_backend=http_wire.Wire(deadline),
+        )
+        with (
+            wire,
+            wire.stream(
+                request.method,
+                httpcore2.URL(
+                    scheme=address.raw_scheme, host=address.raw_host, port=address.port, target=address.raw_path
+                ),
+                headers=request.headers.raw,
+                content=request.read() or None,
+                extensions={"timeout": limits, "sni_hostname": server_name},
+            ) as answer,
+        ):
+            body = bytearray()
+            for chunk in answer.iter_stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise Unreachable(f"{self.name} sent more than 1 MiB.")
+                if time.monotonic() > deadline:
+                    raise self._too_slow()
+            names = {name.lower(): value for name, value in httpx2.Headers(answer.headers).items()}
+            return Reply(answer.status, names, bytes(body))
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            return http_wire.tls(ca_bundle=self.ca_bundle, client_certificate=self.client_certificate)
+        except OSError as error:
+            raise Rejected(f"{self.name}: a file of certificates cannot be used ({error}).") from error
+
+    def _too_slow(self) -> Unreachable:
+        return Unreachable(f"{self.name} took longer than {TOTAL_SECONDS:g} s to answer.")
 
 
 def _no_transaction_open() -> None:

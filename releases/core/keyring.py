@@ -18,19 +18,17 @@ from types import MappingProxyType
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from releases.core import ownfile
+from releases.core.ownfile import BadFile
+
 FILE = "connections.keyring.json"
 _FORMAT = 1
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_OPEN_TO_OTHERS = 0o027  # a group may read (mounted secrets), nobody but the owner may write
 
 
 class Unopenable(Exception):
     """The box was not sealed with a key of this ring for this text, or it was changed."""
-
-
-class BadRing(Exception):
-    """The key ring cannot be used; says which file and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +78,34 @@ def key_name(box: bytes) -> str:
 def load(folder: Path) -> KeyRing:
     """Read the ring of a folder; made with one key when there is none (mode 0600).
 
-    :raises BadRing: the file is open to others, or not a ring
+    :raises BadFile: the file is open to others, or not a ring
     """
     place = folder / FILE
     if not place.exists():
-        _write_new(place, {_new_name(): secrets.token_bytes(_KEY_BYTES)})
+        ownfile.write_new(place, _text({_new_name(): secrets.token_bytes(_KEY_BYTES)}))
     return _read(place)
 
 
 def rotate(folder: Path) -> str:
     """Put a new key in front and return its name; older keys stay, for what they sealed.
 
-    :raises BadRing: the file is open to others, or not a ring
+    :raises BadFile: the file is open to others, or not a ring
     """
     old = load(folder).keys
     name = _new_name()
-    _write(folder / FILE, {name: secrets.token_bytes(_KEY_BYTES), **old})
+    ownfile.replace(folder / FILE, _text({name: secrets.token_bytes(_KEY_BYTES), **old}))
     return name
 
 
 def drop(folder: Path, name: str) -> None:
     """Take a key out of the ring; what it sealed no longer opens.
 
-    :raises BadRing: it is the one that seals, or the file is not a ring
+    :raises BadFile: it is the one that seals, or the file is not a ring
     """
     ring = load(folder)
     if name == ring.first:
-        raise BadRing("The first key seals new secrets; rotate before dropping it.")
-    _write(folder / FILE, {one: key for one, key in ring.keys.items() if one != name})
+        raise BadFile("The first key seals new secrets; rotate before dropping it.")
+    ownfile.replace(folder / FILE, _text({one: key for one, key in ring.keys.items() if one != name}))
 
 
 def _head(name: str) -> bytes:
@@ -119,46 +117,18 @@ def _new_name() -> str:
 
 
 def _read(place: Path) -> KeyRing:
-    if place.stat().st_mode & _OPEN_TO_OTHERS:
-        raise BadRing(f"{place.name} is open to others on this machine; set its mode to 0600.")
     try:
-        entries = json.loads(place.read_text())["keys"]
+        entries = json.loads(ownfile.read(place) or b"")["keys"]
         keys = {str(one["kid"]): base64.b64decode(one["key"], validate=True) for one in entries}
     except (ValueError, KeyError, TypeError) as error:
-        raise BadRing(f'{place.name} does not look like {{"keys": [{{"kid": "…", "key": "base64"}}]}}.') from error
+        raise BadFile(f'{place.name} does not look like {{"keys": [{{"kid": "…", "key": "base64"}}]}}.') from error
     if not keys or len(keys) != len(entries) or any(len(key) != _KEY_BYTES for key in keys.values()):
-        raise BadRing(f"{place.name} needs at least one key, each of 32 bytes under a name of its own.")
+        raise BadFile(f"{place.name} needs at least one key, each of 32 bytes under a name of its own.")
     if any(len(set(key)) == 1 for key in keys.values()):
-        raise BadRing(f"{place.name} holds a key that is one byte repeated.")
+        raise BadFile(f"{place.name} holds a key that is one byte repeated.")
     return KeyRing(MappingProxyType(keys))
 
 
-def _text(keys: Mapping[str, bytes]) -> str:
+def _text(keys: Mapping[str, bytes]) -> bytes:
     entries = [{"kid": name, "key": base64.b64encode(key).decode()} for name, key in keys.items()]
-    return json.dumps({"keys": entries}, indent=1)
-
-
-def _write_new(place: Path, keys: Mapping[str, bytes]) -> None:
-    """Write the first ring; when two processes start at once, the first one's ring stays."""
-    draft = _draft(place, keys)
-    try:
-        os.link(draft, place)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-
-
-def _write(place: Path, keys: Mapping[str, bytes]) -> None:
-    """Replace the ring in one step, so that a reader sees the old one or the new one."""
-    _draft(place, keys).replace(place)
-
-
-def _draft(place: Path, keys: Mapping[str, bytes]) -> Path:
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(_text(keys))
-        file.flush()
-        os.fsync(file.fileno())
-    return draft
+    return json.dumps({"keys": entries}, indent=1).encode()

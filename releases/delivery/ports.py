@@ -1,7 +1,8 @@
 """What delivery needs from a CI system, in our words; no word of a vendor is here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from releases.core.errors import Sentence
@@ -79,6 +80,24 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the CI system tells of it afterwards: what it was really started with, and how it ended.
+
+    ``ended_at`` is by the CI system's clock, ``None`` while it is under way.
+    """
+
+    number: int
+    state: State
+    parameters: Mapping[str, str]
+    ended_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nothing more comes of it."""
+        return self.ended_at is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether a job can take our orders, with every reason why not."""
 
@@ -104,6 +123,9 @@ class DeliveryProvider(Protocol):
 
     def look(self, handle: Handle) -> Sighting:
         """Look at an order once."""
+
+    def runs(self, target: Target) -> Sequence[Run]:
+        """Return the newest runs of the job, whoever started them, newest first."""
 
     def stop(self, handle: Handle) -> Sighting:
         """Ask it to end, and look; whether it ended is for the next looks to say."""

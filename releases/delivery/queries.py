@@ -1,6 +1,5 @@
 """Deployments as pages show them."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -62,12 +61,6 @@ def deployment(deployment_id: UUID, *, now: datetime) -> DeploymentCard:
 def deployments_of(change_id: UUID, *, now: datetime) -> list[DeploymentCard]:
     """Return the deployments of a change, oldest first."""
     return [_card(row, now) for row in _rows().filter(change_id=change_id)]
-
-
-def under_way(*, now: datetime, service_ids: Collection[UUID] | None = None) -> list[DeploymentCard]:
-    """Return what has not ended, of some services or of all."""
-    rows = _rows().filter(ended_at=None)
-    return [_card(row, now) for row in (rows if service_ids is None else rows.filter(service_id__in=service_ids))]
 
 
 def _rows() -> QuerySet[Deployment]:

@@ -1,10 +1,11 @@
 """What can be done with deployments: request, record what was seen, end, ask to stop."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from releases.audit import services as audit
@@ -18,9 +19,16 @@ from releases.core.words import mark as _
 from releases.delivery.models import Deployment
 from releases.delivery.ports import Sighting
 from releases.delivery.states import ENDS, State
+from releases.operations import services as operations
+from releases.operations.models import Operation, Step
 from releases.operations.ports import StepPlan
 
 STEP_KIND = "delivery.deploy"
+VERIFY_STEP = "delivery.verify"
+CALL_OFF = "call_off"
+CALL_OFF_STEP = "delivery.call_off"
+CALL_OFF_LASTS = timedelta(hours=1)
+CALLED_OFF = Sentence(_("Its operation was stopped, so nobody follows it any more."))
 
 
 def request(
@@ -35,12 +43,14 @@ def request(
     now: datetime,
     intent: str = "deploy",
     approved_job: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Deployment:
     """Write down that an artifact is wanted on one side of an environment; :func:`step_for` makes the step of it.
 
     Runs inside the caller's transaction. ``slot`` is the side as the job knows it ("stable", "canary"); ``intent`` is
     what the gate is asked for ("deploy", "rollback"). ``approved_job`` (connection, job, parameters) is run as it was
-    approved, whatever the catalogue says now.
+    approved, whatever the catalogue says now. ``parameters`` of the change go before those the job is bound with, and
+    after those that say what to deploy where.
 
     :raises Refused: the service has no deploy job bound in this environment, or the artifact is another service's
     """
@@ -75,6 +85,7 @@ def request(
         job=job,
         parameters={
             **{str(name): str(value) for name, value in (fixed.items() if isinstance(fixed, Mapping) else ())},
+            **(parameters or {}),
             "SERVICE": service.name,
             "ENVIRONMENT": environment.name,
             "VERSION": artifact.version,
@@ -98,6 +109,24 @@ def step_for(deployment: Deployment, *, name: str = "deploy", stage: int = 1) ->
     """Return the step that brings a deployment about."""
     desired = {"deployment": str(deployment.pk), "digest": deployment.artifact.digest, "slot": deployment.slot}
     return StepPlan(name, STEP_KIND, desired, stage=stage, connection=deployment.connection.name)
+
+
+def verification_of(
+    deployment: Deployment, *, leaving: Sequence[str], live: str, name: str = "verify version", stage: int = 1
+) -> StepPlan:
+    """Return the step that verifies that a deployment's artifact runs, once the deployment has ended.
+
+    ``leaving`` are digests that the catalogue may still name: it is written when everything is verified. ``live`` is
+    the side customers are on, empty where there is one side only.
+    """
+    desired = {
+        "deployment": str(deployment.pk),
+        "version": deployment.artifact.version,
+        "digest": deployment.artifact.digest,
+        "leaving": list(leaving),
+        "live": live,
+    }
+    return StepPlan(name, VERIFY_STEP, desired, stage=stage, connection=deployment.connection.name, repeatable=True)
 
 
 @transaction.atomic(durable=True)
@@ -153,6 +182,49 @@ def stop(*, deployment_id: UUID, actor: Actor, now: datetime) -> Deployment:
         deployment.save(update_fields=("stop_asked_at", "stop_asked_by"))
         _tell(Kind.DEPLOYMENT_STOP_ASKED, deployment, actor)
     return deployment
+
+
+@transaction.atomic(durable=True)
+def call_off(*, operation_id: UUID, now: datetime) -> Operation | None:
+    """Begin to stop what an operation's deployments still do at the CI system; safe to repeat.
+
+    For operations that ended before their steps did: nobody follows those any more. What was never sent is closed at
+    once. The work lasts as long as the ended operation could have, an hour at least; then a human is asked.
+    """
+    steps = Step.objects.select_related("operation").filter(operation_id=operation_id, kind=STEP_KIND)
+    left = [step for step in steps if not _is_closed(step)]
+    sent = [step for step in left if step.sent_at is not None]
+    for step in left:
+        if step.sent_at is None:
+            end(deployment_id=UUID(step.desired["deployment"]), state=State.SUPERSEDED, why=CALLED_OFF, now=now)
+    if not sent:
+        return None
+    return operations.begin(
+        kind=CALL_OFF,
+        target=f"operation:{operation_id}",
+        subject=sent[0].operation.subject,
+        steps=[_stop_of(step) for step in sent],
+        actor=system("delivery"),
+        deadline=max(sent[0].operation.deadline_at, now + CALL_OFF_LASTS),
+        key=f"{CALL_OFF}:{operation_id}",
+        now=now,
+    )
+
+
+def _is_closed(step: Step) -> bool:
+    return Deployment.objects.filter(pk=UUID(step.desired["deployment"]), ended_at__isnull=False).exists()
+
+
+def _stop_of(step: Step) -> StepPlan:
+    """Return the step that stops what this one ordered, once its call has certainly arrived or died."""
+    certain_at = (step.sent_at or step.operation.begun_at) + timedelta(seconds=settings.GMUD_LEASE_SECONDS)
+    desired = {
+        "deployment": step.desired["deployment"],
+        "op_key": step.op_key,
+        "certain_at": certain_at.isoformat(),
+    }
+    name = step.name.replace("deploy ", "call off ", 1)
+    return StepPlan(name, CALL_OFF_STEP, desired, connection=step.connection, repeatable=True)
 
 
 def _locked(deployment_id: UUID) -> Deployment:

@@ -1,17 +1,20 @@
-"""Gather the facts of one decision from the write model; reads tables only, never a cache."""
+"""Gather the facts of a decision, or of many on one change, from the write model; tables only, never a cache."""
 
-from datetime import datetime, timedelta
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from releases.audit import queries as audit
 from releases.calendar import queries as calendar
-from releases.calendar.rules import Place
+from releases.calendar.rules import Closure as Closed
 from releases.catalog import queries as catalog
 from releases.catalog.cards import EnvironmentCard, ServiceCard
-from releases.changes.document import digest_of, items_of
-from releases.changes.facts import busy_with, tally_of, traffic_as_planned
-from releases.changes.models import ChangeRequest, Item
+from releases.catalog.kinds import Place
+from releases.changes.document import digest_of
+from releases.changes.models import ChangeRequest
 from releases.changes.queries import gather as gather_change
-from releases.changes.rules import has_rollback_plan
+from releases.changes.rules import Facts as Whole
+from releases.changes.rules import ItemFacts, has_rollback_plan
 from releases.changes.services import excluded
 from releases.changes.states import RUNNING, State
 from releases.committee import queries as committee
@@ -30,6 +33,23 @@ CLOSURE_CODES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One reading of the tables: what answers every question about one change in some places at one moment.
+
+    ``change`` says what holds for the whole change, ``items`` what holds for each; ``against`` what speaks against the
+    record.
+    """
+
+    against: Sentence | None
+    change: ChangeFacts | None
+    items: tuple[ItemFacts, ...]
+    has_policy: bool
+    quarantined: frozenset[str]
+    closed: Mapping[Place, tuple[Closed, ...]]
+    booked: Mapping[Place, tuple[int, ...]]
+
+
 def gather(request: Request, *, now: datetime) -> tuple[Facts, ChangeRequest | None]:
     """Return the facts of a request, and the change that answers for it; for looking only, nothing is locked.
 
@@ -45,19 +65,81 @@ def facts_of(request: Request, change: ChangeRequest | None, *, now: datetime) -
     :raises Invalid: the service or the environment does not exist, with the field's name
     """
     service, environment = _place(request)
-    item = _item(change, service_id=service.id, environment_id=environment.id) if change else None
-    places = [(service.id, environment.id)]
+    return facts_of_each([(request, (service.id, environment.id))], change, now=now)[0]
+
+
+def facts_of_each(
+    asked: Sequence[tuple[Request, Place]], change: ChangeRequest | None, *, now: datetime
+) -> list[Facts]:
+    """Return the facts of several requests that one change answers for, from one reading of the tables."""
+    places = [place for _request, place in asked]
+    whole = gather_change(change, now=now) if change else None
+    against = audit.contradiction()
+    scene = _Scene(
+        against=against.what if against else None,
+        change=_change_facts(change, whole) if change and whole else None,
+        items=whole.items if whole else (),
+        has_policy=committee.has_valid_policy(),
+        quarantined=catalog.quarantined(request.digest for request, _place in asked),
+        closed=calendar.closures_in(places=places, at=now),
+        booked=calendar.booked_before(subject=change.pk, places=places, at=now) if change else {},
+    )
+    return [_facts(request, place, scene) for request, place in asked]
+
+
+def _facts(request: Request, place: Place, scene: _Scene) -> Facts:
+    here = (request.service, request.environment)
+    item = next((one for one in scene.items if (one.service, one.environment) == here), None)
     return Facts(
         request=request,
-        change=_change_facts(change, item, now=now) if change else None,
-        has_policy=committee.current_policy() is not None,
-        is_quarantined=catalog.is_quarantined(request.digest),
-        closures=tuple(
-            Closure(CLOSURE_CODES[one.kind], one.sentence, one.until)
-            for one in calendar.closures(places=places, at=now)
-        ),
-        released_there=busy_with(change, [item]) if change and item else (),
-        booked_there=_booked_before(change, places, now=now) if change else (),
+        change=_for_item(scene.change, item) if scene.change and item else scene.change,
+        contradiction=scene.against,
+        has_policy=scene.has_policy,
+        is_quarantined=request.digest in scene.quarantined,
+        closures=tuple(Closure(CLOSURE_CODES[one.kind], one.sentence, one.until) for one in scene.closed[place]),
+        released_there=item.busy_with if item else (),
+        booked_there=scene.booked.get(place, ()),
+    )
+
+
+def _for_item(change: ChangeFacts, item: ItemFacts) -> ChangeFacts:
+    return replace(
+        change,
+        approved_digest=item.digest,
+        back_digest=item.back_digest,
+        is_traffic_as_planned=item.is_traffic_as_planned,
+    )
+
+
+def _change_facts(change: ChangeRequest, whole: Whole) -> ChangeFacts:
+    """Return what holds for every item of a change; without one, it approves no artifact."""
+    return ChangeFacts(
+        number=change.number,
+        state=State(change.state),
+        is_intact=digest_of(change) == change.content_digest,
+        is_authorized=whole.has_quorum,
+        missing_seats=tuple(reason.message for reason in whole.tally.missing) if whole.tally else (),
+        self_voters=_self_voters(change),
+        is_way_back_known=has_rollback_plan(whole) is None,
+        has_evidence=whole.tests_passed is not None and not whole.tests_failed,
+        starts_at=change.starts_at,
+        ends_at=change.ends_at,
+        watch_until_at=change.watch_until_at,
+        is_on_hold=change.is_on_hold,
+        hold_reason=change.hold_reason,
+        successor=whole.successor,
+    )
+
+
+def _self_voters(change: ChangeRequest) -> tuple[str, ...]:
+    """Return who approved and may not, because they took part in the change."""
+    if change.round is None:
+        return ()
+    barred = excluded(change)
+    return tuple(
+        one.name
+        for one in committee.ballots_on(change.round)
+        if str(one.person) in barred and one.decision is Decision.APPROVE
     )
 
 
@@ -96,45 +178,3 @@ def answering(request: Request) -> ChangeRequest | None:
     candidates = list(fitting.distinct()) or [one for one in there if one.state != State.DRAFT]
     candidates.sort(key=lambda one: (FURTHEST_FIRST.index(State(one.state)), -one.number))
     return candidates[0] if candidates else None
-
-
-def _booked_before(change: ChangeRequest, places: list[Place], *, now: datetime) -> tuple[int, ...]:
-    """Return the changes that booked this moment in this place before this one did."""
-    found = calendar.constraints(
-        places=places, starts_at=now, ends_at=now + timedelta(microseconds=1), now=now, subject=change.pk
-    )
-    return tuple(one.number for one in found.conflicts if one.is_ahead)
-
-
-def _item(change: ChangeRequest, *, service_id: UUID, environment_id: UUID) -> Item | None:
-    here = (service_id, environment_id)
-    return next((item for item in items_of(change) if (item.service_id, item.environment_id) == here), None)
-
-
-def _change_facts(change: ChangeRequest, item: Item | None, *, now: datetime) -> ChangeFacts:
-    tally = tally_of(change, now=now)
-    whole = gather_change(change, now=now)
-    back = item.way_back if item else None
-    barred = excluded(change)
-    ballots = committee.ballots_on(change.round) if change.round else []
-    return ChangeFacts(
-        number=change.number,
-        state=State(change.state),
-        is_intact=digest_of(change) == change.content_digest,
-        is_authorized=tally is not None and tally.approved,
-        missing_seats=tuple(reason.message for reason in tally.missing) if tally else (),
-        self_voters=tuple(
-            one.name for one in ballots if str(one.person) in barred and one.decision is Decision.APPROVE
-        ),
-        approved_digest=item.artifact.digest if item else "",
-        back_digest=back.target_artifact.digest if back and back.target_artifact else "",
-        is_way_back_known=has_rollback_plan(whole) is None,
-        is_traffic_as_planned=item is None or traffic_as_planned(item),
-        has_evidence=whole.tests_passed is not None and not whole.tests_failed,
-        starts_at=change.starts_at,
-        ends_at=change.ends_at,
-        watch_until_at=change.watch_until_at,
-        is_on_hold=change.is_on_hold,
-        hold_reason=change.hold_reason,
-        successor=change.superseded_by.number if change.superseded_by else None,
-    )

@@ -46,6 +46,7 @@ class Permit(models.Model):
     decision = models.OneToOneField(GateDecision, on_delete=models.PROTECT, related_name="permit")
     change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="permits")
     kid = models.CharField(max_length=40)
+    public_key = models.CharField(max_length=43, blank=True)  # of the one-time key that signed it, if one did
     run = models.CharField(max_length=300, blank=True)
     fuse = models.CharField(max_length=80, blank=True)
     issued_at = models.DateTimeField()

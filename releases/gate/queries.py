@@ -1,6 +1,7 @@
 """What the gate said, and what it would say now."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,15 +10,17 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
-from django.db.models import Count
+from django.db import DatabaseError, InterfaceError
+from django.db.models import Count, Q
 
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest
 from releases.core.errors import Missing, Reason, Sentence
+from releases.core.ownfile import BadFile
 from releases.core.words import mark as _
 from releases.gate import keys
-from releases.gate.facts import facts_of
-from releases.gate.models import GateDecision
+from releases.gate.facts import facts_of_each
+from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Decision, Request, decide
 from releases.gate.states import Intent
 
@@ -69,27 +72,23 @@ class Outlook:
 
 def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
     """Return what the gate would answer for each item right now; nothing is stored, no permit is given."""
-    return [
-        Outlook(
-            item.service.name,
-            item.environment.name,
-            decide(
-                facts_of(
-                    Request(
-                        service=item.service.name,
-                        environment=item.environment.name,
-                        artifact_name=item.service.name,
-                        digest=item.artifact.digest,
-                        intent=Intent.DEPLOY,
-                        change_number=change.number,
-                    ),
-                    change,
-                    now=now,
-                ),
-                now,
+    asked = [
+        (
+            Request(
+                service=item.service.name,
+                environment=item.environment.name,
+                artifact_name=item.service.name,
+                digest=item.artifact.digest,
+                intent=Intent.DEPLOY,
+                change_number=change.number,
             ),
+            item.place,
         )
         for item in items_of(change)
+    ]
+    return [
+        Outlook(facts.request.service, facts.request.environment, decide(facts, now))
+        for facts in facts_of_each(asked, change, now=now)
     ]
 
 
@@ -150,6 +149,24 @@ def card(row: GateDecision) -> DecisionCard:
     )
 
 
+def answers_since(since: datetime) -> list[tuple[str, tuple[str, ...]]]:
+    """Return verdict and reason codes of every answer given since then."""
+    rows = GateDecision.objects.filter(decided_at__gt=since).order_by().values_list("verdict", "reasons")
+    return [(verdict, tuple(sorted({one["code"] for one in reasons}))) for verdict, reasons in rows]
+
+
+def permits_by_state(now: datetime) -> dict[str, int]:
+    """Return how many permits are still open, were redeemed, were revoked, or went unused."""
+    unused = Q(redeemed_at=None, revoked_at=None)
+    states = {
+        "open": unused & Q(expires_at__gt=now),
+        "redeemed": Q(redeemed_at__isnull=False),
+        "revoked": Q(redeemed_at=None, revoked_at__isnull=False),
+        "unused": unused & Q(expires_at__lte=now),
+    }
+    return Permit.objects.aggregate(**{state: Count("pk", filter=which) for state, which in states.items()})
+
+
 def reason_from(data: Mapping[str, Any]) -> Reason:
     """Return a stored reason as it was."""
     until = data["until_us"]
@@ -162,9 +179,19 @@ def reason_from(data: Mapping[str, Any]) -> Reason:
     )
 
 
-def public_keys() -> Mapping[str, Ed25519PublicKey]:
-    """Return the keys that permits and receipts verify with, by id."""
-    return keys.verifying(Path(settings.GMUD_KEYS))
+def public_keys(*, now: datetime) -> Mapping[str, Ed25519PublicKey]:
+    """Return the keys that permits and receipts verify with, by id: those in files, and one-time keys while they live.
+
+    Files that cannot be used verify nothing; without the database there are the files.
+    """
+    found: dict[str, Ed25519PublicKey] = {}
+    open_permits = Permit.objects.filter(revoked_at__isnull=True, issued_at__lte=now, expires_at__gt=now)
+    once = open_permits.exclude(public_key="").values_list("kid", "public_key")
+    with suppress(DatabaseError, InterfaceError):
+        found |= {kid: keys.from_text(text) for kid, text in once}
+    with suppress(BadFile):
+        found |= keys.verifying(Path(settings.GMUD_KEYS))  # no row of a table takes the place of a file
+    return found
 
 
 def _sentence(data: Mapping[str, Any]) -> Sentence:

@@ -88,6 +88,7 @@ class Facts:
 
     request: Request
     change: ChangeFacts | None = None
+    contradiction: Sentence | None = None
     has_policy: bool = True
     is_quarantined: bool = False
     closures: tuple[Closure, ...] = ()
@@ -146,6 +147,22 @@ def _wait(code: ReasonCode, message: Sentence, fix: Sentence, until: datetime | 
 
 def _named(change: ChangeFacts) -> dict[str, object]:
     return {"change": f"CHG-{change.number}"}
+
+
+def the_record_agrees(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse while the record is not what was sealed and witnessed: nobody can say what was approved.
+
+    A rollback that is under way goes on: two people pressed the button in spite of this, or it began before.
+    """
+    change = facts.change
+    is_on_its_way_back = change is not None and change.state == State.ROLLING_BACK
+    if facts.contradiction is None or (facts.request.intent is Intent.ROLLBACK and is_on_its_way_back):
+        return
+    yield _stop(
+        ReasonCode.RECORD_CONTRADICTED,
+        facts.contradiction,
+        Sentence(_("Deploy nothing. Ask whoever runs GMUD to look at the record: manage.py audit verify.")),
+    )
 
 
 def covered_by_a_change(facts: Facts, _now: datetime) -> Iterable[Reason]:
@@ -374,6 +391,7 @@ def the_warrant_is_live(facts: Facts, now: datetime) -> Iterable[Reason]:
 
 Rule = Callable[[Facts, datetime], Iterable[Reason]]
 FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
+    (ReasonCode.RECORD_CONTRADICTED, the_record_agrees),
     (ReasonCode.NO_CHANGE_REQUEST, covered_by_a_change),
     (ReasonCode.POLICY_ERROR, ruled_by_a_policy),
     (ReasonCode.NOT_AUTHORIZED, in_the_right_state),
@@ -390,6 +408,7 @@ FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
 )
 # Going back is the least blocked of all acts: no window, freeze, hold or quarantine, no second look at the votes.
 BACKWARD: tuple[tuple[ReasonCode, Rule], ...] = (
+    (ReasonCode.RECORD_CONTRADICTED, the_record_agrees),
     (ReasonCode.NO_CHANGE_REQUEST, covered_by_a_change),
     (ReasonCode.NOT_AUTHORIZED, in_the_right_state),
     (ReasonCode.ARTIFACT_MISMATCH, the_way_back_artifact),

@@ -7,25 +7,32 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.audit.services import record
+from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
 from releases.changes.services import locked, move
 from releases.changes.states import State
 from releases.core import canonical
 from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Reason, Refused, Sentence
+from releases.core.ownfile import BadFile
 from releases.core.words import mark as _
 from releases.gate import keys, permits
 from releases.gate.facts import answering, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
 from releases.gate.rules import Decision, Request, Run, decide
 from releases.gate.states import Intent, ReasonCode, Verdict
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +74,32 @@ def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", fuse: s
     """Decide, store and record; on allow issue a permit, signed only after everything is committed.
 
     ``fuse`` is for permits that are handed to a job whose run is not known yet: any run may redeem first, but of all
-    permits with the same fuse one is redeemed.
+    permits with the same fuse one is redeemed. For such a job of a rollback that is under way a missing key is no
+    reason to wait: its permit is signed with a key made for it alone (docs/decisions/0010).
 
     :raises NotPermitted: the caller may not ask the gate
     :raises Invalid: the service or environment does not exist
     :raises KeyReused: the key was used for another question
+    :raises BadFile: the key to sign with cannot be used; nothing was stored
     """
     try:
-        decision = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
+        decision, once = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
     except IntegrityError:
         if not key:
             raise
         # The same key twice at once: whoever was faster has decided for both, and is found now.
-        decision = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
-    return Answer(decision, permit_of(decision))
-
-
-def permit_of(decision: GateDecision) -> str | None:
-    """Return the signed permit of a stored allow, the same each time, or ``None``."""
+        decision, once = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
     permit = Permit.objects.select_related("change").filter(decision=decision).first()
-    found = keys.signing(Path(settings.GMUD_KEYS))
-    if permit is None or found is None:
-        return None
-    kid, private = found
-    return permits.sign_permit(_claims(permit, decision), kid=kid, key=private)
+    signer = (permit.kid, once) if permit and once else _signing_key()
+    if permit is None or signer is None:
+        return Answer(decision, None)
+    kid, private = signer
+    return Answer(decision, permits.sign_permit(_claims(permit, decision), kid=kid, key=private))
 
 
 def receipt_of(decision: GateDecision) -> str | None:
     """Return the signed receipt of a decision, or ``None`` without a signing key."""
-    found = keys.signing(Path(settings.GMUD_KEYS))
+    found = _signing_key()
     if found is None:
         return None
     kid, private = found
@@ -201,22 +205,50 @@ def revoke_for(*, change_id: UUID, now: datetime) -> int:
     """
     with transaction.atomic(durable=True):
         change = locked(change_id)
-        open_permits = Permit.objects.filter(change=change, redeemed_at__isnull=True, revoked_at__isnull=True)
+        open_permits = _open_permits(now).filter(change=change)
         if change.state == State.ROLLING_BACK:
             open_permits = open_permits.exclude(decision__intent=Intent.ROLLBACK)
-        count = open_permits.filter(expires_at__gt=now).update(revoked_at=now)
-        if count:
-            record(
-                stream=change.stream,
-                kind=Kind.PERMIT_REVOKED,
-                actor=system("gate"),
-                data={"number": change.number, "state": change.state, "permits": count},
-            )
+        return _revoke(change, open_permits, now=now)
+
+
+def revoke_broken(*, now: datetime) -> int:
+    """Mark the open permits of changes whose authorization no longer stands revoked; return how many.
+
+    Somebody left, lost a seat or took one back, and with them goes a vote that counted. A way back needs no vote now.
+    """
+    forward = _open_permits(now).exclude(decision__intent=Intent.ROLLBACK)
+    count = 0
+    for change_id in forward.values_list("change", flat=True).distinct():
+        with transaction.atomic(durable=True):
+            change = locked(change_id)
+            tally = tally_of(change, now=now)
+            if tally is None or not tally.approved:
+                count += _revoke(change, forward.filter(change=change), now=now)
+    return count
+
+
+def _open_permits(now: datetime) -> QuerySet[Permit]:
+    return Permit.objects.filter(redeemed_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now)
+
+
+def _revoke(change: ChangeRequest, open_permits: QuerySet[Permit], *, now: datetime) -> int:
+    """Mark permits of a locked change revoked and tell of it; inside the caller's transaction."""
+    count = open_permits.update(revoked_at=now)
+    if count:
+        record(
+            stream=change.stream,
+            kind=Kind.PERMIT_REVOKED,
+            actor=system("gate"),
+            data={"number": change.number, "state": change.state, "permits": count},
+        )
     return count
 
 
 @transaction.atomic(durable=True)
-def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, now: datetime) -> GateDecision:
+def _decide_and_store(
+    *, actor: Actor, request: Request, key: str, fuse: str, now: datetime
+) -> tuple[GateDecision, Ed25519PrivateKey | None]:
+    """Return the decision, stored, and the one-time key that is to sign its permit, if the usual one cannot."""
     require(actor, Right.GATE_ASK)
     question = canonical.digest(_question(request))
     if key:
@@ -224,11 +256,15 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, no
         if earlier is not None:
             if earlier.request_digest != question:
                 raise KeyReused(Sentence(_("This Idempotency-Key was used for another question: use a new one.")))
-            return earlier.decision
+            return earlier.decision, None
     change = answering(request)
     if change is not None:
         change = locked(change.pk)  # closes the race decide × edit: facts are gathered under the lock
-    decision = _with_a_key_to_sign(decide(facts_of(request, change, now=now), now))
+    decision = decide(facts_of(request, change, now=now), now)
+    is_back = fuse and decision.verdict is Verdict.ALLOW and _is_on_its_way_back(request, change)
+    once = _one_time_key() if is_back else None
+    if once is None:
+        decision = _with_a_key_to_sign(decision)
     row = GateDecision.objects.create(
         service=request.service,
         environment=request.environment,
@@ -251,11 +287,12 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, no
             principal=actor.id, key=key, request_digest=question, decision=row, created_at=now
         )
     if change is not None and decision.verdict is Verdict.ALLOW and decision.valid_until is not None:
-        found = keys.signing(Path(settings.GMUD_KEYS))
+        found = None if once else _signing_key()
         Permit.objects.create(
             decision=row,
             change=change,
-            kid=found[0] if found else "",
+            kid=f"once-{row.pk.hex}" if once else found[0] if found else "",
+            public_key=keys.as_text(once.public_key()) if once else "",
             run="" if fuse else _run_name(request.run),
             fuse=fuse,
             issued_at=now.replace(microsecond=0),
@@ -265,9 +302,13 @@ def _decide_and_store(*, actor: Actor, request: Request, key: str, fuse: str, no
         stream=change.stream if change else f"gate:{request.service}/{request.environment}",
         kind=Kind.GATE_DECIDED,
         actor=actor,
-        data={**_facts(row), **({"number": change.number, "state": change.state} if change else {})},
+        data={
+            **_facts(row),
+            **({"number": change.number, "state": change.state} if change else {}),
+            **({"one_time_key": True} if once else {}),
+        },
     )
-    return row
+    return row, once
 
 
 def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetime) -> None:
@@ -290,9 +331,28 @@ def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetim
         raise Refused(again.reasons[0].message, reasons=again.reasons)
 
 
+def _signing_key() -> tuple[str, Ed25519PrivateKey] | None:
+    return keys.signing(Path(settings.GMUD_KEYS))
+
+
+def _is_on_its_way_back(request: Request, change: ChangeRequest | None) -> bool:
+    """Say whether this asks for a step of a rollback that a person began: its operation stands for the approval."""
+    return request.intent is Intent.ROLLBACK and change is not None and change.state == State.ROLLING_BACK
+
+
+def _one_time_key() -> Ed25519PrivateKey | None:
+    """Return a key for one permit when the usual one is gone or cannot be used, else ``None``."""
+    try:
+        if _signing_key() is not None:
+            return None
+    except BadFile as error:
+        _log.critical("signing_key_unusable", why=str(error))
+    return Ed25519PrivateKey.generate()
+
+
 def _with_a_key_to_sign(decision: Decision) -> Decision:
     """Turn an allow into a deny when there is no key to sign its permit with."""
-    if decision.verdict is not Verdict.ALLOW or keys.signing(Path(settings.GMUD_KEYS)) is not None:
+    if decision.verdict is not Verdict.ALLOW or _signing_key() is not None:
         return decision
     reason = Reason(
         ReasonCode.POLICY_ERROR,

@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 
 class ReasonCode(StrEnum):
-    """Why not; stable, so that scripts may rely on them (design/trust.md, section 2)."""
+    """Why not; stable, so that scripts may rely on them (design/trust.md, section 2; the last one section 7)."""
 
     NO_CHANGE_REQUEST = "no_change_request"
     NOT_AUTHORIZED = "not_authorized"
@@ -48,3 +48,4 @@ class ReasonCode(StrEnum):
     PERMIT_REPLAYED = "permit_replayed"
     POLICY_ERROR = "policy_error"
     EVIDENCE_MISSING = "evidence_missing"
+    RECORD_CONTRADICTED = "record_contradicted"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from releases.catalog.kinds import Figure
 from releases.core.errors import Sentence
 
 
@@ -13,22 +14,25 @@ from releases.core.errors import Sentence
 class Question:
     """What to ask: a query or a path, and the figure that must not be exceeded.
 
-    ``kind`` names the probe ("prometheus", "http"), ``connection`` the way to it.
+    ``kind`` names the probe ("prometheus", "http"), ``connection`` the way to it, ``figure`` what is counted.
     """
 
     kind: str
     connection: str
     text: str
     limit: float
+    figure: Figure = Figure.ERRORS
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return {"kind": self.kind, "connection": self.connection, "text": self.text, "limit": self.limit}
+        words = {"kind": self.kind, "connection": self.connection, "text": self.text, "figure": self.figure.value}
+        return {**words, "limit": self.limit}
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Question":
         """Read what :meth:`as_json` wrote."""
-        return cls(str(kept["kind"]), str(kept["connection"]), str(kept["text"]), float(kept["limit"]))
+        figure = Figure(kept.get("figure", Figure.ERRORS))
+        return cls(str(kept["kind"]), str(kept["connection"]), str(kept["text"]), float(kept["limit"]), figure)
 
 
 @dataclass(frozen=True, slots=True)

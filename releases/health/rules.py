@@ -1,10 +1,11 @@
 """From measures to a verdict. Pure: the same measures always give the same sentence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
 
+from releases.catalog.kinds import Figure
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.health.ports import Measure
@@ -16,13 +17,50 @@ class Limits:
     """When to say what.
 
     Healthy: the last ``needed`` measures or more are at most ``at_most`` and together cover ``span``.
-    Unhealthy: the last ``patience`` measures are above ``at_most``.
+    Unhealthy: the last ``patience`` measures are above ``at_most``. ``figure`` says what they count.
     """
 
     at_most: float
+    figure: Figure = Figure.ERRORS
     needed: int = 3
     span: timedelta = timedelta(seconds=30)
     patience: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a figure is told: too high for good, within its limit, too high once; and what turns it into ``value``."""
+
+    ill: str
+    well: str
+    once: str
+    times: int = 1
+
+
+SAID: Mapping[Figure, Said] = {
+    Figure.ERRORS: Said(
+        _("%(value)s %% of requests failed, the limit is %(limit)s %%; measured %(count)s times in a row."),
+        _("%(value)s %% of requests failed, within the limit of %(limit)s %%; measured %(count)s times in a row."),
+        _("%(value)s %% of requests failed, the limit is %(limit)s %%. One more measure like it is a failure."),
+        times=100,
+    ),
+    Figure.SECONDS: Said(
+        _("Requests took %(value)s ms, the limit is %(limit)s ms; measured %(count)s times in a row."),
+        _("Requests took %(value)s ms, within the limit of %(limit)s ms; measured %(count)s times in a row."),
+        _("Requests took %(value)s ms, the limit is %(limit)s ms. One more measure like it is a failure."),
+        times=1000,
+    ),
+    Figure.NUMBER: Said(
+        _("%(value)s was measured, the limit is %(limit)s; %(count)s times in a row."),
+        _("%(value)s was measured, within the limit of %(limit)s; %(count)s times in a row."),
+        _("%(value)s was measured, the limit is %(limit)s. One more measure like it is a failure."),
+    ),
+    Figure.ANSWER: Said(
+        _("It said %(count)s times in a row that it is ill."),
+        _("It said %(count)s times in a row that it is well."),
+        _("It said that it is ill. Once more is a failure."),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +75,11 @@ def judge(measures: Sequence[Measure], limits: Limits) -> Judgement:
     """Return the verdict on measures in the order they were seen; a missing value breaks every run."""
     bad = _run(measures, lambda value: value > limits.at_most)
     if len(bad) >= max(limits.patience, 1):
-        parts = {"value": _figure(bad[-1]), "limit": _shown(limits.at_most), "count": len(bad)}
-        return Judgement(
-            Health.UNHEALTHY,
-            Sentence(_("%(value)s is above the limit of %(limit)s, %(count)s measures in a row."), parts),
-        )
+        return Judgement(Health.UNHEALTHY, _told(SAID[limits.figure].ill, bad, limits))
     good = _run(measures, lambda value: value <= limits.at_most)
     covered = good[-1].seen_at - good[0].seen_at if good else timedelta()
     if len(good) >= max(limits.needed, 1) and covered >= limits.span:
-        parts = {"value": _figure(good[-1]), "limit": _shown(limits.at_most), "count": len(good)}
-        return Judgement(
-            Health.HEALTHY,
-            Sentence(_("%(value)s is within the limit of %(limit)s, %(count)s measures in a row."), parts),
-        )
+        return Judgement(Health.HEALTHY, _told(SAID[limits.figure].well, good, limits))
     return Judgement(Health.UNKNOWN, _not_yet(measures, len(good), covered, limits))
 
 
@@ -81,8 +111,7 @@ def _not_yet(measures: Sequence[Measure], good: int, covered: timedelta, limits:
     if last.value is None:
         return last.why or Sentence(_("The last measure holds no value, so nothing can be said."))
     if last.value > limits.at_most:
-        parts = {"value": _figure(last), "limit": _shown(limits.at_most)}
-        return Sentence(_("%(value)s is above the limit of %(limit)s. One more like it is a failure."), parts)
+        return _told(SAID[limits.figure].once, [last], limits)
     seconds = {"covered": int(covered.total_seconds()), "span": int(limits.span.total_seconds())}
     return Sentence(
         _("%(good)s of %(needed)s healthy measures in a row, over %(covered)s of %(span)s seconds."),
@@ -90,9 +119,15 @@ def _not_yet(measures: Sequence[Measure], good: int, covered: timedelta, limits:
     )
 
 
-def _figure(measure: Measure) -> str:
-    return _shown(measure.value if measure.value is not None else 0.0)
+def shown(value: float, figure: Figure) -> int | float:
+    """Return a figure as people say it, with three digits that count: per cent, milliseconds, or as it is."""
+    whole = value * SAID[figure].times
+    said = float(f"{whole:.3g}") if abs(whole) < 1000 else round(whole)
+    return int(said) if said == int(said) else said
 
 
-def _shown(value: float) -> str:
-    return f"{value:.4g}"
+def _told(text: str, measures: Sequence[Measure], limits: Limits) -> Sentence:
+    """Return the sentence on a run of measures with the last figure in it."""
+    value = measures[-1].value or 0.0
+    parts = {"value": shown(value, limits.figure), "limit": shown(limits.at_most, limits.figure)}
+    return Sentence(text, {**parts, "count": len(measures)})

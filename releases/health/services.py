@@ -10,7 +10,7 @@ from releases.audit import services as audit
 from releases.audit.actor import system
 from releases.audit.kinds import Kind
 from releases.catalog.cards import BindingCard
-from releases.catalog.kinds import ConnectionKind
+from releases.catalog.kinds import ConnectionKind, Figure
 from releases.catalog.models import Environment, Service
 from releases.core.errors import Reason, Refused, Sentence
 from releases.core.words import mark as _
@@ -79,7 +79,7 @@ def judge(
         "environment": verdict.environment.name,
         "version": verdict.version,
         "health": judgement.health.value,
-        "sentence": str(judgement.sentence),
+        "sentence": sentence,
         "measures": len(measures),
     }
     audit.record(stream=verdict.stream, kind=Kind.VERDICT_GIVEN, actor=system("worker"), data=data)
@@ -91,9 +91,11 @@ def _question(binding: BindingCard, names: Mapping[str, str]) -> Question | None
     if kind is ConnectionKind.PROMETHEUS and settings.get("query"):
         safe = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in names.items()}
         text, limit = Template(str(settings["query"])).safe_substitute(safe), settings.get("limit", 0.05)
+        figure = Figure(str(settings.get("figure", Figure.ERRORS)))
     elif kind is ConnectionKind.HTTP and settings.get("url"):
         parts = urlsplit(str(settings["url"]))
         text, limit = (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), 0.5
+        figure = Figure.ANSWER
     else:
         return None
-    return Question(kind.value, binding.connection.name, text, float(str(limit)))
+    return Question(kind.value, binding.connection.name, text, float(str(limit)), figure)

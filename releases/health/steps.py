@@ -148,9 +148,10 @@ def _kept(measures: list[Measure]) -> list[Measure]:
 
 
 def _limits(step: StepView) -> Limits:
-    desired = step.desired
+    desired, question = step.desired, Question.from_json(step.desired["question"])
     return Limits(
-        at_most=float(desired["question"]["limit"]),
+        at_most=question.limit,
+        figure=question.figure,
         needed=int(desired["needed"]),
         span=timedelta(seconds=float(desired["span"])),
         patience=int(desired["patience"]),

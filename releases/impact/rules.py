@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
 from releases.impact.facts import ChangeFacts, Customers, History, ItemFacts, Known, Reach, Tests, Timing, Unknown
 from releases.impact.lenses import Lens, Level, Side
 from releases.impact.scales import (
@@ -33,7 +34,6 @@ __all__ = [
     "ItemFacts",
     "Known",
     "Lens",
-    "LensView",
     "Level",
     "Reach",
     "Side",
@@ -41,10 +41,50 @@ __all__ = [
     "Timing",
     "Unknown",
     "assess",
-    "through_lenses",
 ]
 
 REQUEST = _("this request")
+CUSTOMERS = plural("%(count)s customer: %(segments)s.", "%(count)s customers: %(segments)s.", by="count")
+NOTICE_LATE = plural(
+    "Customers were promised %(hours)s hour of notice; the window starts sooner.",
+    "Customers were promised %(hours)s hours of notice; the window starts sooner.",
+    by="hours",
+)
+NOTICE_KEPT = plural(
+    "Customers were promised %(hours)s hour of notice; there is time.",
+    "Customers were promised %(hours)s hours of notice; there is time.",
+    by="hours",
+)
+CONFLICTS = plural(
+    "%(conflicts)s other change in the same window.", "%(conflicts)s other changes in the same window.", by="conflicts"
+)
+FREEZES = plural(
+    "%(freezes)s freeze in the same window; other changes: %(conflicts)s.",
+    "%(freezes)s freezes in the same window; other changes: %(conflicts)s.",
+    by="freezes",
+)
+CALLERS = plural(
+    "%(direct)s service calls these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+    "%(direct)s services call these; further callers: %(indirect)s, by an unconfirmed edge: %(unconfirmed)s.",
+    by="direct",
+)
+INCIDENTS = plural(
+    "%(count)s incident is open where this goes.", "%(count)s incidents are open where this goes.", by="count"
+)
+TESTS_FAILED = plural(
+    "%(failed)s test failed, %(passed)s passed.", "%(failed)s tests failed, %(passed)s passed.", by="failed"
+)
+TESTS_PASSED = plural("%(passed)s test passed.", "%(passed)s tests passed.", by="passed")
+LITTLE_HISTORY = plural(
+    "Little evidence: %(changes)s earlier change of these services; failed: %(failures)s.",
+    "Little evidence: %(changes)s earlier changes of these services; failed: %(failures)s.",
+    by="changes",
+)
+FAILURES = plural(
+    "%(failures)s of the last %(changes)s changes of these services failed.",
+    "%(failures)s of the last %(changes)s changes of these services failed.",
+    by="failures",  # the same words in English only
+)
 Value = TypeVar("Value")
 
 
@@ -63,24 +103,6 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class LensView:
-    """Everything seen through one lens."""
-
-    lens: Lens
-    factors: tuple[Factor, ...]
-
-    @property
-    def points(self) -> int:
-        """Return the points of this lens together."""
-        return sum(factor.points for factor in self.factors)
-
-    @property
-    def unknown(self) -> int:
-        """Return how many of its facts nobody knows."""
-        return sum(not factor.known for factor in self.factors)
-
-
-@dataclass(frozen=True, slots=True)
 class Appraisal:
     """The outcome: impact and likelihood from 1 to 4, the level, and every fact behind it.
 
@@ -94,16 +116,6 @@ class Appraisal:
     has_little_evidence: bool
     level: Level
     factors: tuple[Factor, ...]
-
-    @property
-    def lenses(self) -> dict[Lens, LensView]:
-        """Return the facts by lens."""
-        return through_lenses(self.factors)
-
-    @property
-    def is_decided_by_history(self) -> bool:
-        """Say whether history put the likelihood above what the rules say."""
-        return self.likelihood > self.likelihood_by_rules
 
 
 def assess(facts: ChangeFacts, now: datetime) -> Appraisal:
@@ -123,11 +135,6 @@ def assess(facts: ChangeFacts, now: datetime) -> Appraisal:
         level=level_of(impact, likelihood),
         factors=factors,
     )
-
-
-def through_lenses(factors: Sequence[Factor]) -> dict[Lens, LensView]:
-    """Sort facts by lens, all four present."""
-    return {lens: LensView(lens, tuple(factor for factor in factors if factor.lens is lens)) for lens in Lens}
 
 
 def _points(factors: Sequence[Factor], side: Side) -> int:
@@ -216,7 +223,7 @@ def _customers(facts: ChangeFacts) -> Factor:
     if not total:
         return _factor("customers", points, fact, _("No customer depends on this."))
     segments = ", ".join(f"{segment} {size}" for segment, size in fact.value.by_segment)
-    return _factor("customers", points, fact, _("%(count)s customers: %(segments)s."), count=total, segments=segments)
+    return _factor("customers", points, fact, CUSTOMERS, count=total, segments=segments)
 
 
 def _notice(facts: ChangeFacts, now: datetime) -> Factor:
@@ -229,10 +236,8 @@ def _notice(facts: ChangeFacts, now: datetime) -> Factor:
     if isinstance(timing, Unknown):
         return _unknown("notice", timing, _("Whether notice can be given in time is not known."))
     if timing.value.starts_at - now < timedelta(hours=hours):
-        late = _("Customers were promised %(hours)s hours of notice; the window starts sooner.")
-        return _factor("notice", SCALES["notice"].of_word("broken"), fact, late, hours=hours)
-    kept = _("Customers were promised %(hours)s hours of notice; there is time.")
-    return _factor("notice", SCALES["notice"].of_word("kept"), fact, kept, hours=hours)
+        return _factor("notice", SCALES["notice"].of_word("broken"), fact, NOTICE_LATE, hours=hours)
+    return _factor("notice", SCALES["notice"].of_word("kept"), fact, NOTICE_KEPT, hours=hours)
 
 
 def _timing(facts: ChangeFacts) -> Factor:
@@ -243,8 +248,9 @@ def _timing(facts: ChangeFacts) -> Factor:
     points = SCALES["timing"].of_number(conflicts + freezes)
     if not conflicts and not freezes:
         return _factor("timing", points, fact, _("The window meets no other change and no freeze."))
-    text = _("In the same window: %(conflicts)s other changes, %(freezes)s freezes.")
-    return _factor("timing", points, fact, text, conflicts=conflicts, freezes=freezes)
+    if not freezes:
+        return _factor("timing", points, fact, CONFLICTS, conflicts=conflicts)
+    return _factor("timing", points, fact, FREEZES, conflicts=conflicts, freezes=freezes)
 
 
 def _environment(facts: ChangeFacts) -> Factor:
@@ -279,9 +285,8 @@ def _reach(facts: ChangeFacts) -> Factor:
     points = SCALES["reach"].of_number(reach.direct + reach.indirect)
     if not reach.direct and not reach.indirect:
         return _factor("reach", points, fact, _("No other service calls these."))
-    text = _("%(direct)s services call these, %(indirect)s more call those; %(unconfirmed)s by an unconfirmed edge.")
     parts = {"direct": reach.direct, "indirect": reach.indirect, "unconfirmed": reach.unconfirmed}
-    return _factor("reach", points, fact, text, **parts)
+    return _factor("reach", points, fact, CALLERS, **parts)
 
 
 def _incidents(facts: ChangeFacts) -> Factor:
@@ -291,7 +296,7 @@ def _incidents(facts: ChangeFacts) -> Factor:
     points = SCALES["incidents"].of_number(fact.value)
     if not fact.value:
         return _factor("incidents", points, fact, _("No incident is open on these services."))
-    return _factor("incidents", points, fact, _("%(count)s incidents are open where this goes."), count=fact.value)
+    return _factor("incidents", points, fact, INCIDENTS, count=fact.value)
 
 
 def _tests(facts: ChangeFacts) -> Factor:
@@ -300,11 +305,10 @@ def _tests(facts: ChangeFacts) -> Factor:
         return _unknown("tests", fact, _("Whether it was tested is not known."))
     parts = {"passed": fact.value.passed, "failed": fact.value.failed}
     if fact.value.failed:
-        text = _("%(failed)s tests failed, %(passed)s passed.")
-        return _factor("tests", SCALES["tests"].of_word("failed"), fact, text, **parts)
+        return _factor("tests", SCALES["tests"].of_word("failed"), fact, TESTS_FAILED, **parts)
     if not fact.value.passed:
         return _factor("tests", SCALES["tests"].of_word("none"), fact, _("Nothing was tested."))
-    return _factor("tests", SCALES["tests"].of_word("passed"), fact, _("%(passed)s tests passed."), **parts)
+    return _factor("tests", SCALES["tests"].of_word("passed"), fact, TESTS_PASSED, **parts)
 
 
 def _size(facts: ChangeFacts) -> Factor:
@@ -360,8 +364,9 @@ def _history(facts: ChangeFacts) -> Factor:
     if isinstance(fact, Unknown):
         return _unknown("history", fact, _("How earlier changes of these services went is not known."))
     parts = {"changes": fact.value.changes, "failures": fact.value.failures}
+    if not fact.value.changes:
+        none = _("Little evidence: no earlier change of these services.")
+        return _factor("history", SCALES["history"].of_word("little"), fact, none, **parts)
     if fact.value.changes < ENOUGH_CHANGES:
-        text = _("Little evidence: %(changes)s earlier changes of these services, %(failures)s of them failed.")
-        return _factor("history", SCALES["history"].of_word("little"), fact, text, **parts)
-    text = _("%(failures)s of the last %(changes)s changes of these services failed.")
-    return _factor("history", SCALES["history"].of_word("enough"), fact, text, **parts)
+        return _factor("history", SCALES["history"].of_word("little"), fact, LITTLE_HISTORY, **parts)
+    return _factor("history", SCALES["history"].of_word("enough"), fact, FAILURES, **parts)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from django.db import models
 from django.db.models import F, Q
 
+from releases.core import request_id
 from releases.core.ids import uuid7
 from releases.operations.states import ACTIVE, OPEN, AttemptOutcome, OperationState, StepState
 
@@ -35,6 +36,7 @@ class OutboxMessage(models.Model):
     ref = models.UUIDField()
     data = models.JSONField(default=dict)
     queue = models.CharField(max_length=32)
+    request = models.CharField(max_length=request_id.LONGEST, blank=True)
     posted_at = models.DateTimeField()
     available_at = models.DateTimeField()
     rung_at = models.DateTimeField(null=True)
@@ -51,6 +53,7 @@ class OutboxMessage(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=("available_at",), name="outbox_undone", condition=Q(done_at=None, dead_at=None)),
+            models.Index(fields=("dead_at",), name="outbox_dead", condition=Q(dead_at__isnull=False)),
         )
         constraints = (
             models.CheckConstraint(name="outbox_done_or_dead_not_both", condition=Q(done_at=None) | Q(dead_at=None)),
@@ -72,6 +75,7 @@ class Operation(models.Model):
     stage = models.PositiveSmallIntegerField()
     urgent = models.BooleanField(default=False)
     reason = models.TextField(blank=True)
+    request = models.CharField(max_length=request_id.LONGEST, blank=True)
     begun_by = models.CharField(max_length=200)
     begun_at = models.DateTimeField()
     deadline_at = models.DateTimeField()

@@ -135,6 +135,7 @@ class Message:
     ref: UUID
     data: Mapping[str, Json]
     attempts: int
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count, Min
 
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
@@ -87,6 +88,18 @@ class OperationView:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A message that was tried often enough, ready to show; ``error`` is what it last failed of."""
+
+    id: UUID
+    kind: str
+    ref: UUID
+    data: Mapping[str, Json]
+    dead_at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerCard:
     """A worker process that was alive a moment ago."""
 
@@ -127,9 +140,10 @@ def active_on(target: str) -> OperationView | None:
     return _view(row) if row else None
 
 
-def has_active(subject: UUID) -> bool:
-    """Tell whether durable work about a subject has not ended."""
-    return Operation.objects.filter(subject=subject, state__in=ACTIVE).exists()
+def state_on(target: str) -> OperationState | None:
+    """Return the state of the operation that holds the target, ``None`` when none does."""
+    state = Operation.objects.filter(target=target, state__in=ACTIVE).values_list("state", flat=True).first()
+    return OperationState(state) if state else None
 
 
 def active() -> list[OperationView]:
@@ -145,9 +159,38 @@ def workers_alive(now: datetime) -> list[WorkerCard]:
     return [WorkerCard(row.worker, tuple(row.queues), row.beat_at) for row in rows]
 
 
+def last_swept() -> dict[str, datetime]:
+    """Return, by queue, when a worker of it swept last; a queue that nobody ever worked on is left out."""
+    seen: dict[str, datetime] = {}
+    for queues, at in Heartbeat.objects.order_by("beat_at").values_list("queues", "beat_at"):
+        seen.update(dict.fromkeys(queues, at))
+    return seen
+
+
+def backlog(now: datetime) -> dict[str, tuple[int, datetime]]:
+    """Return, by queue, how many messages should have been delivered by now, and since when the oldest."""
+    due = OutboxMessage.objects.undone().filter(available_at__lte=now)
+    rows = due.values_list("queue").annotate(number=Count("pk"), since=Min("available_at")).order_by()
+    return {queue: (number, since) for queue, number, since in rows}
+
+
+def by_state() -> dict[tuple[str, str], int]:
+    """Return how many operations there are of each kind in each state."""
+    rows = Operation.objects.values_list("kind", "state").annotate(number=Count("pk")).order_by("kind", "state")
+    return {(kind, state): number for kind, state, number in rows}
+
+
 def quarantined_messages() -> int:
     """Return how many messages were given up and wait for a human."""
     return OutboxMessage.objects.exclude(dead_at=None).count()
+
+
+def given_up(*, most: int) -> list[GivenUp]:
+    """Return the messages that were given up and wait for a human, the oldest first."""
+    return [
+        GivenUp(row.pk, row.kind, row.ref, row.data, row.dead_at or row.posted_at, row.last_error)
+        for row in OutboxMessage.objects.exclude(dead_at=None).order_by("dead_at", "pk")[:most]
+    ]
 
 
 def states() -> Iterator[tuple[str, str]]:

@@ -17,6 +17,8 @@ BLIND_PROBES = 3
 """Probes without an answer before a human is asked."""
 DELIVERIES = 5
 """Times a message is tried before it is quarantined."""
+DOUBLINGS = 3
+"""Times a wait is doubled: by then it is longer than a lease."""
 SHORTEST_WAIT = timedelta(milliseconds=100)
 LONGEST_ERROR = 2000
 
@@ -143,7 +145,7 @@ def wait_after(failures: int, *, lease: timedelta) -> timedelta:
 
     With the lease of 30 s: 5, 10, 20, 30, 30 s.
     """
-    factor: int = 2 ** (max(failures, 1) - 1)
+    factor: int = 2 ** min(max(failures, 1) - 1, DOUBLINGS)
     return min(lease / 6 * factor, lease)
 
 

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from releases.accounts.models import Person
 from releases.changes.models import ChangeRequest
 from releases.core.ids import uuid7
 
@@ -20,3 +21,17 @@ class Rollback(models.Model):
 
     def __str__(self) -> str:
         return f"rollback of {self.change}"
+
+
+class Asked(models.Model):
+    """Who asked last to go back while the record contradicts its witness: that takes a second person."""
+
+    change = models.OneToOneField(ChangeRequest, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "releases_rollback_asked"
+
+    def __str__(self) -> str:
+        return f"{self.person} asks to go back with {self.change}"

@@ -50,7 +50,9 @@ def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     :raises Refused: it may not begin now, with every reason; an item has no deploy job
     :raises NotPermitted: the actor may not release
     :raises External: the traffic cannot be seen
+    :raises Contradicted: the record contradicts its witness, so nothing begins
     """
+    audit.agree()
     require(actor, Right.CHANGE_RELEASE)
     change = changes_queries.by_id(change_id)
     if change.state == State.SCHEDULED:
@@ -108,7 +110,9 @@ def advance(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
 
     :raises Refused: there is no verdict to cut short now, or the change is on hold
     :raises NotPermitted: the actor may not release
+    :raises Contradicted: the record contradicts its witness, so nothing goes on by hand
     """
+    audit.agree()
     change = locked(change_id)
     require(actor, Right.CHANGE_RELEASE)
     row, operation = _running(change)
@@ -215,6 +219,7 @@ def _forward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
             slot=idle_target(weights) if weights else STABLE,
             actor=actor,
             now=now,
+            parameters=change.parameters,
         )
         steps.append(delivery.step_for(deployment, name=f"deploy {name}", stage=Stage.DEPLOY))
         route = catalog.route_for(item.service_id, item.environment_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from releases.core.errors import Sentence
 from releases.traffic.models import Shift
@@ -41,6 +41,12 @@ def of_change(change_id: UUID) -> list[ShiftCard]:
 def ledger(route_id: UUID, *, limit: int = RECENT) -> list[ShiftCard]:
     """Return the latest shifts of a route, newest first."""
     return [_card(row) for row in _rows().filter(route_id=route_id).order_by("-asked_at", "-id")[:limit]]
+
+
+def latest() -> dict[UUID, ShiftCard]:
+    """Return, by route, the latest shift that was asked for."""
+    newest = Shift.objects.filter(route_id=OuterRef("route_id")).order_by("-asked_at", "-id").values("pk")[:1]
+    return {row.route_id: _card(row) for row in _rows().filter(pk=Subquery(newest))}
 
 
 def of_key(op_key: str) -> ShiftCard | None:

@@ -1,6 +1,7 @@
 """Weights as integers: shares, scales, equality, and what else must not have changed."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from releases.core.canonical import digest
@@ -33,6 +34,22 @@ def same_shares(one: Sequence[int], other: Sequence[int]) -> bool:
     if not total_one or not total_other:
         return total_one == total_other
     return all(a * total_other == b * total_one for a, b in zip(one, other, strict=True))
+
+
+def drift(asked: Mapping[str, int | None], observed: Mapping[str, int | None]) -> float:
+    """Return the largest difference between the shares asked for and those observed, from 0 to 1.
+
+    A target that is not named has no share; when either side has no weight at all there is nothing to compare: 0.
+    """
+    wanted, seen = _shares(asked), _shares(observed)
+    if not wanted or not seen:
+        return 0.0
+    return float(max(abs(wanted.get(name, Fraction(0)) - seen.get(name, Fraction(0))) for name in {*wanted, *seen}))
+
+
+def _shares(weights: Mapping[str, int | None]) -> dict[str, Fraction]:
+    known = {name: weight for name, weight in weights.items() if weight}
+    return {name: Fraction(weight, sum(known.values())) for name, weight in known.items()}
 
 
 def scale_for(shares: Sequence[int], existing: int) -> int:

@@ -1,6 +1,6 @@
 """Draw a health line: values over time into a 300 × 70 box, with the limit and the moment of the click."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,23 +18,28 @@ class Curve:
     """One health line, ready for an SVG."""
 
     title: Words
-    was: str
-    now: str
+    was: Words
+    now: Words
     points: str
     dot_x: int
     dot_y: int
     label: Words
     limit_y: int | None
-    limit: str
+    limit: Words
     click_x: int | None
     click: str
     starts: str
 
 
 def draw(
-    title: Words, values: Sequence[tuple[datetime, float]], *, limit: float | None, click: datetime | None = None
+    title: Words,
+    values: Sequence[tuple[datetime, float]],
+    *,
+    limit: float | None,
+    say: Callable[[float], Words],
+    click: datetime | None = None,
 ) -> Curve | None:
-    """Return the line of these values, oldest first; ``None`` without any. Values are shares of one."""
+    """Return the line of these values, oldest first; ``None`` without any. ``say`` is how a value reads."""
     if not values:
         return None
     first, last = values[0][0], values[-1][0]
@@ -47,7 +52,7 @@ def draw(
 
     dots = [place(at, value) for at, value in values]
     x, y = dots[-1]
-    was, now = _percent(values[0][1]), _percent(values[-1][1])
+    was, now = say(values[0][1]), say(values[-1][1])
     is_inside = click is not None and first <= click <= last
     return Curve(
         title=title,
@@ -58,15 +63,11 @@ def draw(
         dot_y=y,
         label=Sentence(mark("%(title)s: %(was)s at first, %(now)s now"), {"title": title, "was": was, "now": now}),
         limit_y=place(first, limit)[1] if limit else None,
-        limit=_percent(limit) if limit else "",
+        limit=say(limit) if limit else "",
         click_x=place(click, 0)[0] if click and is_inside else None,
         click=_hour(click) if click and is_inside else "",
         starts=_hour(first),
     )
-
-
-def _percent(value: float) -> str:
-    return f"{value * 100:.2g} %"
 
 
 def _hour(at: datetime) -> str:

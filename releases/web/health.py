@@ -5,7 +5,7 @@ person's click needs: the database, its migrations, and a worker seen lately on 
 Redis is not among it: the gate, votes and rollback work without it.
 
 They are answered before any other middleware: a probe has no session, calls by address instead of host name, and is
-not worth a line in the log.
+not worth a line in the log. So is ``/metrics``, which looks after itself who may read it.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from releases.core import clock
 from releases.operations import queries as operations
+from releases.web.metrics.door import scrape
 
 QUEUES = frozenset({"rollback", "deploy", "notify", "default"})
 READING = frozenset({"GET", "HEAD"})
@@ -62,12 +63,12 @@ CHECKS: Mapping[str, Callable[[datetime], Check]] = MappingProxyType(
 )
 
 
-def alive(_now: datetime) -> JsonResponse:
+def alive(_request: HttpRequest, _now: datetime) -> HttpResponse:
     """Answer that this process is alive."""
     return JsonResponse({"alive": True})
 
 
-def ready(now: datetime) -> JsonResponse:
+def ready(_request: HttpRequest, now: datetime) -> HttpResponse:
     """Answer whether work can be done here now, and name what is missing."""
     found = {name: _look(check, now) for name, check in CHECKS.items()}
     missing = [name for name, check in found.items() if not check.ok]
@@ -75,7 +76,9 @@ def ready(now: datetime) -> JsonResponse:
     return JsonResponse({"ready": not missing, "missing": missing, "checks": checks}, status=503 if missing else 200)
 
 
-ANSWERS: Mapping[str, Callable[[datetime], JsonResponse]] = MappingProxyType({"/healthz": alive, "/readyz": ready})
+ANSWERS: Mapping[str, Callable[[HttpRequest, datetime], HttpResponse]] = MappingProxyType(
+    {"/healthz": alive, "/readyz": ready, "/metrics": scrape}
+)
 
 
 class Probes:
@@ -90,7 +93,7 @@ class Probes:
         answer = ANSWERS.get(request.path) if request.method in READING else None
         if answer is None:
             return self.get_response(request)
-        response = answer(clock.now())
+        response = answer(request, clock.now())
         response["Cache-Control"] = "no-store"
         return response
 

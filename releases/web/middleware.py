@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -52,5 +53,6 @@ class ErrorPages:
         match = request.resolver_match
         again: Again | None = getattr(match.func, "again", None) if match else None
         if match and again and hasattr(request, "actor"):
-            return again(request, exception, **match.kwargs)
+            with suppress(GmudError):  # what it would show again is not there: the notice stands alone
+                return again(request, exception, **match.kwargs)
         return errors.show(request, errors.trouble_of(exception))

@@ -1,6 +1,6 @@
 """What the New change page shows while somebody types: guards, reach, way back, clashes, deciders. Saves nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,22 +11,22 @@ from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
 from releases.calendar.rules import CalendarFacts
 from releases.catalog import queries as catalog
-from releases.catalog.cards import CustomerCard, EnvironmentCard, ServiceCard
+from releases.catalog.cards import CustomerCard
 from releases.catalog.rules import is_digest
-from releases.changes import appraising, back
+from releases.changes import appraising
 from releases.changes import queries as changes
+from releases.changes.drafts import KnownItem
 from releases.changes.models import ChangeRequest
-from releases.changes.rules import Facts, ItemFacts
-from releases.changes.services import ChangeDraft, ItemDraft
-from releases.changes.states import RUNNING, ChangeType, MigrationClass, State
+from releases.changes.services import ChangeDraft
 from releases.committee import queries as committee
 from releases.committee.rules import Member
-from releases.core.errors import Missing, Refused, Sentence
-from releases.core.words import mark
+from releases.core.errors import Refused, Sentence
+from releases.core.words import mark, plural
 from releases.impact import rules as impact
 from releases.web import lanes, looks, reach
 from releases.web.looks import Fact, Line, Look, Words
 from releases.web.tags import both, either, number
+from releases.web.ways_back import WayBack, way_back
 
 LEVEL_AT_LEAST = "low"
 TAG = mark("Give the digest, sha256: and 64 hexadecimal figures: a tag can move to another artifact.")
@@ -42,6 +42,8 @@ WHERE_TO_MEND = {
     "twin": "#items-0-digest",
 }
 
+MAY_FEEL_IT = plural("%(n)s other service may feel it", "%(n)s other services may feel it", by="n")
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -53,22 +55,13 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
-    """The proposed way back of one item."""
-
-    title: Words
-    look: Look
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
     """What is still missing, who feels it, and who will decide."""
 
     lines: tuple[Line, ...]
     done: int
     reach: Reach | None
-    backs: tuple[Back, ...]
+    backs: tuple[WayBack, ...]
     lanes: lanes.Lanes | None
     clash: Words
     risk: Look | None
@@ -86,20 +79,10 @@ class Ready:
         return self.total - self.done
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One item of the form whose service and environment exist."""
-
-    draft: ItemDraft
-    service: ServiceCard
-    environment: EnvironmentCard
-    way: back.WayBack
-
-
 def preview(draft: ChangeDraft, *, saved: ChangeRequest | None, actor: Actor, now: datetime) -> Ready:
     """Return everything the page shows beside the form; ``saved`` is the draft as last saved, if it is."""
-    items = list(_known(draft.items))
-    checks = changes.checklist(_facts(draft, items, saved, now))
+    items, _unknown = changes.known_items(draft.items)
+    checks = changes.checklist(changes.draft_facts(draft, items, saved=saved, now=now))
     tag = _first_tag(draft)
     lines = tuple(tag if tag and check.code == "items" and check.holds else _line(check) for check in checks)
     drawn, clash = _lanes(draft, items, saved, now)
@@ -132,60 +115,7 @@ def _line(check: changes.Check) -> Line:
     return Line("stop", "✕", check.sentence or "", href=WHERE_TO_MEND.get(check.code, ""))
 
 
-def _known(drafts: Iterable[ItemDraft]) -> Iterable[_Item]:
-    for draft in drafts:
-        try:
-            service, environment = catalog.service_named(draft.service), catalog.environment_named(draft.environment)
-        except Missing:
-            continue
-        yield _Item(draft, service, environment, back.propose(service_id=service.id, environment_id=environment.id))
-
-
-def _facts(draft: ChangeDraft, items: Sequence[_Item], saved: ChangeRequest | None, now: datetime) -> Facts:
-    return Facts(
-        now=now,
-        type=ChangeType(draft.type),
-        title=draft.title,
-        why=draft.why,
-        plan=draft.plan,
-        items=tuple(_item_facts(item) for item in items),
-        tests_passed=draft.tests_passed,
-        tests_failed=draft.tests_failed,
-        starts_at=draft.starts_at,
-        ends_at=draft.ends_at,
-        twins=_twins(items, saved),
-    )
-
-
-def _item_facts(item: _Item) -> ItemFacts:
-    digest = item.draft.back_digest or item.way.target_digest
-    return ItemFacts(
-        service=item.service.name,
-        environment=item.environment.name,
-        version=item.draft.version,
-        digest=item.draft.digest,
-        is_quarantined=catalog.is_quarantined(item.draft.digest),
-        back_version=item.draft.back_version or item.way.target_version,
-        back_digest=digest,
-        back_is_quarantined=bool(digest) and catalog.is_quarantined(digest),
-        migration_class=MigrationClass(item.draft.migration_class),
-    )
-
-
-def _twins(items: Sequence[_Item], saved: ChangeRequest | None) -> tuple[int, ...]:
-    numbers: set[int] = set()
-    for item in items:
-        found = ChangeRequest.objects.filter(
-            items__service_id=item.service.id,
-            items__environment_id=item.environment.id,
-            items__artifact__digest=item.draft.digest,
-            state__in=[State.ASSESSING, State.AUTHORIZING, State.SCHEDULED, *RUNNING],
-        )
-        numbers.update(found.values_list("number", flat=True))
-    return tuple(sorted(numbers - ({saved.number} if saved else set())))
-
-
-def _reach(items: Sequence[_Item]) -> Reach | None:
+def _reach(items: Sequence[KnownItem]) -> Reach | None:
     if not items:
         return None
     ids = {item.service.id for item in items}
@@ -205,11 +135,7 @@ def _reach(items: Sequence[_Item]) -> Reach | None:
     guesses = sum(not one.is_fact for one in (*found.direct, *found.indirect))
     if guesses:
         facts.append(Fact(_("Not confirmed"), Sentence(mark("%(n)s of them only by a hint"), {"n": guesses})))
-    headline = (
-        Sentence(mark("%(n)s other services may feel it"), {"n": feels})
-        if feels
-        else Sentence(mark("No other service is known to call it"))
-    )
+    headline = Sentence(MAY_FEEL_IT, {"n": feels}) if feels else Sentence(mark("No other service is known to call it"))
     return Reach(graph, headline, tuple(facts))
 
 
@@ -217,35 +143,25 @@ def _segments(customers: Iterable[CustomerCard]) -> list[str]:
     return sorted({one.segment for one in customers})
 
 
-def _back(item: _Item) -> Back:
-    version = item.draft.back_version or item.way.target_version
-    parts = {"service": item.service.name, "version": version, "where": item.environment.name}
-    if not version:
-        title = Sentence(mark("%(service)s in %(where)s"), parts)
-        why = Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))
-        return Back(title, looks.PROOFS["impossible"], (why,))
-    lines = [Line("go", "✓", Sentence(mark("Redeploy %(version)s"), parts), detail=str(item.way.job.get("job", "")))]
-    if not item.way.job:
-        lines = [Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog"))]
-    weights: Mapping[str, int] = item.way.traffic_snapshot.get("weights", {})
-    if weights:
-        told = ", ".join(f"{name} {weight} %" for name, weight in weights.items())
-        lines.insert(0, Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), parts), detail=told))
-    lines.append(looks.MIGRATIONS[item.draft.migration_class])
-    worst = "impossible" if any(line.tone == "stop" for line in lines) else "assumed"
-    return Back(
-        Sentence(mark("%(service)s in %(where)s back to %(version)s"), parts), looks.PROOFS[worst], tuple(lines)
+def _back(item: KnownItem) -> WayBack:
+    return way_back(
+        service=item.service.name,
+        where=item.environment.name,
+        version=item.back_version,
+        weights=item.way.traffic_snapshot.get("weights", {}),
+        job=item.way.job.get("job", ""),
+        migration_class=item.draft.migration_class,
     )
 
 
 def _lanes(
-    draft: ChangeDraft, items: Sequence[_Item], saved: ChangeRequest | None, now: datetime
+    draft: ChangeDraft, items: Sequence[KnownItem], saved: ChangeRequest | None, now: datetime
 ) -> tuple[lanes.Lanes | None, Words]:
     if draft.starts_at is None or draft.ends_at is None or draft.ends_at <= draft.starts_at or not items:
         return None, ""
     mine = (draft.starts_at, draft.ends_at)
     found = calendar.constraints(
-        places=[(item.service.id, item.environment.id) for item in items],
+        places=[item.place for item in items],
         starts_at=mine[0],
         ends_at=mine[1],
         now=now,
@@ -257,12 +173,14 @@ def _lanes(
         freezes=[(one.starts_at, one.ends_at) for one in found.freezes],
         booked=[(one.starts_at, one.ends_at) for one in found.conflicts],
     )
-    return drawn, _clash(found)
+    return drawn, _clash(found, draft.starts_at)
 
 
-def _clash(found: CalendarFacts) -> Words:
+def _clash(found: CalendarFacts, starts_at: datetime) -> Words:
     if found.freezes:
-        parts = {"title": found.freezes[0].title, "until": found.freezes[0].ends_at}
+        parts = {"title": found.freezes[0].title, "until": found.freezes[0].ends_at, "opens": found.opens_at}
+        if found.opens_at is not None and found.opens_at > starts_at:
+            return Sentence(mark("A freeze lies over its beginning: %(title)s. The gate opens %(opens)s."), parts)
         return Sentence(mark("A freeze lies over it until %(until)s: %(title)s. The gate will refuse."), parts)
     if found.conflicts:
         numbers = [f"CHG-{one.number}" for one in found.conflicts]
@@ -279,7 +197,9 @@ def _risk(saved: ChangeRequest | None, now: datetime) -> tuple[Look | None, str]
     return looks.RISKS[appraisal.level], str(appraisal.level)
 
 
-def _deciders(draft: ChangeDraft, items: Sequence[_Item], level: str, actor: Actor) -> tuple[tuple[Line, ...], Words]:
+def _deciders(
+    draft: ChangeDraft, items: Sequence[KnownItem], level: str, actor: Actor
+) -> tuple[tuple[Line, ...], Words]:
     policy = committee.current_policy()
     if policy is None:
         return (), Sentence(mark("There is no policy yet: nobody could decide."))

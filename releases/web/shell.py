@@ -51,10 +51,13 @@ class Shell:
 
 PLACES = (
     Place("today", _("Today"), "t"),
+    Place("board", _("Board"), "b"),
     Place("changes", _("Changes"), "c"),
     Place("gate-log", _("Gate log"), "l", starts_group=True),
     Place("live", _("Live"), "v"),
+    Place("audit", _("Audit"), "a"),
     Place("catalog", _("Catalog"), "k", starts_group=True),
+    Place("settings", _("Settings"), "s"),
 )
 
 Counter = Callable[[Actor, datetime], Count | None]

@@ -10,10 +10,11 @@ from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext, pgettext
+from django.utils.translation import get_language, gettext, ngettext, pgettext
 
 from releases.core import clock
 from releases.core.errors import Reason, Sentence
+from releases.core.words import counted
 from releases.core.words import mark as _
 from releases.web import looks
 
@@ -28,7 +29,8 @@ def say(words: object) -> str:
     if isinstance(words, Reason):
         return say(words.message)
     if isinstance(words, Sentence):
-        text = gettext(words.text) if words.text else ""
+        forms = counted(words.text, words.parts)
+        text = ngettext(words.text, *forms) if forms else gettext(words.text) if words.text else ""
         return text % {name: _part(value) for name, value in words.parts.items()} if words.parts else text
     if isinstance(words, datetime):
         return moment(words)
@@ -44,7 +46,7 @@ def _part(value: object) -> object:
         return say(value)
     if isinstance(value, list | tuple | frozenset | set):
         return either(value)
-    return value
+    return formats.number_format(value) if isinstance(value, float) else value
 
 
 @register.filter

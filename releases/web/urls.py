@@ -1,7 +1,24 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
-from releases.web import shell, sign_in
-from releases.web.pages import catalog, change, changes, gate, live, new, progress, today
+from releases.web import shell
+from releases.web.pages import (
+    audit,
+    board,
+    by_hand,
+    catalog,
+    change,
+    changes,
+    configuration,
+    gate,
+    live,
+    new,
+    notices,
+    profile,
+    progress,
+    today,
+)
+from releases.web.pages.settings import doors as settings
+from releases.web.sign_in import urls as sign_in
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
 shell.COUNTS.update({"today": today.count, "live": progress.count})
@@ -9,10 +26,17 @@ shell.COUNTS.update({"today": today.count, "live": progress.count})
 urlpatterns = [
     *sign_in.urlpatterns,
     *today.urlpatterns,
+    *board.urlpatterns,
     *changes.urlpatterns,
     *new.urlpatterns,
     *change.urlpatterns,
     *gate.urlpatterns,
     *live.urlpatterns,
+    *by_hand.urlpatterns,
+    *audit.urlpatterns,
     *catalog.urlpatterns,
+    *notices.urlpatterns,
+    *configuration.urlpatterns,
+    *settings.urlpatterns,
+    *profile.urlpatterns,
 ]

@@ -8,7 +8,8 @@ from releases.core import clock
 from releases.core.errors import Refused, Sentence
 from releases.core.words import mark as _
 from releases.delivery.models import Deployment
-from releases.delivery.steps import DeployStep
+from releases.delivery.services import CALL_OFF_STEP, VERIFY_STEP
+from releases.delivery.steps import CallOffStep, DeployStep, VersionStep
 from releases.gate import queries as gate_queries
 from releases.gate import services as gate
 from releases.gate.rules import Request
@@ -54,7 +55,9 @@ def permit_for(deployment: Deployment) -> str:
 
 
 HANDLERS: Mapping[str, StepHandler] = {
+    CALL_OFF_STEP: CallOffStep(),
     "delivery.deploy": DeployStep(permit_for),
+    VERIFY_STEP: VersionStep(),
     "traffic.shift": ShiftStep(),
     "health.verdict": AdvanceableVerdict(),
     "health.watch": WatchStep(),

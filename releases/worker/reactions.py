@@ -11,7 +11,7 @@ from django.db import transaction
 from releases.audit.actor import system
 from releases.changes import queries as changes
 from releases.core import clock
-from releases.delivery import steps as delivery
+from releases.delivery import services as delivery
 from releases.gate import services as gate
 from releases.operations.models import Step
 from releases.operations.ports import Message
@@ -24,6 +24,7 @@ from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
 from releases.traffic.services import Ended
 from releases.traffic.states import ShiftState
+from releases.worker.telling import TELLING
 
 Reaction = Callable[[Message], None]
 STILL_OPEN = frozenset({ShiftState.ASKED, ShiftState.NEEDS_HUMAN})
@@ -32,6 +33,11 @@ STILL_OPEN = frozenset({ShiftState.ASKED, ShiftState.NEEDS_HUMAN})
 def revoke_permits(message: Message) -> None:
     """Mark the open permits of a change revoked; redeeming decides again in any case."""
     gate.revoke_for(change_id=message.ref, now=clock.now())
+
+
+def revoke_broken_permits(_message: Message) -> None:
+    """Mark open permits revoked whose authorization went with a person, a seat or a loan."""
+    gate.revoke_broken(now=clock.now())
 
 
 def look_at_traffic(message: Message) -> None:
@@ -47,7 +53,7 @@ def follow_operation(message: Message) -> None:
 
 
 def call_off(message: Message) -> None:
-    """Stop at the CI system what a stopped or superseded operation left running."""
+    """Begin to stop at the CI system what an operation left running."""
     delivery.call_off(operation_id=message.ref, now=clock.now())
 
 
@@ -77,7 +83,7 @@ FOLLOWERS: Mapping[str, Callable[..., None]] = {
     "watch": rollout.watched,
     "rollback": rollback.ended,
 }
-REACTIONS: Mapping[str, Sequence[Reaction]] = {
+FOLLOWING: Mapping[str, Sequence[Reaction]] = {
     "change.cancel": (revoke_permits,),
     "change.deployed": (look_at_traffic,),
     "change.failed": (revoke_permits,),
@@ -85,9 +91,16 @@ REACTIONS: Mapping[str, Sequence[Reaction]] = {
     "change.roll_back": (revoke_permits,),
     "change.supersede": (revoke_permits,),
     "change.withdraw": (revoke_permits,),
+    "delegation.revoked": (revoke_broken_permits,),
     "operation.failed": (follow_operation, call_off),
     "operation.needs_human": (follow_operation,),
     "operation.stopped": (follow_operation, call_off, close_ledger),
     "operation.succeeded": (follow_operation,),
     "operation.superseded": (follow_operation, call_off, close_ledger),
+    "person.deactivated": (revoke_broken_permits,),
+    "role.revoked": (revoke_broken_permits,),
+}
+# First the house goes on, then people hear of it: a notice is about where things stand then.
+REACTIONS: Mapping[str, Sequence[Reaction]] = {
+    kind: (*FOLLOWING.get(kind, ()), *TELLING.get(kind, ())) for kind in sorted({*FOLLOWING, *TELLING})
 }

@@ -3,20 +3,39 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 from uuid import UUID
 
 import structlog
 from celery import shared_task
 
 from releases.changes import services as changes
+from releases.notify import occasions
 from releases.operations import bell, queries, services
+from releases.operations.trouble import AWAY, tell
 from releases.worker.handlers import HANDLERS
 from releases.worker.reactions import REACTIONS
 
 _log = structlog.get_logger(__name__)
+Given = ParamSpec("Given")
+
+
+def or_later(work: Callable[Given, None]) -> Callable[Given, None]:
+    """Leave work to the next sweep when the database is busy or away."""
+
+    @wraps(work)
+    def patient(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            work(*args, **kwargs)
+        except AWAY as error:
+            tell("work_postponed", error, work=work.__name__, rows=args)
+
+    return patient
 
 
 @shared_task(name="operation_run")
+@or_later
 def operation_run(operation_id: str) -> None:
     """Run the due steps of an operation."""
     if found := _uuid(operation_id):
@@ -24,6 +43,7 @@ def operation_run(operation_id: str) -> None:
 
 
 @shared_task(name="message_deliver")
+@or_later
 def message_deliver(message_id: str) -> None:
     """Tell everybody who reacts to an outbox message."""
     if found := _uuid(message_id):
@@ -31,6 +51,7 @@ def message_deliver(message_id: str) -> None:
 
 
 @shared_task(name="sweep")
+@or_later
 def sweep() -> None:
     """Call for what the bell missed; the clock adds this to the sweep of every worker process."""
     for call in services.sweep(now=queries.database_now()):
@@ -38,11 +59,19 @@ def sweep() -> None:
 
 
 @shared_task(name="changes_due")
+@or_later
 def changes_due() -> None:
     """Move what time alone moves: a watch that is over, a window that passed unused."""
     now = queries.database_now()
     changes.settle_due(now=now)
     changes.expire_due(now=now)
+
+
+@shared_task(name="notices_due")
+@or_later
+def notices_due() -> None:
+    """Tell what time alone brings: a window that comes near, a review that is overdue, a page nobody takes."""
+    occasions.foresee(now=queries.database_now())
 
 
 WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}

@@ -21,11 +21,15 @@ function said(button) {
   setTimeout(() => { button.textContent = before }, 1500)
 }
 
+function toWhatIsWrong(part) {
+  const wrong = part.querySelector?.("[aria-invalid=true]") ?? part.querySelector?.("[data-focus]")
+  wrong?.focus()
+}
+toWhatIsWrong(document)
 document.addEventListener("htmx:afterSwap", ({ target }) => {
   const dialog = target.querySelector?.("dialog[data-now]")
   if (dialog && !dialog.open) dialog.showModal()
-  const wrong = target.querySelector?.("[aria-invalid=true]") ?? target.querySelector?.("[data-focus]")
-  wrong?.focus()
+  toWhatIsWrong(target)
 })
 
 // What was wrong is being mended: the words under the field are about what stood there before.

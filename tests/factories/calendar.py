@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from releases.calendar import services
+from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
-from releases.calendar.rules import Place
+from releases.catalog.kinds import Place
 from releases.catalog.models import Environment
 from tests.factories.accounts import NOW, SETUP
 
@@ -19,17 +20,15 @@ HOUR = timedelta(hours=1)
 def a_freeze(environment: Environment, *, starts: float = -1, ends: float = 1, **more: Any) -> Window:
     """Freeze an environment, in hours from now."""
     span = {"starts_at": NOW + starts * HOUR, "ends_at": NOW + ends * HOUR}
-    return services.freeze(
-        **{"actor": SETUP, "environment_id": environment.pk, "title": "Black Friday", "now": NOW, **span, **more}
-    )
+    usual = {"actor": SETUP, "environment_id": environment.pk, "title": "Black Friday", "now": NOW, **span}
+    return services.set_window(kind=WindowKind.FREEZE, **{**usual, **more})
 
 
 def a_window(environment: Environment, *, starts: float = -1, ends: float = 1, **more: Any) -> Window:
     """Open an environment, in hours from now."""
     span = {"starts_at": NOW + starts * HOUR, "ends_at": NOW + ends * HOUR}
-    return services.open_window(
-        **{"actor": SETUP, "environment_id": environment.pk, "title": "Tuesday night", "now": NOW, **span, **more}
-    )
+    usual = {"actor": SETUP, "environment_id": environment.pk, "title": "Tuesday night", "now": NOW, **span}
+    return services.set_window(kind=WindowKind.OPEN, **{**usual, **more})
 
 
 def a_lock(**more: Any) -> Lock:

@@ -12,7 +12,8 @@ import pytest
 
 from releases.changes.models import ChangeRequest
 from releases.core import clock
-from releases.delivery import steps as delivery
+from releases.delivery.steps import reach
+from releases.health import steps as health
 from releases.rollback import services
 from releases.rollback.models import Rollback
 from tests.factories.rollout import Bank, a_bank
@@ -26,7 +27,8 @@ def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.GMUD_VERDICT_SECONDS = 0.5
     settings.GMUD_VERIFY_SECONDS = 0.5
     settings.GMUD_WATCH_SECONDS = 600.0
-    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(reach, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(health, "EVERY_SECONDS", (0.1, 1.0))
 
 
 @pytest.fixture

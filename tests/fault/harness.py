@@ -5,6 +5,7 @@
 of them, and only an armed one strikes, once.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -153,19 +154,34 @@ class Crew:
     app: str
     workers: list[Worker] = field(default_factory=list)
 
-    def hire(self, people: int = 1, *, pool: str = "solo", pause: str = "", queues: str = QUEUES) -> list[Worker]:
-        """Start workers of one process (``solo``) or with a child (``prefork``); wait for their first sign of life.
+    def hire(self, people: int = 1, *, pause: str = "", queues: str = QUEUES) -> list[Worker]:
+        """Start workers, and wait for their first sign of life.
 
         ``pause`` names a failpoint that pauses these workers instead of killing them.
         """
-        named = ",".join(f"{name}=pause" if name == pause else name for name in failpoints.names())
-        hired = {uuid4().hex[:6]: None for _ in range(people)}
-        started = [self._start(number, ("-Q", queues, "-P", pool), named) for number in hired]
-        self.workers += started
-        for number, worker in zip(hired, started, strict=True):
-            wait_for(lambda number=number, worker=worker: self._has_swept(number) or worker.poll() is not None)
-            assert worker.poll() is None, f"A worker did not start.\n{self._log(number).read_text(errors='replace')}"
+        numbers = [uuid4().hex[:6] for _ in range(people)]
+        started = [self._start(number, self._command(number, queues), {}, pause=pause) for number in numbers]
+        for number, worker in zip(numbers, started, strict=True):
+            self._see(number, worker)
         return started
+
+    def supervise(self, people: int = 1, *, more: Mapping[str, str] | None = None) -> Worker:
+        """Start workers under the supervisor of the house, which starts them again; return the supervisor.
+
+        ``more`` is added to their environment.
+        """
+        numbers = [uuid4().hex[:6] for _ in range(people)]
+        commands = {number: self._command(number, QUEUES) for number in numbers}
+        program = (sys.executable, "-m", "tests.fault.supervised", json.dumps(commands))
+        supervisor = self._start("-".join(numbers), program, more or {})
+        for number in numbers:
+            self._see(number, supervisor)
+        return supervisor
+
+    def release(self, supervisor: Worker) -> None:
+        """End a supervisor and all it started, in good order."""
+        supervisor.terminate()
+        supervisor.wait()
 
     def arm(self, name: str) -> None:
         """Let the failpoint strike once; it must exist."""
@@ -203,19 +219,29 @@ class Crew:
         """Return what the workers said."""
         return "\n".join(log.read_text(errors="replace") for log in sorted(self.folder.glob("worker-*.log")))
 
-    def _start(self, number: str, options: Sequence[str], named: str) -> Worker:
-        flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING", "-c", "1")
+    def _command(self, number: str, queues: str) -> tuple[str, ...]:
+        flags = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING", "-Q", queues)
         celery = (sys.executable, "-m", "celery", "--skip-checks", "-A", self.app, "worker", "-n", f"{number}@test")
+        return (*celery, *flags)
+
+    def _start(self, number: str, command: Sequence[str], more: Mapping[str, str], *, pause: str = "") -> Worker:
+        named = ",".join(f"{name}=pause" if name == pause else name for name in failpoints.names())
         with self._log(number).open("wb") as log:
-            return subprocess.Popen(
-                (*celery, *flags, *options),
+            started = subprocess.Popen(
+                command,
                 cwd=ROOT,
-                env={**self.environment, "GMUD_FAILPOINTS": named},
+                env={**self.environment, "GMUD_FAILPOINTS": named, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 process_group=0,
             )
+        self.workers.append(started)
+        return started
+
+    def _see(self, number: str, process: Worker) -> None:
+        wait_for(lambda: self._has_swept(number) or process.poll() is not None, report=self.logs)
+        assert process.poll() is None, f"A worker did not start.\n{self.logs()}"
 
     def _log(self, number: str) -> Path:
         return self.folder / f"worker-{number}.log"

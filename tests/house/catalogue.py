@@ -21,12 +21,12 @@ from tests.house.tree import ROOT, parsed, place, python_files, templates
 LANGUAGES = ("pt_BR",)
 # Which argument of each function is the context, the sentence, its plural.
 FUNCTIONS = {
-    **dict.fromkeys(("_", "mark", "gettext", "gettext_lazy", "gettext_noop"), (None, 0, None)),
-    **dict.fromkeys(("ngettext", "ngettext_lazy"), (None, 0, 1)),
+    **dict.fromkeys(("_", "mark", "gettext", "gettext_lazy", "gettext_noop", "now_in_words"), (None, 0, None)),
+    **dict.fromkeys(("plural", "ngettext", "ngettext_lazy"), (None, 0, 1)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), (0, 1, None)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), (0, 1, 2)),
 }
-MARKERS = {"_", "mark", "gettext_noop", "gettext_lazy"}
+MARKERS = {"_", "mark", "plural", "gettext_noop", "gettext_lazy"}
 STRING = r"u?(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")"
 CALL_IN_TEMPLATE = re.compile(rf"(?<!\w)(?:_|n?p?gettext)\({STRING}(?:,\s*{STRING})*(?:,\s*count)?\)", re.DOTALL)
 PART = re.compile(r"%\(\w+\)[a-z]")
@@ -67,6 +67,15 @@ def untranslatable(root: Path) -> Iterator[str]:
         for call in _calls(parsed(path)):
             if _name(call) in MARKERS and not (call.args and _text(call.args[0])):
                 yield f"{place(root, path, call.lineno)}: write the sentence out, with named parts: %(so)s"
+
+
+def late_plurals(root: Path) -> Iterator[str]:
+    """Yield the plurals that are said inside a function: who shows a kept sentence may never have called it."""
+    for path in python_files(root, "releases", "gmud"):
+        for function in (node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.Lambda)):
+            for call in _calls(function):
+                if _name(call) == "plural":
+                    yield f"{place(root, path, call.lineno)}: say plural() where the module is read, by a name"
 
 
 def po_file(root: Path, language: str) -> Path:
@@ -150,7 +159,7 @@ def _by_key(catalogue: Iterable[Message]) -> dict[Key, Message]:
     return found
 
 
-def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 

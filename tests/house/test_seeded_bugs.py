@@ -22,6 +22,10 @@ QUORUM = ("releases/committee/rules/quorum.py", "tests/unit/committee")
 OBJECTION = ("releases/committee/rules/quorum.py", "tests/story/gate/test_asking.py")
 LOAN = ("releases/committee/rules/eligibility.py", "tests/story/changes/test_voting.py")
 REDEEM = ("releases/gate/services.py", "tests/story/gate/test_redeeming.py")
+TOKENS = ("releases/accounts/openid/tokens.py", "tests/unit/accounts/test_id_tokens.py")
+GUESSES = ("releases/accounts/limits.py", "tests/unit/accounts/test_limits.py")
+STRANGERS = ("releases/accounts/services/proving.py", "tests/story/web/test_too_many_tries.py")
+CODES = ("releases/accounts/services/factors.py", "tests/story/accounts/test_codes.py")
 COPIED = ("releases", "gmud", "tests", "templates", "static", "locale", "pyproject.toml", "manage.py")
 
 
@@ -111,6 +115,21 @@ BUGS = (
         "if change.content_digest != decision.content_digest:",
         "if not change.content_digest:",
     ),
+    Bug(
+        "a token by any issuer",
+        TOKENS,
+        'if not _same(claims.get("iss"), expected.issuer):',
+        'if not claims.get("iss"):',
+    ),
+    Bug("a token of another request", TOKENS, '_same(claims.get("nonce"), expected.nonce)', 'claims.get("nonce")'),
+    Bug("a token for another party", TOKENS, "(len(many) > 1 or party is not None)", "len(many) > 9"),
+    Bug("a token that never ends", TOKENS, '_moment(claims, "exp") > here - skew', '_moment(claims, "exp")'),
+    Bug("any algorithm will do", TOKENS, 'one.get("alg", algorithm) == algorithm', "algorithm"),
+    Bug("user info about anybody", TOKENS, '_same(userinfo.get("sub"), claims["sub"])', 'userinfo.get("sub")'),
+    Bug("one guess too many", GUESSES, "if len(recent) >= limit.tries:", "if len(recent) > limit.tries:"),
+    Bug("a known browser is anybody's", STRANGERS, "and visitor.browser_of == account", ""),
+    Bug("a code counts twice", CODES, "if step > after and compare", "if step and compare"),
+    Bug("a code of the day", CODES, "(here, here - 1, here + 1)", "(here, here - 1, here + 1, here + 2)"),
 )
 
 

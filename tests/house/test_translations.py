@@ -14,6 +14,7 @@ LANGUAGE = "pt_BR"
 def findings(root: Path) -> Iterator[str]:
     """Yield what is missing, left over, unfinished, or compiled from an older file."""
     yield from catalogue.untranslatable(root)
+    yield from catalogue.late_plurals(root)
     written, shipped = catalogue.translations(root, LANGUAGE), catalogue.compiled(root, LANGUAGE)
     wanted = {(sentence.context, sentence.text): sentence for sentence in catalogue.sentences(root)}
     for key, sentence in sorted(wanted.items()):
@@ -39,7 +40,9 @@ def house(tmp_path):
     (tmp_path / "releases").mkdir()
     (tmp_path / "gmud").mkdir()
     (tmp_path / "templates").mkdir()
-    (tmp_path / "releases" / "rules.py").write_text('REASON = _("%(n)s open")\n')
+    (tmp_path / "releases" / "rules.py").write_text(
+        'REASON = _("%(n)s open")\nCOUNT = plural("%(n)s test", "%(n)s tests", by="n")\n'
+    )
     (tmp_path / "templates" / "page.html").write_text(
         """{% load i18n %}<c-x label="{% translate "Back" context "verb" %}">{{ _("It's (so)") }}</c-x>
         {% blocktranslate count n=n trimmed %}
@@ -50,8 +53,10 @@ def house(tmp_path):
     )
     catalogue.update(tmp_path, LANGUAGE)
     source = catalogue.po_file(tmp_path, LANGUAGE)
-    written = source.read_text().replace('msgstr[0] ""', 'msgstr[0] "um dia"')
-    written = written.replace('msgstr[1] ""', 'msgstr[1] "%(n)s dias"').replace("utf-8", "UTF-8")
+    written = source.read_text().replace("utf-8", "UTF-8")
+    for one, many in (("%(n)s teste", "%(n)s testes"), ("um dia", "%(n)s dias")):  # in the order of the file
+        written = written.replace('msgstr[0] ""', f'msgstr[0] "{one}"', 1)
+        written = written.replace('msgstr[1] ""', f'msgstr[1] "{many}"', 1)
     for english, portuguese in (("%(n)s open", "%(n)s em aberto"), ("Back", "Voltar"), ("It's (so)", "É (assim)")):
         written = written.replace(f'msgid "{english}"\nmsgstr ""', f'msgid "{english}"\nmsgstr "{portuguese}"')
     source.write_text(written)
@@ -71,6 +76,7 @@ def test_sentences_are_collected_from_code_and_templates(house):
         ("verb", "Back", ""),
         ("", "It's (so)", ""),
         ("", "one day", "%(n)s days"),
+        ("", "%(n)s test", "%(n)s tests"),
     }
 
 
@@ -93,6 +99,12 @@ def test_a_sentence_that_is_not_written_out_is_found(house):
     (house / "gmud" / "x.py").write_text('OTHER = _(f"Choose {day}.")\n')
 
     assert [finding.split(":")[0] for finding in findings(house)] == ["gmud/x.py"]
+
+
+def test_a_plural_that_is_said_only_when_a_function_runs_is_found(house):
+    (house / "gmud" / "x.py").write_text('def f():\n    return plural("%(n)s test", "%(n)s tests", by="n")\n')
+
+    assert list(findings(house)) == ["gmud/x.py:2: say plural() where the module is read, by a name"]
 
 
 @pytest.mark.parametrize(

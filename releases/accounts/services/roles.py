@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from releases.accounts import queries
-from releases.accounts.models import Grant, Person
+from releases.accounts.models import Grant, Person, User
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role, roles_with
 from releases.audit import services as audit
@@ -14,6 +14,7 @@ from releases.audit.actor import Actor, ActorKind
 from releases.audit.kinds import Kind
 from releases.core.errors import Missing, NotPermitted, Refused, Sentence
 from releases.core.words import mark as _
+from releases.operations import services as operations
 
 _NAMED = 3
 
@@ -60,32 +61,30 @@ def grant(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> Grant:
 def revoke(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> None:
     """Take a role from a person; one who does not hold it stays as they are.
 
+    Whether a policy can still be satisfied is not known here: doors call ``committee.services.revoke_role``.
+
     :raises NotPermitted: the actor may not edit people
     :raises Refused: nobody could edit people any more
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        person = locked(person_id)
-        if role is Role.OWNER:
-            keep_an_owner(without=person)
-        held, _by_table = Grant.objects.filter(person=person, role=role).delete()
-        if held:
-            audit.record(
-                stream=person.stream,
-                kind=Kind.ROLE_REVOKED,
-                actor=actor,
-                data={"person": str(person.pk), "role": role.value},
-            )
+        take(person=locked(person_id), role=role, actor=actor, now=now)
 
 
-def give(*, person: Person, role: Role, actor: Actor, now: datetime) -> Grant:
-    """Write a grant and its event, once; runs inside the caller's transaction and asks for no right."""
+def give(*, person: Person, role: Role, actor: Actor, now: datetime, source: str = "") -> Grant:
+    """Write a grant and its event, once; runs inside the caller's transaction and asks for no right.
+
+    ``source`` is the issuer whose groups carry it; what somebody here gives by hand from then on stays when those end.
+    """
     made, is_new = Grant.objects.get_or_create(
-        person=person, role=role, defaults={"granted_by": actor.name, "granted_at": now}
+        person=person, role=role, defaults={"granted_by": actor.name, "granted_at": now, "source": source}
     )
-    if is_new:
+    by_hand_now = bool(made.source) and not source
+    if by_hand_now:
+        made.source, made.granted_by, made.granted_at = "", actor.name, now
+        made.save(update_fields=("source", "granted_by", "granted_at"))
+    if is_new or by_hand_now:
         audit.record(
             stream=person.stream,
             kind=Kind.ROLE_GRANTED,
@@ -93,6 +92,24 @@ def give(*, person: Person, role: Role, actor: Actor, now: datetime) -> Grant:
             data={"person": str(person.pk), "role": role.value},
         )
     return made
+
+
+def take(*, person: Person, role: Role, actor: Actor, now: datetime) -> None:
+    """End a grant and write its event, once; runs inside the caller's transaction and asks for no right.
+
+    :raises Refused: this is the last owner
+    """
+    if role is Role.OWNER:
+        keep_an_owner(without=person)
+    held, _by_table = Grant.objects.filter(person=person, role=role).delete()
+    if held:
+        audit.record(
+            stream=person.stream,
+            kind=Kind.ROLE_REVOKED,
+            actor=actor,
+            data={"person": str(person.pk), "role": role.value},
+        )
+        operations.post(kind=Kind.ROLE_REVOKED.value, ref=person.pk, now=now)
 
 
 def locked(person_id: UUID) -> Person:
@@ -106,16 +123,22 @@ def locked(person_id: UUID) -> Person:
     return person
 
 
-def keep_an_owner(*, without: Person) -> None:
-    """Make sure an active owner is left; runs inside the caller's transaction.
+def keep_an_owner(*, without: Person, account: User | None = None) -> None:
+    """Make sure an active owner is left who can sign in; runs inside the caller's transaction.
+
+    ``account`` is the one that is about to close, when not the whole person leaves.
 
     :raises Refused: this is the last one
     """
     # Two owners who end each other wait here for one another; who came second sees in a new look what the first did
     # (a row that a join reads beside the locked one would be the old one).
     list(Grant.objects.select_for_update().filter(role=Role.OWNER).order_by("pk"))
-    holders = Grant.objects.filter(role=Role.OWNER, person__is_active=True).values_list("person_id", flat=True)
-    if set(holders) == {without.pk}:
+    owners = Person.objects.filter(grants__role=Role.OWNER, is_active=True)
+    if not owners.filter(pk=without.pk).exists():
+        return
+    ways_in = User.objects.filter(is_active=True, person__in=owners)
+    left = ways_in.exclude(pk=account.pk) if account else ways_in.exclude(person=without)
+    if not left.exists():
         raise Refused(
             Sentence(
                 _("%(name)s is the last owner. Give the role to somebody else first."),

@@ -5,8 +5,25 @@ join into theirs (their docstrings say so) open a savepoint there, and a transac
 """
 
 from releases.catalog.services.artifacts import clear_quarantine, quarantine, register_artifact
-from releases.catalog.services.bindings import bind, note_reading, register_route
-from releases.catalog.services.connections import connect, reseal_secrets
+from releases.catalog.services.bindings import (
+    bind,
+    describe_route,
+    note_reading,
+    rebind,
+    register_route,
+    remove_route,
+    unbind,
+)
+from releases.catalog.services.connections import connect, disconnect, note_check, reconnect, reseal_secrets
+from releases.catalog.services.editing import (
+    describe_customer,
+    describe_environment,
+    reinstate,
+    remove_customer,
+    remove_environment,
+    remove_service,
+    unlink,
+)
 from releases.catalog.services.graph import confirm_dependency, deny_dependency, link
 from releases.catalog.services.running import close_incident, note_running, open_incident
 from releases.catalog.services.things import (
@@ -24,17 +41,31 @@ __all__ = [
     "confirm_dependency",
     "connect",
     "deny_dependency",
+    "describe_customer",
+    "describe_environment",
+    "describe_route",
     "describe_service",
+    "disconnect",
     "link",
+    "note_check",
     "note_reading",
     "note_running",
     "open_incident",
     "quarantine",
+    "rebind",
+    "reconnect",
     "register_artifact",
     "register_customer",
     "register_environment",
     "register_route",
     "register_service",
+    "reinstate",
+    "remove_customer",
+    "remove_environment",
+    "remove_route",
+    "remove_service",
     "reseal_secrets",
     "retire",
+    "unbind",
+    "unlink",
 ]

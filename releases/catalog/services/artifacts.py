@@ -17,6 +17,7 @@ from releases.catalog.models import Artifact, Service
 from releases.catalog.services.rows import found, invalid
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
+from releases.operations import services as operations
 
 
 def register_artifact(
@@ -76,6 +77,7 @@ def quarantine(*, actor: Actor, artifact_id: UUID, reason: str, now: datetime) -
             data=_facts(row),
             text={"reason": reason},
         )
+        operations.post(kind=Kind.ARTIFACT_QUARANTINED, ref=row.pk, now=now)
         return row
 
 
@@ -97,6 +99,7 @@ def clear_quarantine(*, actor: Actor, artifact_id: UUID, reason: str, now: datet
         audit.record(
             stream=row.stream, kind=Kind.ARTIFACT_CLEARED, actor=actor, data=_facts(row), text={"reason": reason}
         )
+        operations.post(kind=Kind.ARTIFACT_CLEARED, ref=row.pk, now=now)
         return row
 
 

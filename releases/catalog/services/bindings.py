@@ -11,10 +11,13 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
-from releases.catalog.kinds import ConnectionKind, Purpose
+from releases.catalog import rules
+from releases.catalog.kinds import ConnectionKind, Figure, Purpose
 from releases.catalog.models import Binding, Connection, Environment, Reading, Route, Service
 from releases.catalog.services.rows import found, invalid
+from releases.catalog.services.uses import must_be_unused
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 
@@ -23,6 +26,7 @@ _SERVES: Mapping[Purpose, frozenset[ConnectionKind]] = {
     Purpose.TRAFFIC: frozenset({ConnectionKind.KUBERNETES}),
     Purpose.HEALTH: frozenset({ConnectionKind.PROMETHEUS, ConnectionKind.HTTP}),
 }
+_FIGURES = tuple(sorted(set(Figure) - {Figure.ANSWER}))
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _TARGET = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
@@ -35,11 +39,15 @@ def bind(
     purpose: Purpose,
     connection_id: UUID,
     settings: Mapping[str, object],
+    must_be_new: bool = False,
     now: datetime,
 ) -> Binding:
     """Say what a service there uses a connection for; it replaces what was said for this purpose.
 
     Settings: ``deploy`` has ``job`` and ``parameters``; ``health`` has ``url``, or ``query`` and ``limit``.
+    ``must_be_new`` refuses to replace anything.
+
+    May be called inside the caller's transaction.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``connection`` or ``settings``
@@ -49,27 +57,75 @@ def bind(
     del now  # the record takes its time from the database
     if problem := _settings_problem(purpose, settings):
         raise invalid("settings", problem)
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         service = found(Service, service_id, lock=True)
         environment = found(Environment, environment_id)
         connection = _serving(connection_id, purpose)
         row = Binding.objects.filter(service=service, environment=environment, purpose=purpose.value).first()
-        if row is not None and (row.connection_id, row.settings) == (connection.pk, dict(settings)):
-            return row
+        if row is not None and must_be_new:
+            raise invalid("purpose", Sentence(_("This is bound already. Edit the binding that is there.")))
         row = row or Binding(service=service, environment=environment, purpose=purpose.value)
-        row.connection, row.settings = connection, dict(settings)
-        row.save()
-        data = {
-            "binding": str(row.pk),
-            "service": service.name,
-            "environment": environment.name,
-            "purpose": purpose.value,
-            "connection": connection.name,
-            "settings": dict(settings),
-            "config_digest": row.config_digest,
-        }
-        audit.record(stream=service.stream, kind=Kind.BINDING_SET, actor=actor, data=data)
+        return _put_binding(row, connection, settings, actor)
+
+
+def rebind(
+    *, actor: Actor, binding_id: UUID, connection_id: UUID, settings: Mapping[str, object], now: datetime
+) -> Binding:
+    """Let a binding use another connection, or the same in another way; its place and purpose stay.
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: with the fields ``connection`` or ``settings``
+    :raises Missing: there is no such binding or connection
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic():
+        row = found(Binding, binding_id, lock=True)
+        purpose = Purpose(row.purpose)
+        if problem := _settings_problem(purpose, settings):
+            raise invalid("settings", problem)
+        return _put_binding(row, _serving(connection_id, purpose), settings, actor)
+
+
+def unbind(*, actor: Actor, binding_id: UUID, now: datetime) -> None:
+    """Take a binding away; approvals of changes that went there no longer count, because their wiring is another.
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Missing: there is no such binding
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic():
+        row = found(Binding, binding_id, lock=True)
+        stream, data = row.service.stream, _binding_facts(row)
+        row.delete()
+        audit.record(stream=stream, kind=Kind.BINDING_REMOVED, actor=actor, data=data)
+
+
+def _put_binding(row: Binding, connection: Connection, settings: Mapping[str, object], actor: Actor) -> Binding:
+    """Save what a binding uses from now on, inside the caller's transaction; the same again is no event."""
+    if not row._state.adding and (row.connection_id, row.settings) == (connection.pk, dict(settings)):
         return row
+    row.connection, row.settings = connection, dict(settings)
+    row.save()
+    audit.record(stream=row.service.stream, kind=Kind.BINDING_SET, actor=actor, data=_binding_facts(row))
+    return row
+
+
+def _binding_facts(row: Binding) -> dict[str, JSON]:
+    return {
+        "binding": str(row.pk),
+        "service": row.service.name,
+        "environment": row.environment.name,
+        "purpose": row.purpose,
+        "connection": row.connection.name,
+        "settings": row.settings,
+        "config_digest": row.config_digest,
+    }
 
 
 def register_route(
@@ -81,11 +137,15 @@ def register_route(
     locator: Mapping[str, str],
     stable: str,
     canary: str,
+    must_be_new: bool = False,
     now: datetime,
 ) -> Route:
     """Say where a service's traffic is split; it replaces what was said before and forgets the last reading.
 
-    ``locator`` names the object: ``namespace``, ``name`` and, where it has several, ``route``.
+    ``locator`` names the object: ``namespace``, ``name`` and, where it has several, ``route``. ``must_be_new`` refuses
+    to replace anything.
+
+    May be called inside the caller's transaction.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``locator``, ``connection``, ``stable`` or ``canary``
@@ -94,30 +154,89 @@ def register_route(
     require(actor, Right.CATALOG_EDIT)
     del now  # the record takes its time from the database
     _check_route(locator, stable, canary)
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         service = found(Service, service_id, lock=True)
         environment = found(Environment, environment_id)
         connection = _serving(connection_id, Purpose.TRAFFIC)
         row = Route.objects.filter(service=service, environment=environment).first()
-        row = row or Route(service=service, environment=environment, connection=connection)
-        told = (connection.pk, dict(locator), stable, canary)
-        if (row.connection_id, row.locator, row.stable, row.canary) == told:
-            return row
-        row.connection, row.locator, row.stable, row.canary = connection, dict(locator), stable, canary
-        row.save()
-        Reading.objects.filter(route=row).delete()  # it was of another object, perhaps
-        data = {
-            "route": str(row.pk),
-            "service": service.name,
-            "environment": environment.name,
-            "connection": connection.name,
-            "locator": dict(locator),
-            "stable": stable,
-            "canary": canary,
-            "config_digest": row.config_digest,
-        }
-        audit.record(stream=service.stream, kind=Kind.ROUTE_REGISTERED, actor=actor, data=data)
+        if row is not None and must_be_new:
+            raise invalid(
+                "environment", Sentence(_("Its traffic is split there already. Edit the route that is there."))
+            )
+        row = row or Route(service=service, environment=environment)
+        return _put_route(row, connection, locator, stable, canary, actor)
+
+
+def describe_route(
+    *,
+    actor: Actor,
+    route_id: UUID,
+    connection_id: UUID,
+    locator: Mapping[str, str],
+    stable: str,
+    canary: str,
+    now: datetime,
+) -> Route:
+    """Let a route name another object or other targets; its place stays, and the last reading is forgotten.
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: with the fields ``locator``, ``connection``, ``stable`` or ``canary``
+    :raises Missing: there is no such route or connection
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    _check_route(locator, stable, canary)
+    with transaction.atomic():
+        row = found(Route, route_id, lock=True)
+        return _put_route(row, _serving(connection_id, Purpose.TRAFFIC), locator, stable, canary, actor)
+
+
+def remove_route(*, actor: Actor, route_id: UUID, now: datetime) -> None:
+    """Take a route away that never carried a shift of traffic, with its last reading.
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Refused: traffic was shifted there, with how often
+    :raises Missing: there is no such route
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic():
+        row = found(Route, route_id, lock=True)
+        must_be_unused(row, called=f"{row.service.name}/{row.environment.name}")
+        stream, data = row.service.stream, _route_facts(row)
+        row.delete()
+        audit.record(stream=stream, kind=Kind.ROUTE_REMOVED, actor=actor, data=data)
+
+
+def _put_route(
+    row: Route, connection: Connection, locator: Mapping[str, str], stable: str, canary: str, actor: Actor
+) -> Route:
+    """Save where traffic is split from now on, inside the caller's transaction; the same again is no event."""
+    told = (connection.pk, dict(locator), stable, canary)
+    if not row._state.adding and (row.connection_id, row.locator, row.stable, row.canary) == told:
         return row
+    row.connection, row.locator, row.stable, row.canary = connection, dict(locator), stable, canary
+    row.save()
+    Reading.objects.filter(route=row).delete()  # it was of another object, perhaps
+    audit.record(stream=row.service.stream, kind=Kind.ROUTE_REGISTERED, actor=actor, data=_route_facts(row))
+    return row
+
+
+def _route_facts(row: Route) -> dict[str, JSON]:
+    return {
+        "route": str(row.pk),
+        "service": row.service.name,
+        "environment": row.environment.name,
+        "connection": row.connection.name,
+        "locator": row.locator,
+        "stable": row.stable,
+        "canary": row.canary,
+        "config_digest": row.config_digest,
+    }
 
 
 def note_reading(
@@ -153,6 +272,11 @@ def _serving(connection_id: UUID, purpose: Purpose) -> Connection:
 
 
 def _settings_problem(purpose: Purpose, settings: Mapping[str, object]) -> Sentence | None:
+    if telling := rules.secret_named(settings):
+        return Sentence(
+            _("“%(name)s” looks like a secret. It belongs in the field for the secret of a connection."),
+            {"name": telling},
+        )
     if purpose is Purpose.DEPLOY:
         parameters = settings.get("parameters", {})
         named = isinstance(settings.get("job"), str) and settings["job"]
@@ -162,6 +286,8 @@ def _settings_problem(purpose: Purpose, settings: Mapping[str, object]) -> Sente
             return Sentence(_("The parameters of a job are texts."))
     if purpose is Purpose.HEALTH and not (_is_text(settings, "url") or _has_limit(settings)):
         return Sentence(_("Health needs an address to probe (url), or a query and its limit."))
+    if purpose is Purpose.HEALTH and settings.get("figure", Figure.ERRORS) not in _FIGURES:
+        return Sentence(_("The figure of a query is one of: %(names)s."), {"names": ", ".join(_FIGURES)})
     return None
 
 

@@ -1,22 +1,26 @@
 """Ways to outside systems; secrets go in and never come out but to the door that needs them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 
 from releases.accounts.rights import Right
-from releases.accounts.rules import is_slug
+from releases.accounts.rules import is_slug, one_line
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
 from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog import rules, secrets
-from releases.catalog.kinds import ConnectionKind
+from releases.catalog.kinds import ConnectionKind, Light
 from releases.catalog.models import Connection
-from releases.catalog.services.rows import inserted
-from releases.core.errors import Invalid, Sentence
+from releases.catalog.services.rows import found, inserted, invalid
+from releases.catalog.services.uses import must_be_unused
+from releases.core import canonical, redaction
+from releases.core.errors import GmudError, Invalid, Sentence
 from releases.core.http import Allowance
 from releases.core.words import mark as _
 
@@ -32,48 +36,110 @@ def connect(
     account: str = "",
     secret: str | None = None,
     config: Mapping[str, object] | None = None,
+    must_be_new: bool = False,
+    secret_later: bool = False,
     now: datetime,
 ) -> Connection:
     """Add a connection, or change the one with that name. ``secret``: ``None`` keeps it, empty takes it away.
 
     A secret belongs to its origin: another origin or kind asks for the secret again, so that nobody can have it sent
-    elsewhere by changing an address.
+    elsewhere by changing an address. ``must_be_new`` refuses to change anything; ``secret_later`` lets one be
+    made without the secret it needs, which is typed afterwards: until then it cannot be used.
+
+    May be called inside the caller's transaction.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``name``, ``origin``, ``account``, ``secret`` or ``config``
     """
     require(actor, Right.CATALOG_EDIT)
     del now  # the record takes its time from the database
-    fields = _problems(name, kind, origin, account, secret)
-    if fields:
-        raise Invalid(Sentence(_("This connection cannot be saved as it is.")), fields=fields)
-    origin = rules.normal_origin(origin)
-    with transaction.atomic(durable=True):
+    wanted = _checked(Wanted(name, kind, origin, account, secret, config, secret_later))
+    with transaction.atomic():
         row = Connection.objects.select_for_update().filter(name=name).first()
-        is_new = row is None
-        if row is None:
-            row = Connection(name=name)
-        old = _facts(row)
-        moved = (row.origin, row.kind) != (origin, kind.value)
-        if moved and row.secret_box is not None and secret is None:
-            sentence = Sentence(_("The secret belongs to the old address. Type it again for the new one."))
-            raise Invalid(sentence, fields={"secret": [sentence]})
-        row.kind, row.origin, row.account = kind.value, origin, account
-        row.config = dict(config) if config is not None else row.config
-        if secret is not None:
-            _put(row, secret)
-        if kind.needs_secret and row.secret_box is None:
-            sentence = Sentence(_("A connection to %(kind)s needs a secret."), {"kind": kind.value})
-            raise Invalid(sentence, fields={"secret": [sentence]})
-        if is_new:
-            inserted(row, taken=Sentence(_("The connection %(name)s exists already."), {"name": name}))
-        elif _facts(row) != old:
-            row.save()
-        else:
-            return row
-        told = Kind.CONNECTION_OPENED if is_new else Kind.CONNECTION_CHANGED
-        audit.record(stream=row.stream, kind=told, actor=actor, data=_facts(row))
+        if row is not None and must_be_new:
+            raise _taken(name)
+        return _put_connection(row or Connection(name=name), wanted, actor)
+
+
+def reconnect(
+    *,
+    actor: Actor,
+    connection_id: UUID,
+    name: str,
+    origin: str,
+    account: str = "",
+    secret: str | None = None,
+    config: Mapping[str, object] | None = None,
+    now: datetime,
+) -> Connection:
+    """Change a connection; its kind stays, and another origin asks for the secret again (see :func:`connect`).
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: with the fields ``name``, ``origin``, ``account``, ``secret`` or ``config``
+    :raises Missing: there is no such connection
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic():
+        row = found(Connection, connection_id, lock=True)
+        wanted = _checked(Wanted(name, ConnectionKind(row.kind), origin, account, secret, config))
+        if Connection.objects.filter(name=name).exclude(pk=row.pk).exists():
+            raise _taken(name)
+        return _put_connection(row, wanted, actor)
+
+
+def disconnect(*, actor: Actor, connection_id: UUID, now: datetime) -> None:
+    """Take a connection away that nothing uses; its secret is forgotten.
+
+    May be called inside the caller's transaction.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Refused: something uses it, with what and how many
+    :raises Missing: there is no such connection
+    """
+    require(actor, Right.CATALOG_EDIT)
+    del now  # the record takes its time from the database
+    with transaction.atomic():
+        row = found(Connection, connection_id, lock=True)
+        must_be_unused(row)
+        stream, data = row.stream, _facts(row)
+        row.delete()
+        audit.record(stream=stream, kind=Kind.CONNECTION_CLOSED, actor=actor, data=data)
+
+
+def note_check(
+    *,
+    actor: Actor,
+    connection_id: UUID,
+    light: Light,
+    version: str = "",
+    lines: Sequence[Sentence] = (),
+    now: datetime,
+) -> Connection:
+    """Keep how the last test of a connection ended: its light, the version met there, and what must be mended.
+
+    :raises NotPermitted: the actor may not edit the catalogue
+    :raises Missing: there is no such connection
+    """
+    require(actor, Right.CATALOG_EDIT)
+    kept: list[JSON] = [_kept(line) for line in lines]
+    with transaction.atomic(durable=True):
+        row = found(Connection, connection_id, lock=True)
+        row.checked_at, row.check_light = now, light.value
+        row.check_version, row.check_lines = redaction.redact(one_line(version))[:64], kept
+        row.save(update_fields=("checked_at", "check_light", "check_version", "check_lines"))
+        data = {"connection": str(row.pk), "name": row.name, "origin": row.origin}
+        seen = {"light": light.value, "version": row.check_version, "said": kept[0] if kept else None, "lines": kept}
+        audit.record(stream=row.stream, kind=Kind.CONNECTION_CHECKED, actor=actor, data={**data, **seen})
         return row
+
+
+def _kept(line: Sentence) -> JSON:
+    """Return a sentence as it is stored: what the other side said is cut short, and shows no secret."""
+    parts = {name: redaction.redact(one_line(str(value)))[:300] for name, value in line.parts.items()}
+    return {"text": line.text if parts else redaction.redact(line.text), "parts": parts}
 
 
 def reseal_secrets(*, actor: Actor, now: datetime) -> int:
@@ -96,37 +162,120 @@ def reseal_secrets(*, actor: Actor, now: datetime) -> int:
     return resealed
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a connection is to be; the secret does not show when it is printed."""
+
+    name: str
+    kind: ConnectionKind
+    origin: str
+    account: str
+    secret: str | None = field(repr=False)
+    config: Mapping[str, object] | None
+    secret_later: bool = False
+
+
+def _checked(wanted: Wanted) -> Wanted:
+    """Return it with its origin in the one spelling.
+
+    :raises Invalid: with every field that is wrong
+    """
+    if fields := _problems(wanted):
+        raise Invalid(Sentence(_("This connection cannot be saved as it is.")), fields=fields)
+    return replace(wanted, origin=rules.normal_origin(wanted.origin))
+
+
+def _taken(name: str) -> Invalid:
+    return invalid("name", Sentence(_("The connection %(name)s exists already."), {"name": name}))
+
+
+def _put_connection(row: Connection, wanted: Wanted, actor: Actor) -> Connection:
+    """Save a connection as it is wanted, inside the caller's transaction; the same again is no event.
+
+    :raises Invalid: the secret is missing, or belongs to the old address
+    """
+    is_new, old = row._state.adding, _facts(row)
+    moved = (row.origin, row.kind) != (wanted.origin, wanted.kind.value)
+    if moved and row.secret_box is not None and wanted.secret is None:
+        raise invalid("secret", Sentence(_("The secret belongs to the old address. Type it again for the new one.")))
+    row.name, row.kind, row.origin, row.account = wanted.name, wanted.kind.value, wanted.origin, wanted.account
+    row.config = dict(wanted.config) if wanted.config is not None else row.config
+    if wanted.secret is not None:
+        _put(row, wanted.secret)
+    if wanted.kind.needs_secret and row.secret_box is None and not wanted.secret_later:
+        kind = {"kind": wanted.kind.value}
+        raise invalid("secret", Sentence(_("A connection to %(kind)s needs a secret."), kind))
+    if not is_new and _facts(row) == old:
+        return row
+    if moved or wanted.secret is not None:  # what was tested is not there any more
+        row.checked_at, row.check_light, row.check_version, row.check_lines = None, "", "", []
+    if is_new:
+        inserted(row, taken=Sentence(_("The connection %(name)s exists already."), {"name": row.name}))
+    else:
+        row.save()
+    told = Kind.CONNECTION_OPENED if is_new else Kind.CONNECTION_CHANGED
+    audit.record(stream=row.stream, kind=told, actor=actor, data=_facts(row))
+    return row
+
+
 def _put(row: Connection, secret: str) -> None:
     row.secret_version += 1
     row.secret_box = secrets.sealed(row, secret) if secret else None
     row.secret_last4 = rules.last4(secret)
 
 
-def _problems(name: str, kind: ConnectionKind, origin: str, account: str, secret: str | None) -> Fields:
+def _problems(wanted: Wanted) -> Fields:
     fields: Fields = {}
-    if not is_slug(name):
+    if not is_slug(wanted.name):
         fields["name"] = [Sentence(_("A name has lower-case letters, digits and hyphens only, up to 63 of them."))]
-    if problem := rules.origin_problem(origin):
+    if problem := rules.origin_problem(wanted.origin) or _address_problem(wanted.origin):
         fields["origin"] = [problem]
-    elif not _operator_allows(rules.host_of(origin)):
-        fields["origin"] = [
-            Sentence(
-                _("%(host)s is not among the hosts the operator allows (GMUD_OUTBOUND_HOSTS)."),
-                {"host": rules.host_of(origin)},
-            )
-        ]
-    if kind.needs_account and not account:
-        fields["account"] = [Sentence(_("Name the account that the secret belongs to."))]
-    elif ":" in account or not (account.isprintable() and account.isascii()):
-        fields["account"] = [Sentence(_("An account has plain letters only, and no colon."))]
-    if secret and (problem := rules.secret_problem(secret)):
+    if problem := _account_problem(wanted):
+        fields["account"] = [problem]
+    if wanted.secret and (problem := rules.secret_problem(wanted.secret)):
         fields["secret"] = [problem]
+    if problem := _config_problem(wanted):
+        fields["config"] = [problem]
     return fields
 
 
-def _operator_allows(host: str) -> bool:
-    hosts = Allowance.from_environment().hosts
-    return not hosts or host in hosts
+def _account_problem(wanted: Wanted) -> Sentence | None:
+    account = wanted.account
+    if wanted.kind.needs_account and not account:
+        return Sentence(_("Name the account that the secret belongs to."))
+    if ":" in account or not (account.isprintable() and account.isascii()):
+        return Sentence(_("An account has plain letters only, and no colon."))
+    if account and account == wanted.secret:
+        return Sentence(_("This is the secret. The account is the name that it belongs to."))
+    return None
+
+
+def _config_problem(wanted: Wanted) -> Sentence | None:
+    """Return why the settings cannot be kept: a secret in them would be shown to everybody."""
+    config = wanted.config or {}
+    if named := rules.secret_named(config):
+        parts = {"name": named}
+        return Sentence(_("“%(name)s” looks like a secret. Put it into the field for the secret, not here."), parts)
+    if wanted.secret and wanted.secret in canonical.encode(dict(config)).decode():
+        return Sentence(_("The secret stands in here, too, where everybody can read it. Take it out."))
+    return None
+
+
+def _address_problem(origin: str) -> Sentence | None:
+    """Return why the operator does not allow an address; where a name leads is looked at with every call."""
+    host, allowance = rules.host_of(origin), Allowance.from_environment()
+    if allowance.hosts and host not in allowance.hosts:
+        sentence = _("%(host)s is not among the hosts the operator allows (GMUD_OUTBOUND_HOSTS).")
+        return Sentence(sentence, {"host": host})
+    if host.endswith(".localhost"):
+        host = "localhost"  # RFC 6761: this very machine, whatever a resolver says
+    if host != "localhost" and not rules.is_ip(host):
+        return None
+    try:
+        replace(allowance, hosts=frozenset()).address_for(host, 443)
+    except GmudError as error:
+        return error.detail
+    return None
 
 
 def _facts(row: Connection) -> dict[str, JSON]:

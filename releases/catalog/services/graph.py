@@ -56,10 +56,12 @@ def link(
 def confirm_dependency(*, actor: Actor, dependency_id: UUID, now: datetime) -> Dependency:
     """Put one's name under an edge, which makes a hint a fact.
 
+    May be called inside the caller's transaction.
+
     :raises NotPermitted: neither in the team of one end nor a person who may edit the catalogue
     :raises Missing: there is no such edge
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         row = found(Dependency, dependency_id, lock=True)
         person = _judge(actor, row)
         if row.confirmed_at is None:

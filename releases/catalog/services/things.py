@@ -75,6 +75,8 @@ def describe_service(
 ) -> Service:
     """Change what is said of a service; what is not given stays. Its id stays too, so approvals still mean it.
 
+    May be called inside the caller's transaction.
+
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: a name that is taken or not a slug, a criticality outside 1 to 4
     :raises Missing: there is no such service or team
@@ -85,7 +87,7 @@ def describe_service(
         _must_be_slug(name)
     if criticality is not None:
         _must_be_level(criticality)
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         row = found(Service, service_id, lock=True)
         if name is not None and Service.objects.filter(name=name).exclude(pk=row.pk).exists():
             raise invalid("name", Sentence(_("The service %(name)s exists already."), {"name": name}))
@@ -156,6 +158,8 @@ def register_customer(
 ) -> Customer:
     """Add a customer and the services that serve it; ``size`` counts the people or firms behind the name.
 
+    May be called inside the caller's transaction.
+
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: a name that is taken (whatever its case) or empty, a segment that is not a slug
     :raises Missing: there is no such service
@@ -168,7 +172,7 @@ def register_customer(
     _must_be_slug(segment, field="segment")
     if size < 0 or notice_hours < 0:
         raise invalid("size", Sentence(_("Size and hours of notice are zero or more.")))
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         served = [found(Service, service_id) for service_id in service_ids]
         row = Customer(name=name, folded_name=folded(name), segment=segment, size=size, notice_hours=notice_hours)
         inserted(row, taken=Sentence(_("The customer %(name)s exists already."), {"name": name}))

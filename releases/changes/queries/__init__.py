@@ -1,17 +1,20 @@
 """Reads of change requests: frozen cards, checklists, buttons, differences."""
 
-from releases.changes.facts import gather
+from releases.changes.drafts import known_items
+from releases.changes.facts import counts_of, draft_facts, gather
 from releases.changes.queries.differences import between
 from releases.changes.queries.moves import Button, Check, buttons, checklist
+from releases.changes.queries.placing import PlacedCard, on_the_way, taken_back
 from releases.changes.queries.reading import (
     ChangeCard,
     ItemCard,
     Page,
+    authorizing,
     by_id,
     by_number,
     card,
+    names_of_streams,
     page,
-    rail,
     review_of,
     states,
 )
@@ -22,15 +25,22 @@ __all__ = [
     "Check",
     "ItemCard",
     "Page",
+    "PlacedCard",
+    "authorizing",
     "between",
     "buttons",
     "by_id",
     "by_number",
     "card",
     "checklist",
+    "counts_of",
+    "draft_facts",
     "gather",
+    "known_items",
+    "names_of_streams",
+    "on_the_way",
     "page",
-    "rail",
     "review_of",
     "states",
+    "taken_back",
 ]

@@ -53,16 +53,16 @@ def buttons(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Butto
     Moves of the system are left out, and so are submissions of another type.
     """
     facts, rights = gather(change, now=now), accounts.rights_of(actor)
-    return [
-        Button(move.verb, (*_lacking(move.right, rights), *move.refusals(facts)))
+    moves = [
+        move
         for move in LIFE.leaving(change.state)
         if move.right != Right.SYSTEM_ACT and not any(g.code == "type" and g.check(facts) for g in move.guards)
     ]
+    lacking = {right: _lacking(right) for right in {move.right for move in moves} - rights}
+    return [Button(move.verb, (*lacking.get(move.right, ()), *move.refusals(facts))) for move in moves]
 
 
-def _lacking(right: str, rights: frozenset[Right]) -> tuple[Reason, ...]:
-    if right in rights:
-        return ()
+def _lacking(right: str) -> tuple[Reason, ...]:
     who = ", ".join(person.name for person in accounts.holders_of_right(Right(right))[:3])
     if not who:
         return (Reason("not_permitted", Sentence(_("Nobody holds the right to do this yet."))),)

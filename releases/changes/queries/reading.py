@@ -1,6 +1,6 @@
 """Change requests as others read them: one, many, whose turn it is, and where all of them stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from releases.changes.models import ChangeRequest, ChangeRequests, Item, Review
-from releases.changes.states import ENDED, MAIN_LINE, State
+from releases.changes.states import State
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
 
@@ -95,6 +95,11 @@ def by_id(change_id: UUID) -> ChangeRequest:
     return change
 
 
+def authorizing() -> list[ChangeRequest]:
+    """Return the changes that are before the committee, newest first."""
+    return list(_whole().filter(state=State.AUTHORIZING).order_by("-number"))
+
+
 def page(
     *,
     states: tuple[str, ...] = (),
@@ -102,6 +107,7 @@ def page(
     environment: str = "",
     level: str = "",
     requester_id: UUID | None = None,
+    implementer_id: UUID | None = None,
     before: int | None = None,
     search: str = "",
 ) -> Page:
@@ -113,6 +119,7 @@ def page(
         "items__environment__name": environment,
         "assessment__level": level,
         "requester_id": requester_id,
+        "implementers": implementer_id,
         "number__lt": before,
     }
     for name, value in wanted.items():
@@ -163,23 +170,17 @@ def review_of(change: ChangeRequest) -> Review | None:
     return Review.objects.select_related("written_by").filter(change=change).first()
 
 
+def names_of_streams(streams: Iterable[str]) -> dict[str, str]:
+    """Return what people call the changes whose audit streams these are, by stream; others are left out."""
+    ids = {stream.removeprefix("change:") for stream in streams if stream.startswith("change:")}
+    rows = ChangeRequest.objects.filter(pk__in=ids)
+    return {row.stream: row.name for row in rows}
+
+
 def states() -> Iterator[tuple[str, str]]:
     """Yield (audit stream, state) of every change, for the replay."""
     for pk, state in ChangeRequest.objects.values_list("pk", "state").iterator():
         yield f"change:{pk}", state
-
-
-def rail(state: str) -> list[tuple[State, str]]:
-    """Return the main line of life, each state with ``done``, ``now`` or nothing."""
-    if state in MAIN_LINE:
-        at = MAIN_LINE.index(State(state))
-    else:
-        at = MAIN_LINE.index(State.WATCHING) if state == State.ROLLING_BACK else len(MAIN_LINE) - 1
-    ended = state in ENDED
-    return [
-        (one, "done" if position < at or ended else "now" if position == at else "")
-        for position, one in enumerate(MAIN_LINE)
-    ]
 
 
 def _whole() -> ChangeRequests:

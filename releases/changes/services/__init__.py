@@ -3,11 +3,12 @@
 The ``move`` of :mod:`releases.changes.services.moving` is for rooms above, inside their own transaction.
 """
 
+from releases.changes.drafts import ChangeDraft, ItemDraft
 from releases.changes.services.deciding import vote
-from releases.changes.services.drafting import ChangeDraft, ItemDraft, draft, revise
+from releases.changes.services.drafting import draft, revise
 from releases.changes.services.ending import cancel, close, expire_due, settle, settle_due, supersede
 from releases.changes.services.holding import hold, resume
-from releases.changes.services.moving import locked, move
+from releases.changes.services.moving import locked, may_move, move
 from releases.changes.services.reporting import deployed, failed, start
 from releases.changes.services.submitting import excluded, submit, withdraw
 
@@ -23,6 +24,7 @@ __all__ = [
     "failed",
     "hold",
     "locked",
+    "may_move",
     "move",
     "resume",
     "revise",

@@ -1,8 +1,6 @@
 """Write a draft and change it: every save keeps the digest of what is written."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,67 +13,25 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.audit.services import record
-from releases.catalog import queries as catalog
+from releases.audit.services import agree, record
 from releases.catalog import services as catalog_services
+from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact
-from releases.changes import back
+from releases.catalog.rules import parameter_problem
 from releases.changes.document import digest_of
+from releases.changes.drafts import ChangeDraft, KnownItem, known_items
 from releases.changes.models import FIRST_NUMBER, ChangeRequest, Item, RollbackPlan
 from releases.changes.queries.differences import between
 from releases.changes.services.moving import locked, move, wrong_state
 from releases.changes.states import EDITABLE, ChangeType, MigrationClass, State
 from releases.committee import services as committee
-from releases.core.errors import Invalid, Missing, NotPermitted, Sentence, Stale
+from releases.core.errors import Invalid, NotPermitted, Sentence, Stale
 from releases.core.words import mark as _
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NUL = "\x00"
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 _NUMBERING = (0x6368616E, 1)  # PostgreSQL's advisory lock of whoever takes the next number
-
-
-@dataclass(frozen=True, slots=True)
-class ItemDraft:
-    """One line of the form: names as people know them; the way back is proposed when left empty."""
-
-    service: str
-    environment: str
-    version: str
-    digest: str
-    back_version: str = ""
-    back_digest: str = ""
-    migration_class: str = MigrationClass.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeDraft:
-    """What the form or the API hands in; moments are aware.
-
-    Parameters and implementers that are ``None`` stay as they are.
-    """
-
-    title: str = ""
-    why: str = ""
-    type: str = ChangeType.NORMAL
-    plan: str = ""
-    items: Sequence[ItemDraft] = ()
-    tests_passed: int | None = None
-    tests_failed: int | None = None
-    tests_url: str = ""
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    parameters: Mapping[str, str] | None = None
-    implementers: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    """One item with its rows found."""
-
-    draft: ItemDraft
-    service_id: UUID
-    environment_id: UUID
-    plan: back.WayBack
 
 
 @transaction.atomic(durable=True)
@@ -85,6 +41,7 @@ def draft(*, actor: Actor, fields: ChangeDraft, now: datetime) -> ChangeRequest:
     :raises NotPermitted: the actor may not file changes
     :raises Invalid: an unknown service or environment, a tag instead of a digest, a window that ends too early
     """
+    agree()
     require(actor, Right.CHANGE_FILE)
     requester = accounts.person_behind(actor)
     change = ChangeRequest(requester=requester, created_at=now, number=_next_number())
@@ -141,7 +98,9 @@ def own(change: ChangeRequest, actor: Actor) -> None:
     """Refuse everybody but those who wrote the change and those who plan releases.
 
     :raises NotPermitted: it is somebody else's change
+    :raises Contradicted: the record contradicts its witness, so nothing is edited
     """
+    agree()
     require(actor, Right.CHANGE_FILE)
     person = accounts.person_behind(actor)
     if change.requester_id == person.pk or change.authors.filter(pk=person.pk).exists():
@@ -186,63 +145,54 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
     change.starts_at, change.ends_at, change.updated_at = fields.starts_at, fields.ends_at, now
     change.save()
     change.authors.add(author, *accounts.answerable_for(actor))
-    if fields.implementers is not None:
-        change.implementers.set(accounts.persons_named(fields.implementers))
+    for name in ("implementers", "committers"):
+        if (usernames := getattr(fields, name)) is not None:
+            getattr(change, name).set(accounts.persons_named(usernames, field=name))
     change.items.all().delete()
     for position, one in enumerate(resolved, start=1):
         artifact = _artifact(one, one.draft.version, one.draft.digest, actor=actor, now=now)
         item = Item.objects.create(
             change=change,
             position=position,
-            service_id=one.service_id,
-            environment_id=one.environment_id,
+            service_id=one.service.id,
+            environment_id=one.environment.id,
             artifact=artifact,
         )
-        target = one.plan.target_id
+        target = one.way.target_id
         if one.draft.back_digest:
             target = _artifact(one, one.draft.back_version, one.draft.back_digest, actor=actor, now=now).pk
         RollbackPlan.objects.create(
             item=item,
             target_artifact_id=target,
-            traffic_snapshot=one.plan.traffic_snapshot,
-            job=one.plan.job,
+            traffic_snapshot=one.way.traffic_snapshot,
+            job=one.way.job,
             migration_class=one.draft.migration_class,
         )
     change.content_digest = digest_of(change)
     change.save(update_fields=["content_digest"])
 
 
-def _artifact(one: _Resolved, version: str, digest: str, *, actor: Actor, now: datetime) -> Artifact:
+def _artifact(one: KnownItem, version: str, digest: str, *, actor: Actor, now: datetime) -> Artifact:
     return catalog_services.register_artifact(
-        service_id=one.service_id, version=version, digest=digest, actor=actor, now=now
+        service_id=one.service.id, version=version, digest=digest, actor=actor, now=now
     )
 
 
-def _resolve(fields: ChangeDraft) -> list[_Resolved]:
+def _resolve(fields: ChangeDraft) -> tuple[KnownItem, ...]:
     wrong: dict[str, list[Sentence | str]] = {}
     _check_shape(fields, wrong)
-    resolved: list[_Resolved] = []
-    seen: set[tuple[UUID, UUID]] = set()
-    for position, one in enumerate(fields.items):
-        where = f"items.{position}"
-        try:
-            service = catalog.service_named(one.service)
-        except Missing as error:
-            wrong[f"{where}.service"] = [error.detail]
-        try:
-            environment = catalog.environment_named(one.environment)
-        except Missing as error:
-            wrong[f"{where}.environment"] = [error.detail]
-        if wrong.keys() & {f"{where}.service", f"{where}.environment"}:
-            continue
-        if (service.id, environment.id) in seen:
-            wrong[f"{where}.service"] = [Sentence(_("This service and environment stand in the list already."))]
-        seen.add((service.id, environment.id))
-        plan = back.propose(service_id=service.id, environment_id=environment.id)
-        resolved.append(_Resolved(one, service.id, environment.id, plan))
+    found, unknown = known_items(fields.items)
+    wrong.update({name: [sentence] for name, sentence in unknown.items()})
+    seen: set[Place] = set()
+    for one in found:
+        if one.place in seen:
+            wrong[f"items.{one.position}.service"] = [
+                Sentence(_("This service and environment stand in the list already."))
+            ]
+        seen.add(one.place)
     if wrong:
         raise Invalid(Sentence(_("Some fields need your attention.")), fields=wrong)
-    return resolved
+    return found
 
 
 def _check_shape(fields: ChangeDraft, wrong: dict[str, list[Sentence | str]]) -> None:
@@ -251,8 +201,16 @@ def _check_shape(fields: ChangeDraft, wrong: dict[str, list[Sentence | str]]) ->
             wrong[name] = [Sentence(_("Remove the NUL character."))]
     if fields.type not in set(ChangeType):
         wrong["type"] = [Sentence(_("Choose one of: %(names)s."), {"names": ", ".join(ChangeType)})]
+    for name in ("starts_at", "ends_at"):
+        moment: datetime | None = getattr(fields, name)
+        if moment and not FIRST_YEAR <= moment.year < LAST_YEAR:  # others the content digest cannot carry exactly
+            sentence = _("Choose a moment after the year %(first)s and before the year %(last)s.")
+            wrong[name] = [Sentence(sentence, {"first": FIRST_YEAR - 1, "last": LAST_YEAR})]
     if fields.starts_at and fields.ends_at and fields.ends_at <= fields.starts_at:
         wrong["ends_at"] = [Sentence(_("Let the window end after it starts."))]
+    for name in fields.parameters or ():
+        if problem := parameter_problem(name):
+            wrong.setdefault("parameters", []).append(problem)
     for position, one in enumerate(fields.items):
         where = f"items.{position}"
         if not DIGEST.fullmatch(one.digest):

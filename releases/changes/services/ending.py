@@ -1,6 +1,7 @@
 """How changes end: canceled, superseded, expired, settled, reviewed and closed."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from releases.changes.services.moving import locked, move
 from releases.changes.states import Outcome, State
 from releases.core.errors import GmudError, Invalid, Sentence
 from releases.core.words import mark as _
+from releases.operations import queries as operations
 
 
 @transaction.atomic(durable=True)
@@ -97,8 +99,18 @@ def expire_due(*, now: datetime) -> int:
 
 
 def settle(change: ChangeRequest, *, now: datetime) -> None:
-    """Send a watched change to its review, inside the caller's transaction; the watch found nothing wrong."""
-    move(change, "settled", actor=system("clock"), now=now)
+    """Send a watched change to its review, inside the caller's transaction; the event says how the watch had ended."""
+    move(change, "settled", actor=system("clock"), now=now, data=_how_watched(change))
+
+
+def _how_watched(change: ChangeRequest) -> dict[str, Any]:
+    """Return the latest work that held the change, how it ended, and what the step that failed says."""
+    latest = next((one for one in operations.operations_of(change.pk) if one.target == change.stream), None)
+    if latest is None:
+        return {"work": "", "work_state": ""}
+    why = next((step.note for step in latest.steps if step.note), None)
+    told = {"why": {"text": why.text, "parts": dict(why.parts)}} if why else {}
+    return {"work": latest.kind, "work_state": latest.state.value, **told}
 
 
 def _try(change_id: UUID, verb: str, *, now: datetime) -> bool:

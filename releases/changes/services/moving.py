@@ -20,8 +20,10 @@ from releases.changes.document import items_of
 from releases.changes.facts import gather
 from releases.changes.machine import LIFE
 from releases.changes.models import ChangeRequest, Item, Review
+from releases.changes.rules import Facts
 from releases.changes.states import ENDED, ChangeType, Outcome, State
 from releases.core.errors import Missing, Reason, Refused, Sentence
+from releases.core.machine import Move
 from releases.core.words import mark as _
 from releases.operations import services as operations
 
@@ -45,12 +47,19 @@ KIND_OF = {
     "settled": Kind.CHANGE_SETTLED,
     "roll_back": Kind.CHANGE_ROLL_BACK_BEGUN,
     "rolled_back": Kind.CHANGE_ROLLED_BACK,
+    "back_by_hand": Kind.CHANGE_BACK_BY_HAND,
+    "stay": Kind.CHANGE_STAYED,
     "close": Kind.CHANGE_CLOSED,
 }
 RIGHT_OF = {row.verb: Right(row.right) for row in LIFE}
 REVIEW_DUE = {ChangeType.EMERGENCY: timedelta(days=2), ChangeType.RETROACTIVE: timedelta(days=2)}
 REVIEW_DUE_OTHERWISE = timedelta(days=5)
-OUTCOME_OF = {"failed": Outcome.FAILED, "rolled_back": Outcome.ROLLED_BACK}
+OUTCOME_OF = {
+    "failed": Outcome.FAILED,
+    "rolled_back": Outcome.ROLLED_BACK,
+    "back_by_hand": Outcome.ROLLED_BACK,
+    "stay": Outcome.FAILED,
+}
 
 
 def locked(change_id: UUID) -> ChangeRequest:
@@ -83,16 +92,7 @@ def move(
     :raises Refused: the move does not start here, or guards refuse it, with every reason
     :raises NotPermitted: the actor lacks the right of this move
     """
-    require(actor, RIGHT_OF[verb])
-    row = LIFE.find(verb, change.state)
-    if row is None:
-        raise wrong_state(change, verb)
-    if verb == "start":
-        _hold_places(change)
-    if row.guards:
-        reasons = row.refusals(replace(gather(change, now=now), **(known or {})))
-        if reasons:
-            raise Refused(reasons[0].message, reasons=reasons)
+    row = may_move(change, verb, actor=actor, now=now, known=known)
     before, change.state = change.state, row.target
     _on_arrival(change, verb, now=now)
     change.updated_at = now
@@ -113,6 +113,27 @@ def move(
         text=text or {},
     )
     operations.post(kind=f"change.{verb}", ref=change.pk, now=now, data={"state": change.state})
+
+
+def may_move(
+    change: ChangeRequest, verb: str, *, actor: Actor, now: datetime, known: Mapping[str, Any] | None = None
+) -> Move[Facts]:
+    """Return the row of the table that a move would take, and write nothing; parameters as for :func:`move`.
+
+    :raises Refused: the move does not start here, or guards refuse it, with every reason
+    :raises NotPermitted: the actor lacks the right of this move
+    """
+    require(actor, RIGHT_OF[verb])
+    row = LIFE.find(verb, change.state)
+    if row is None:
+        raise wrong_state(change, verb)
+    if verb == "start":
+        _hold_places(change)
+    if row.guards:
+        reasons = row.refusals(replace(gather(change, now=now), **(known or {})))
+        if reasons:
+            raise Refused(reasons[0].message, reasons=reasons)
+    return row
 
 
 def _hold_places(change: ChangeRequest) -> None:
@@ -137,7 +158,7 @@ def _book(change: ChangeRequest, now: datetime) -> None:
     calendar.book(
         subject=change.pk,
         number=change.number,
-        places=[(item.service_id, item.environment_id) for item in items],
+        places=[item.place for item in items],
         starts_at=change.starts_at,
         ends_at=change.ends_at,
         now=now,

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from releases.audit.actor import Actor
+from releases.audit.services import agree
 from releases.changes.models import ChangeRequest
 from releases.changes.services.moving import locked, move
 
@@ -16,7 +17,9 @@ def start(*, change_id: UUID, actor: Actor, now: datetime) -> ChangeRequest:
 
     :raises Refused: with every reason why it may not begin now
     :raises NotPermitted: the actor may not release
+    :raises Contradicted: the record contradicts its witness, so nothing begins
     """
+    agree()
     return _report(change_id, "start", actor=actor, now=now)
 
 

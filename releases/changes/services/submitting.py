@@ -17,11 +17,18 @@ from releases.changes.services.moving import locked, move, wrong_state
 from releases.changes.states import ChangeType, State
 from releases.committee import queries as committee_queries
 from releases.committee import services as committee
+from releases.committee.seats import Relation
 from releases.core import canonical
 from releases.core.errors import Refused, Sentence, Stale
 from releases.core.words import mark as _
 from releases.impact import services as impact
 
+# Who took part and so may not decide; what stands last says why of who did several things.
+RELATIONS = (
+    ("implementers", Relation.IMPLEMENTER),
+    ("committers", Relation.COMMITTER),
+    ("authors", Relation.AUTHOR),
+)
 VERB_OF = {
     ChangeType.NORMAL: "submit",
     ChangeType.STANDARD: "submit_standard",
@@ -124,13 +131,15 @@ def _open_round(change: ChangeRequest, *, now: datetime) -> None:
 def excluded(change: ChangeRequest) -> dict[str, str]:
     """Return who may not vote, by person id, each with the first relation that says why.
 
-    Whoever was to implement any submitted revision stays excluded, as its authors do.
+    Whoever was to implement any submitted revision, or had committed to it, stays excluded, as its authors do.
     """
-    relations = {str(pk): "implementer" for pk in change.implementers.values_list("pk", flat=True)}
-    for document in change.revisions.values_list("document", flat=True):
-        relations |= dict.fromkeys(json.loads(document)["implementers"], "implementer")
-    relations |= {str(pk): "author" for pk in change.authors.values_list("pk", flat=True)}
-    return relations | {str(change.requester_id): "requester"}
+    submitted = [json.loads(document) for document in change.revisions.values_list("document", flat=True)]
+    relations: dict[str, str] = {}
+    for name, relation in RELATIONS:
+        people = {str(pk) for pk in getattr(change, name).values_list("pk", flat=True)}
+        people.update(*(document[name] for document in submitted))
+        relations |= dict.fromkeys(people, relation)
+    return relations | {str(change.requester_id): Relation.REQUESTER}
 
 
 def _appraisal_of(change: ChangeRequest) -> dict[str, object]:

@@ -3,7 +3,7 @@
 Everything here speaks of persons, never of accounts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +11,9 @@ from uuid import UUID
 from releases.committee.seats import WHY_EXCLUDED, WHY_EXCLUDED_OTHERWISE, Decision, title_of
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
+
+# A passkey is both at once: something one has, opened by a finger, a face or a PIN.
+SECOND_FACTORS = frozenset({"mfa", "passkey", "recovery", "totp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,8 @@ def signed_in_freshly(signed_in_at: datetime | None, *, within_minutes: int | No
     if within_minutes is None:
         return True
     return signed_in_at is not None and timedelta(0) <= now - signed_in_at <= timedelta(minutes=within_minutes)
+
+
+def signed_in_twice(methods: Iterable[str]) -> bool:
+    """Say whether a sign-in was proved with a second factor, here or (``mfa``) at the provider that vouched for it."""
+    return bool(SECOND_FACTORS & set(methods))

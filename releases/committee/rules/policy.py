@@ -4,9 +4,10 @@
 
     [{"when": {"environment_kind": ["production"], "risk_at_least": "high", "type": ["normal"]},
       "seats": {"seat_engineering": 1, "seat_security": 1},
-      "fresh_sign_in_minutes": 5}]
+      "fresh_sign_in_minutes": 5, "second_factor": true}]
 
-A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins.
+A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins. High risk asks
+for a sign-in of the last five minutes, also where no rule does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ from releases.core.words import mark as _
 
 KINDS = tuple(kind.value for kind in EnvironmentKind)
 LEVELS = ("low", "moderate", "high", "very_high")
+HIGH_RISK = LEVELS[2:]
+FRESH_FOR_HIGH_RISK_MINUTES = 5
 TYPES = ("standard", "normal", "emergency")
 PRE_APPROVABLE = frozenset({"standard"})
 MOST_PEOPLE = 20
@@ -39,13 +42,14 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: when it holds, whom it asks, and how fresh their sign-in must be."""
+    """One rule: when it holds, whom it asks, how fresh their sign-in must be, and whether with a second factor."""
 
     environment_kinds: frozenset[str]
     risk_at_least: str
     types: frozenset[str]
     seats: tuple[Requirement, ...]
     fresh_sign_in_minutes: int | None = None
+    second_factor: bool = False
 
     def holds(self, *, environment_kind: str, level: str, change_type: str) -> bool:
         """Say whether the rule speaks of this."""
@@ -62,6 +66,7 @@ class Need:
 
     seats: Mapping[str, int]
     fresh_sign_in_minutes: int | None = None
+    second_factor: bool = False
 
     @property
     def is_pre_approved(self) -> bool:
@@ -93,7 +98,7 @@ def required(rules: Iterable[Rule], *, environment_kinds: Iterable[str], level: 
         holding += found
     if not holding:
         raise _uncovered("", level, change_type)
-    return _together(holding)
+    return _together(holding, level)
 
 
 def hardest(rules: Iterable[Rule], *, change_type: str = "normal") -> Need:
@@ -104,11 +109,14 @@ def hardest(rules: Iterable[Rule], *, change_type: str = "normal") -> Need:
     return required(rules, environment_kinds=KINDS, level=LEVELS[-1], change_type=change_type)
 
 
-def _together(rules: Iterable[Rule]) -> Need:
+def _together(rules: Iterable[Rule], level: str) -> Need:
+    """Return what several rules ask for at once; high risk asks for a fresh sign-in, whatever they say."""
     rules = tuple(rules)
     minutes = [rule.fresh_sign_in_minutes for rule in rules if rule.fresh_sign_in_minutes is not None]
+    if level in HIGH_RISK:
+        minutes.append(FRESH_FOR_HIGH_RISK_MINUTES)
     needed = strictest(requirement for rule in rules for requirement in rule.seats)
-    return Need(needed, min(minutes) if minutes else None)
+    return Need(needed, min(minutes) if minutes else None, second_factor=any(rule.second_factor for rule in rules))
 
 
 def _uncovered(kind: str, level: str, change_type: str) -> Refused:
@@ -181,6 +189,7 @@ def canonical_form(rules: Iterable[Rule]) -> list[dict[str, Any]]:
             },
             "seats": {requirement.seat: requirement.people for requirement in rule.seats},
             "fresh_sign_in_minutes": rule.fresh_sign_in_minutes,
+            "second_factor": rule.second_factor,
         }
         for rule in rules
     ]
@@ -228,7 +237,7 @@ class _Reader:
         return {name: value[name] for name in value if name in allowed}
 
     def rule(self, field: str, value: object) -> Rule:
-        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes"))
+        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes", "second_factor"))
         when = self.mapping(f"{field}.when", parts.get("when", {}), ("environment_kind", "risk_at_least", "type"))
         level = when.get("risk_at_least", LEVELS[0])
         if level not in LEVELS:
@@ -241,6 +250,7 @@ class _Reader:
             types=types,
             seats=self.seats(f"{field}.seats", parts.get("seats"), may_be_empty=types <= PRE_APPROVABLE),
             fresh_sign_in_minutes=self.minutes(f"{field}.fresh_sign_in_minutes", parts.get("fresh_sign_in_minutes")),
+            second_factor=self.yes_or_no(f"{field}.second_factor", parts.get("second_factor", False)),
         )
 
     def some_of(self, field: str, value: object, known: tuple[str, ...]) -> frozenset[str]:
@@ -263,6 +273,12 @@ class _Reader:
             for seat, people in sorted(given.items())
             if isinstance(people, int) and people > 0
         )
+
+    def yes_or_no(self, field: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            self.say(field, _("Give true or false."))
+            return False
+        return value
 
     def minutes(self, field: str, value: object) -> int | None:
         if value is None:

@@ -1,5 +1,6 @@
 """Everything that can be done in the committee."""
 
+from releases.committee.services.leaving import deactivate_person, revoke_role
 from releases.committee.services.lending import delegate, revoke_delegation
 from releases.committee.services.policies import save_policy, vote_on_policy
 from releases.committee.services.voting import cast, close_round, open_round
@@ -7,9 +8,11 @@ from releases.committee.services.voting import cast, close_round, open_round
 __all__ = [
     "cast",
     "close_round",
+    "deactivate_person",
     "delegate",
     "open_round",
     "revoke_delegation",
+    "revoke_role",
     "save_policy",
     "vote_on_policy",
 ]

@@ -8,7 +8,7 @@ from django.db import transaction
 from releases.accounts.models import Person
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.audit.services import record
+from releases.audit.services import agree, record
 from releases.committee import queries
 from releases.committee.models import Delegation
 from releases.committee.seats import SEATS, title_of
@@ -26,7 +26,9 @@ def delegate(
     :raises Invalid: the span is over or ends before it starts, or there is no such seat
     :raises NotPermitted: the seat is not the actor's own: what was lent cannot be lent on
     :raises Refused: the other holds no seat, is the actor, or the seat is lent in that span already
+    :raises Contradicted: the record contradicts its witness, so nothing is edited
     """
+    agree()
     lender = actor.person_id
     if seat not in SEATS:
         raise _invalid("seat", Sentence(_("There is no such seat: %(seat)s."), {"seat": seat}))

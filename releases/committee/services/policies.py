@@ -11,7 +11,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
-from releases.audit.services import record
+from releases.audit.services import agree, record
 from releases.committee import queries
 from releases.committee.models import Policy
 from releases.committee.rules import Tally
@@ -20,12 +20,11 @@ from releases.committee.rules.policy import Rule
 from releases.committee.seats import Decision, Relation, RoundOutcome
 from releases.committee.services.voting import begin, cast, close_round
 from releases.core import canonical
-from releases.core.errors import Invalid, Missing, NotPermitted, Refused, Sentence, Stale
+from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Refused, Sentence, Stale
 from releases.core.words import mark as _
 from releases.operations.services import post
 
 
-@transaction.atomic(durable=True)
 def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Policy:
     """Save a policy. The first is in force at once; a later one is put before the committee of the one in force.
 
@@ -34,9 +33,22 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
 
     :raises NotPermitted: the actor may not edit policies
     :raises Invalid: the rules cannot be read, with the name of every wrong field
+    :raises Contradicted: the record contradicts its witness, so nothing is edited
     :raises Refused: some change would be covered by no rule, or a seat could never be filled by distinct people
     """
+    agree()
     require(actor, Right.POLICY_EDIT)
+    with transaction.atomic(durable=True):
+        return put_forward(actor=actor, name=name, rules=rules, now=now)
+
+
+def put_forward(*, actor: Actor, name: str, rules: object, now: datetime) -> Policy:
+    """Write a policy as :func:`save_policy` says; runs inside the caller's transaction and asks for no right.
+
+    :raises NotPermitted: a machine proposes while a policy is in force
+    :raises Invalid: the rules cannot be read, with the name of every wrong field
+    :raises Refused: some change would be covered by no rule, or a seat could never be filled by distinct people
+    """
     if not name.strip():
         sentence = Sentence(_("Give the policy a name."))
         raise Invalid(sentence, fields={"name": [sentence]})
@@ -76,17 +88,29 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime) -> Pol
     return saved
 
 
-@transaction.atomic(durable=True)
 def vote_on_policy(
     *, policy_id: UUID, actor: Actor, decision: Decision, seen_digest: str, now: datetime, reason: str = ""
 ) -> Tally:
-    """Cast one person's vote on a proposed policy; it is in force when that settles it.
+    """Cast one person's vote on a proposed policy; it is in force when that settles it. A refused one is recorded.
 
     :raises Missing: there is no such policy
     :raises Stale: another policy came into force since this one was proposed, or other rules were seen
     :raises Refused: it is decided, this person has voted, or its seats can no longer be filled
     :raises NotPermitted: this person may not vote on it
+    :raises Contradicted: the record contradicts its witness, so nothing is decided
     """
+    agree()
+    try:
+        return _vote(
+            policy_id=policy_id, actor=actor, decision=decision, seen_digest=seen_digest, now=now, reason=reason
+        )
+    except (Refused, NotPermitted) as refusal:
+        _record_refusal(refusal, policy_id=policy_id, actor=actor, decision=decision, seen_digest=seen_digest)
+        raise
+
+
+@transaction.atomic(durable=True)
+def _vote(*, policy_id: UUID, actor: Actor, decision: Decision, seen_digest: str, now: datetime, reason: str) -> Tally:
     current = _locked_current()  # closes the race of two proposals based on the same policy
     proposed = Policy.objects.filter(pk=policy_id).first()
     if proposed is None:
@@ -111,6 +135,24 @@ def vote_on_policy(
         _can_be_satisfied(queries.rules_of(proposed))
         _put_in_force(proposed, actor=actor, now=now)
     return tally
+
+
+@transaction.atomic(durable=True)
+def _record_refusal(refusal: GmudError, *, policy_id: UUID, actor: Actor, decision: Decision, seen_digest: str) -> None:
+    """Tell of a refused vote, in a transaction of its own: the one that refused was rolled back."""
+    proposed = Policy.objects.get(pk=policy_id)
+    record(
+        stream=proposed.stream,
+        kind=Kind.POLICY_VOTE_REFUSED,
+        actor=actor,
+        data={
+            "decision": Decision(decision).value,
+            "seen_digest": seen_digest,
+            "digest": proposed.digest,
+            "code": refusal.code,
+            "reasons": [str(reason.code) for reason in refusal.reasons],
+        },
+    )
 
 
 def _locked_current() -> Policy | None:

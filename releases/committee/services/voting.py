@@ -12,11 +12,18 @@ from django.db import IntegrityError, transaction
 from releases.audit.actor import Actor, ActorKind
 from releases.committee import queries
 from releases.committee.models import Policy, Round, Vote
-from releases.committee.rules import Standing, Tally, Way, signed_in_freshly, tally, ways, why_no_way
+from releases.committee.rules import Standing, Tally, Way, signed_in_freshly, signed_in_twice, tally, ways, why_no_way
 from releases.committee.rules.policy import Need
 from releases.committee.seats import NEEDS_REASON, Decision, RoundOutcome
 from releases.core.errors import Invalid, NotPermitted, Reason, Refused, Sentence, Stale
 from releases.core.words import mark as _
+from releases.core.words import plural
+
+SIGN_IN_AGAIN = plural(
+    "The risk is high: sign in again, then vote within %(minutes)s minute.",
+    "The risk is high: sign in again, then vote within %(minutes)s minutes.",
+    by="minutes",
+)
 
 
 def open_round(
@@ -53,6 +60,7 @@ def begin(
         excluded=dict(excluded),
         is_pre_approved=need.is_pre_approved,
         fresh_sign_in_minutes=need.fresh_sign_in_minutes,
+        second_factor=need.second_factor,
         opened_at=now,
     )
 
@@ -135,9 +143,10 @@ def _open_for(held: Round, digest: str) -> None:
 def _signed_in(actor: Actor, held: Round, now: datetime) -> None:
     minutes = held.fresh_sign_in_minutes
     if signed_in_freshly(actor.signed_in_at, within_minutes=minutes, now=now):
-        return
-    sentence = _("The risk is high: sign in again, then vote within %(minutes)s minutes.")
-    raise _not_permitted("sign_in_again", Sentence(sentence, {"minutes": minutes}))
+        if signed_in_twice(actor.methods) or not held.second_factor:
+            return
+        raise _not_permitted("sign_in_again", Sentence(_("Sign in again with a second factor, then vote.")))
+    raise _not_permitted("sign_in_again", Sentence(SIGN_IN_AGAIN, {"minutes": minutes}))
 
 
 def _way(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,7 @@ from releases.delivery.jenkins.client import (
     queue_number,
     rows,
 )
-from releases.delivery.ports import Handle, Order, Readiness, Sighting, StageView, Target
+from releases.delivery.ports import Handle, Order, Readiness, Run, Sighting, StageView, Target
 from releases.delivery.states import State
 
 PAUSE_SECONDS = 0.5
@@ -62,6 +62,14 @@ class JenkinsDelivery:
 
     door: Door
     pause: Callable[[float], None] = time.sleep
+
+    def version(self) -> str:
+        """Return which Jenkins answers, such as ``2.555.3``, after it took the account.
+
+        :raises Unreachable: no answer, or none of Jenkins
+        :raises Rejected: Jenkins does not accept the account
+        """
+        return self._jenkins.version()
 
     @reading
     def preflight(self, target: Target) -> Readiness:
@@ -116,6 +124,14 @@ class JenkinsDelivery:
         if page is None or not _carries(page.json, handle):
             return _lost(handle, self._url(handle))
         return self._sighted(page, handle)
+
+    @reading
+    def runs(self, target: Target) -> tuple[Run, ...]:
+        """Return the newest builds of the job.
+
+        :raises Unreachable: no answer that can be trusted
+        """
+        return tuple(_run(build) for build in self._jenkins.builds(target.job))
 
     @reading
     def stop(self, handle: Handle) -> Sighting:
@@ -255,6 +271,18 @@ def _is_final(build: Json) -> bool:
     if "inProgress" in build:
         return build["inProgress"] is False and build.get("result") is not None
     return build.get("building") is False and build.get("result") is not None
+
+
+def _run(build: Json) -> Run:
+    number, parameters = int(build["number"]), parameters_of(build)
+    if not _is_final(build):
+        return Run(number, State.RUNNING, parameters)
+    state, _why = _ended(build["result"], (), stop_asked=False)
+    return Run(number, state, parameters, _moment(int(build["timestamp"]) + int(build["duration"])))
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 
 
 def _stage(one: Json) -> StageView:

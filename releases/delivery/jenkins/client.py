@@ -42,6 +42,17 @@ class Jenkins:
 
     door: Door
 
+    def version(self) -> str:
+        """Return the version that Jenkins writes on its answers."""
+        reply = self.door.call("GET", "/api/json", params={"tree": "mode"})
+        version = reply.headers.get("x-jenkins", "")
+        if not version:
+            parts = {"status": reply.status}
+            raise Unreachable(Sentence(_("There is an answer (%(status)s), but not of Jenkins."), parts))
+        if reply.status != 200:
+            raise failure(reply)
+        return version
+
     def job(self, name: str) -> Page | None:
         """Return the job's definition, ``None`` when there is none or it may not be read."""
         return self._read(f"{path_of(name)}/api/json", JOB)

@@ -20,6 +20,17 @@ class PrometheusProbe:
 
     door: Door
 
+    def version(self) -> str:
+        """Return which Prometheus answers; empty when it does not say.
+
+        :raises Unreachable: no answer
+        """
+        reply = self.door.call("GET", "/api/v1/status/buildinfo")
+        try:
+            return str(reply.json()["data"]["version"]) if reply.status == 200 else ""
+        except (KeyError, TypeError, Unreachable):
+            return ""
+
     def measure(self, question: Question, *, at: datetime) -> Measure:
         """Ask for the value at this moment; no series and no number are no value.
 

@@ -1,4 +1,7 @@
-"""Check the record: ``audit verify`` looks at every row, ``audit replay`` compares tables with events."""
+"""Check the record: ``audit verify`` looks at every row, ``audit replay`` compares tables with events.
+
+``audit epoch --by NAME --reason TEXT`` goes on with a record that was restored from an older copy (docs/operate.md).
+"""
 
 import json
 from argparse import ArgumentParser
@@ -8,10 +11,16 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from releases.audit import queries
+from releases.accounts import queries as accounts
+from releases.accounts.models import User
+from releases.accounts.rights import Right
+from releases.accounts.rules import folded
+from releases.accounts.services import require
+from releases.audit import queries, services
 from releases.audit.report import Report, Verdict
 from releases.changes import queries as changes
-from releases.core.errors import GmudError
+from releases.core.errors import GmudError, Invalid
+from releases.core.words import mark as _
 from releases.operations import queries as operations
 
 # By prefix of the stream: yields each stream with the state its table says.
@@ -33,12 +42,16 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["verify", "replay"])
+        parser.add_argument("what", choices=["verify", "replay", "epoch"])
         parser.add_argument("--json", action="store_true", help="print the report for machines")
+        parser.add_argument("--by", default="", help="epoch: user name of the person who decides it")
+        parser.add_argument("--reason", default="", help="epoch: why the record was restored")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            report = queries.verify() if options["what"] == "verify" else queries.replay(REPLAYED)
+            if options["what"] == "epoch":
+                self._begin(options["by"], options["reason"])
+            report = services.verify() if options["what"] != "replay" else queries.replay(REPLAYED)
         except (GmudError, DatabaseError, OSError) as error:
             self._cannot(str(error).strip(), as_json=options["json"])
         if options["json"]:
@@ -53,13 +66,22 @@ class Command(BaseCommand):
             self.stdout.write(f"✗ {finding}")
         for note in report.notes:
             self.stdout.write(f"· {note}")
-        if what == "verify":
+        if what != "replay":
             self.stdout.write(
                 f"{report.events} events, {report.sealed_size} sealed, {report.unsealed} waiting, "
                 f"witnessed up to {report.witnessed_size}: {SAID[report.verdict]}"
             )
         else:
             self.stdout.write(f"{report.events} subjects replayed: {SAID[report.verdict]}")
+
+    def _begin(self, username: str, reason: str) -> None:
+        """Begin the epoch in the name of a person who may read the record; what it says is verified at once."""
+        user = User.objects.select_related("person").filter(username=folded(username)).first()
+        if user is None:
+            raise Invalid(_("Name with --by who decides this."))
+        actor = accounts.actor_for(user, methods=("command line",))
+        require(actor, Right.AUDIT_READ)
+        services.begin_epoch(actor=actor, reason=reason)
 
     def _cannot(self, why: str, *, as_json: bool) -> NoReturn:
         if as_json:

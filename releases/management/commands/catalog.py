@@ -7,11 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from releases.accounts import services as accounts
 from releases.audit.actor import system
 from releases.catalog import services
 from releases.catalog.imports import kubernetes
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
+from releases.core.ownfile import BadFile
+from releases.notify import services as notices
 
 
 class Command(BaseCommand):
@@ -36,7 +39,7 @@ class Command(BaseCommand):
         except Invalid as error:
             every = [f"  {field}: {one}" for field, many in error.fields.items() for one in many]
             raise CommandError("\n".join([str(error), *every])) from error
-        except (GmudError, keyring.BadRing) as error:
+        except (GmudError, BadFile) as error:
             raise CommandError(str(error)) from error
 
     def _import(self, folder: Path, *, dry_run: bool, team: str) -> None:
@@ -62,5 +65,7 @@ class Command(BaseCommand):
 
     def _rotate(self) -> None:
         name = keyring.rotate(Path(settings.GMUD_KEYS))
-        count = services.reseal_secrets(actor=system("catalog"), now=clock.now())
+        actor, now = system("catalog"), clock.now()
+        count = services.reseal_secrets(actor=actor, now=now) + notices.reseal_channels(actor=actor, now=now)
+        count += accounts.reseal_factors(actor=actor, now=now)
         self.stdout.write(f"Key {name} seals from now on; {count} secrets were sealed again. Older keys still open.")

@@ -3,6 +3,7 @@
 from releases.operations.services.begin import begin, take_over
 from releases.operations.services.intervene import nudge, retry_step, stop
 from releases.operations.services.outbox import deliver, post
+from releases.operations.services.requeue import requeue_message
 from releases.operations.services.run import run
 from releases.operations.services.sweep import heartbeat, next_due, sweep
 
@@ -13,6 +14,7 @@ __all__ = [
     "next_due",
     "nudge",
     "post",
+    "requeue_message",
     "retry_step",
     "run",
     "stop",

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
+from releases.core import request_id
 from releases.core.errors import Invalid, Missing, Reason, Sentence, Stale
 from releases.core.words import mark as _
 from releases.operations.models import Operation, Step
@@ -59,6 +60,7 @@ def begin(
         stage=min(step.stage for step in steps),
         urgent=urgent,
         reason=reason,
+        request=request_id.current(),
         begun_by=actor.name,
         begun_at=now,
         deadline_at=deadline,

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 
@@ -17,8 +16,8 @@ from releases.operations.models import Attempt, Operation, Step
 from releases.operations.ports import Done, Ending, Failed, Json, NeedsHuman, StepHandler, StepView
 from releases.operations.services import moves
 from releases.operations.states import ACTIVE, AttemptOutcome, OperationState, StepState
+from releases.operations.trouble import tell
 
-_log = structlog.get_logger(__name__)
 ENDS = {Done: StepState.CONFIRMED, Failed: StepState.FAILED, NeedsHuman: StepState.NEEDS_HUMAN}
 
 
@@ -37,6 +36,7 @@ class Held:
     fence: int
     deadline: datetime
     worn_out: Sentence | None
+    request: str = ""
 
 
 def lease() -> timedelta:
@@ -60,7 +60,9 @@ def claim(*, operation_id: UUID, worker: str, now: datetime) -> Held | None:
         step.save(update_fields=["fence", "attempts", "lease_owner", "lease_until", "heartbeat_at"])
         if operation.state == OperationState.PENDING:
             moves.advance(operation, actor=moves.WORKER, now=now)
-        return Held(operation.pk, step.pk, step.kind, worker, step.fence, operation.deadline_at, worn_out)
+        return Held(
+            operation.pk, step.pk, step.kind, worker, step.fence, operation.deadline_at, worn_out, operation.request
+        )
 
 
 def look(held: Held, *, now: datetime) -> tuple[rules.StepFacts, StepView]:
@@ -248,5 +250,5 @@ def _settle(handler: StepHandler, step: StepView, outcome: Ending, now: datetime
     try:
         with transaction.atomic():
             handler.settle(step, outcome, now)
-    except Exception:  # noqa: BLE001 - see above
-        _log.exception("settle_failed", step=str(step.step_id), kind=step.kind)
+    except Exception as error:  # noqa: BLE001 - see above
+        tell("settle_failed", error, step=str(step.step_id), kind=step.kind)

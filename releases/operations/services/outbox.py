@@ -11,24 +11,45 @@ from django.db import transaction
 from releases.audit import services as audit
 from releases.audit.actor import system
 from releases.audit.kinds import Kind
+from releases.core import request_id
 from releases.core.ids import uuid7
 from releases.operations import bell, rules
 from releases.operations.failpoints import failpoint
 from releases.operations.models import OutboxMessage
 from releases.operations.ports import Json, Message, Ring
+from releases.operations.trouble import tell
 
 _log = structlog.get_logger(__name__)
+QUARANTINED = Kind.MESSAGE_QUARANTINED.value
 Reaction = Callable[[Message], None]
 
 
 def post(
-    *, kind: str, ref: UUID, now: datetime, data: Mapping[str, Json] | None = None, queue: str = "default"
+    *,
+    kind: str,
+    ref: UUID,
+    now: datetime,
+    data: Mapping[str, Json] | None = None,
+    queue: str = "default",
+    available_at: datetime | None = None,
 ) -> OutboxMessage:
-    """Write that something happened, inside the caller's transaction; a worker is called when that is committed."""
+    """Write that something happened, inside the caller's transaction; a worker is called when that is committed.
+
+    With ``available_at`` nobody is told before that moment; the sweep then finds the message.
+    """
+    at = max(available_at or now, now)
     message = OutboxMessage.objects.create(
-        kind=kind, ref=ref, data=dict(data or {}), queue=queue, posted_at=now, available_at=now, rung_at=now
+        kind=kind,
+        ref=ref,
+        data=dict(data or {}),
+        queue=queue,
+        request=request_id.current(),
+        posted_at=now,
+        available_at=at,
+        rung_at=None if at > now else now,
     )
-    bell.ring_on_commit(Ring(queue, "message", message.pk))
+    if at <= now:
+        bell.ring_on_commit(Ring(queue, "message", message.pk))
     return message
 
 
@@ -45,18 +66,23 @@ def deliver(
         return
     failpoint("outbox_claimed")
     message, claim = claimed
+    with request_id.bound(message.request, message=str(message_id)):
+        _tell_all(message, claim, reactions.get(message.kind, ()), now)
+
+
+def _tell_all(message: Message, claim: UUID, reactions: Sequence[Reaction], now: Callable[[], datetime]) -> None:
     errors = []
-    for react in reactions.get(message.kind, ()):
-        if not _still_ours(message_id, claim, now()):
-            _log.warning("claim_lost", message=str(message_id), worker=worker)
+    for react in reactions:
+        if not _still_ours(message.id, claim, now()):
+            _log.warning("claim_lost")
             return
         try:
             react(message)
         except Exception as error:  # noqa: BLE001 - whatever a reaction raises, the others must hear of it
-            _log.exception("reaction_failed", kind=message.kind, message=str(message_id))
+            tell("reaction_failed", error, kind=message.kind)
             errors.append(rules.printable(f"{_name(react)}: {error!r}"))
     failpoint("outbox_reacted")
-    _finish(message_id, claim, errors, now())
+    _finish(message.id, claim, errors, now())
     failpoint("outbox_finished")
 
 
@@ -77,7 +103,7 @@ def _claim(message_id: UUID, worker: str, now: datetime) -> tuple[Message, UUID]
         row.claimed_by, row.claim = worker, uuid7()
         row.claimed_until = now + timedelta(seconds=settings.GMUD_LEASE_SECONDS)
         row.save(update_fields=["attempts", "claimed_by", "claim", "claimed_until"])
-        return Message(row.pk, row.kind, row.ref, row.data, row.attempts), row.claim
+        return Message(row.pk, row.kind, row.ref, row.data, row.attempts, row.request), row.claim
 
 
 def _still_ours(message_id: UUID, claim: UUID, now: datetime) -> bool:
@@ -117,4 +143,6 @@ def _quarantine(row: OutboxMessage, error: str, now: datetime) -> None:
         data={"kind": row.kind, "ref": str(row.ref), "attempts": row.attempts},
         text={"error": error},
     )
+    if row.kind != QUARANTINED:  # whoever reacts to that one and dies of it is not told of it again
+        post(kind=QUARANTINED, ref=row.pk, now=now, data={"kind": row.kind}, queue="notify")
     _log.error("message_quarantined", kind=row.kind, message=str(row.pk), error=error)

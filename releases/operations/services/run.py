@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from releases.core import request_id
 from releases.core.errors import External, Refused, Rejected, Sentence
 from releases.operations import bell, rules
 from releases.operations.failpoints import failpoint
@@ -20,6 +21,7 @@ from releases.operations.rules import Phase, StepFacts
 from releases.operations.services import journal
 from releases.operations.services.journal import Held, LostLease
 from releases.operations.states import AttemptOutcome
+from releases.operations.trouble import tell
 
 _log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
@@ -35,7 +37,8 @@ def run(*, operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler],
     while held := journal.claim(operation_id=operation_id, worker=worker, now=now()):
         failpoint("after_claim")
         try:
-            _Work(held, handlers.get(held.kind), now).do()
+            with request_id.bound(held.request, operation=str(operation_id), step=str(held.step_id)):
+                _Work(held, handlers.get(held.kind), now).do()
         except LostLease as lost:
             _log.warning("lease_lost", reason=str(lost))
         if now() - began > journal.lease():
@@ -76,7 +79,7 @@ class _Work:
         except Refused as no:
             self._end(NeedsHuman(no.detail))
         except Exception as error:  # noqa: BLE001 - an operation never ends in silence
-            _log.exception("step_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            tell("step_stumbled", error, step=str(self.held.step_id), kind=self.held.kind)
             if late := self._too_late():
                 self._end(NeedsHuman(late))
             else:
@@ -136,7 +139,7 @@ class _Work:
             soon = self.now() + rules.soon(lease=journal.lease())
             journal.unknown(self.held, error=str(error), look_at=soon, now=self.now(), is_orderly=True)
         except Exception as error:  # noqa: BLE001 - nobody knows whether it was sent: probe first
-            _log.exception("send_stumbled", step=str(self.held.step_id), kind=self.held.kind)
+            tell("send_stumbled", error, step=str(self.held.step_id), kind=self.held.kind)
             later = self.now() + rules.wait_after(facts.attempts, lease=journal.lease())
             journal.unknown(self.held, error=repr(error), look_at=later, now=self.now(), is_orderly=False)
         else:

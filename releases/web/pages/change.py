@@ -21,7 +21,7 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import RUNNING, Outcome, State
 from releases.committee.rules import Decision as Choice
 from releases.core import clock
-from releases.core.errors import GmudError, Missing, Sentence, Stale
+from releases.core.errors import GmudError, Invalid, Missing, Sentence, Stale
 from releases.core.words import mark
 from releases.impact.models import Factor
 from releases.web import looks
@@ -31,6 +31,7 @@ from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.tags import moment
+from releases.web.ways_back import WayBack, way_back
 
 TEMPLATE = "changes/change.html"
 
@@ -42,15 +43,6 @@ class Lens:
     title: Words
     factors: tuple[Line, ...]
     quiet: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WayBack:
-    """The way back of one item: what will be done, step by step, and how sure that is."""
-
-    title: Words
-    look: Look
-    steps: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +140,7 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
     if card.starts_at and card.ends_at:
         span = {"start": card.starts_at, "end": card.ends_at}
         facts.append(Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span)))
+    facts += [Fact(name, value, note=_("to the job"), code=True) for name, value in sorted(row.parameters.items())]
     tests = row.test_evidence
     if "passed" in tests:
         figures = {"passed": tests["passed"], "failed": tests.get("failed", 0)}
@@ -160,6 +153,8 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
         )
     if card.revision_number:
         facts.append(Fact(_("Revision"), str(card.revision_number)))
+    if other := row.superseded_by:
+        facts.append(Fact(_("In its place"), other.name, href=reverse("change", args=[other.number])))
     facts.append(Fact(_("Content"), card.content_digest, code=True))
     return tuple(facts)
 
@@ -190,43 +185,38 @@ def _factor(factor: Factor) -> Line:
 
 
 def _way_back(item: queries.ItemCard) -> WayBack:
-    names = {"service": item.service, "version": item.back_version, "where": item.environment}
-    steps = [
-        Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), names), detail=_weights(item.snapshot))
-        if item.snapshot
-        else Line("", "·", _("No route is split here"), detail=_("the redeployment alone brings it back")),
-        Line("go", "✓", Sentence(mark("Redeploy %(version)s"), names), detail=item.job)
-        if item.job
-        else Line("wait", "◔", _("No job is known that deploys it"), detail=_("bind a connection in the catalog")),
-        looks.MIGRATIONS[item.migration_class],
-    ]
-    if not item.back_digest:
-        steps = [Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))]
-    worst = "impossible" if any(s.tone == "stop" for s in steps) else "assumed"
-    title = Sentence(mark("%(service)s in %(where)s back to %(version)s"), names)
-    return WayBack(title if item.back_version else item.service, looks.PROOFS[worst], tuple(steps))
-
-
-def _weights(snapshot: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {weight} %" for name, weight in snapshot.items())
+    return way_back(
+        service=item.service,
+        where=item.environment,
+        version=item.back_version,
+        weights=item.snapshot,
+        job=item.job,
+        migration_class=item.migration_class,
+    )
 
 
 def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:
-    now = clock.now()
-    makers: Mapping[str, Callable[[ChangeRequest, Actor, datetime], Any]] = {
-        "decision": lambda row, actor, now: panels.decision(row, actor=actor, now=now),
-        "gate": lambda row, _actor, now: panels.gate_now(row, now=now),
-        "traffic": lambda row, _actor, _now: panels.traffic(row),
-        "story": lambda row, _actor, _now: panels.story(row),
-        "acts": lambda row, actor, now: panels.acts(row, actor=actor, now=now),
-        "others": lambda row, actor, now: panels.for_others(row, actor=actor, now=now),
+    now, actor = clock.now(), request.actor
+    makers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+        "decision": lambda: {"decision": panels.decision(row, actor=actor, now=now)},
+        "gate": lambda: {"gate": panels.gate_now(row, now=now)},
+        "traffic": lambda: {"traffic": panels.traffic(row)},
+        "story": lambda: {"story": panels.story(row)},
+        "acts": lambda: _acts(row, actor, now),
     }
-    context = {name: makers[name](row, request.actor, now) for name in names if name in makers}
-    return {"change": the_change(row), "form": VoteForm(), **context}
+    context: dict[str, Any] = {"change": the_change(row), "form": VoteForm()}
+    for name in names:
+        context.update(makers[name]() if name in makers else {})
+    return context
+
+
+def _acts(row: ChangeRequest, actor: Actor, now: datetime) -> Mapping[str, Any]:
+    """Return what this person can do and what only others can, both from one look at the guards."""
+    buttons = queries.buttons(row, actor=actor, now=now)
+    return {"acts": panels.acts(row, buttons, actor=actor), "others": panels.for_others(buttons)}
 
 
 PARTS = ("head", "decision", "gate", "traffic", "story", "acts")
-WHOLE = (*PARTS, "others")
 
 
 @require_GET
@@ -240,10 +230,8 @@ def change(request: Request, number: int) -> HttpResponse:
         told = Sentence(mark("%(name)s changed since you looked: look again, then decide."), {"name": row.name})
         return _moved(request, row, trouble_of(Stale(told, reasons=queries.between(row, seen))))
     if name in PARTS:
-        return part(
-            request, f"{TEMPLATE}#{name}", _context(row, request, (name, "others") if name == "acts" else (name,))
-        )
-    return page(request, TEMPLATE, _context(row, request, WHOLE), here="changes")
+        return part(request, f"{TEMPLATE}#{name}", _context(row, request, (name,)))
+    return page(request, TEMPLATE, _context(row, request, PARTS), here="changes")
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
@@ -252,7 +240,7 @@ def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -
     trouble = trouble_of(error)
     if getattr(request, "htmx", False):
         return _moved(request, row, trouble, status=error.status)
-    context = _context(row, request, WHOLE) | {"trouble": trouble}
+    context = _context(row, request, PARTS) | {"trouble": trouble}
     return page(request, TEMPLATE, context, here="changes", status=error.status)
 
 
@@ -269,7 +257,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     """Cast a vote and show the decision panel again."""
     row, form = queries.by_number(number), VoteForm(request.POST)
     if not form.is_valid():
-        context = _context(row, request, WHOLE) | {"form": form}
+        context = _context(row, request, PARTS) | {"form": form}
         if getattr(request, "htmx", False):
             return part(request, f"{TEMPLATE}#decision", context, status=422)
         return page(request, TEMPLATE, context, here="changes", status=422)
@@ -277,7 +265,7 @@ def vote(request: Request, number: int) -> HttpResponse:
     services.vote(change_id=row.pk, actor=request.actor, decision=decision, now=clock.now(), **form.cleaned_data)
     if getattr(request, "htmx", False):
         fresh = queries.by_number(number)
-        return part(request, "changes/voted.html", _context(fresh, request, WHOLE))
+        return part(request, "changes/voted.html", _context(fresh, request, PARTS))
     return HttpResponseRedirect(reverse("change", args=[number]))
 
 
@@ -285,6 +273,9 @@ Deed = Callable[[ChangeRequest, Actor, str, datetime], object]
 DEEDS: Mapping[str, Deed] = {
     "withdraw": lambda row, actor, reason, now: services.withdraw(
         change_id=row.pk, actor=actor, reason=reason, now=now
+    ),
+    "supersede": lambda row, actor, other, now: services.supersede(
+        change_id=row.pk, actor=actor, successor_number=_number(other), now=now
     ),
     "cancel": lambda row, actor, reason, now: services.cancel(change_id=row.pk, actor=actor, reason=reason, now=now),
     "hold": lambda row, actor, reason, now: services.hold(change_id=row.pk, actor=actor, reason=reason, now=now),
@@ -299,6 +290,7 @@ DEEDS: Mapping[str, Deed] = {
 }
 DONE: Mapping[str, Any] = {
     "withdraw": _("It is a draft again."),
+    "supersede": _("The other change took its place."),
     "cancel": _("It is canceled."),
     "hold": _("It is on hold: the gate refuses it."),
     "resume": _("It goes on."),
@@ -306,7 +298,20 @@ DONE: Mapping[str, Any] = {
     "deployed": _("The watch has begun."),
     "failed": _("The review is open."),
 }
+LONGEST_NUMBER = 9  # of digits that a number of ours may have
 HANDED_IN = _("It is handed in. Those who decide see it in their inbox.")
+
+
+def _number(said: str) -> int:
+    """Return the number in "CHG-1042" or "1042".
+
+    :raises Invalid: there is none
+    """
+    digits = said.strip().upper().removeprefix("CHG-")
+    if not digits.isdecimal() or len(digits) > LONGEST_NUMBER:
+        sentence = Sentence(mark("Name the other change by its number, like CHG-1042."))
+        raise Invalid(sentence, fields={"successor": [sentence]})
+    return int(digits)
 
 
 @require_POST
@@ -317,8 +322,8 @@ def act(request: Request, number: int, verb: str) -> HttpResponse:
     deed = DEEDS.get(verb)
     if deed is None:
         raise Missing(Sentence(mark("There is no such act.")))
-    row = queries.by_number(number)
-    deed(row, request.actor, request.POST.get("reason", "")[:2000], clock.now())
+    row, field = queries.by_number(number), panels.ACTS[verb][2] or "reason"
+    deed(row, request.actor, request.POST.get(field, "")[:2000], clock.now())
     messages.success(request, DONE.get(verb, HANDED_IN))
     return HttpResponseRedirect(reverse("change", args=[number]))
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.catalog import queries as catalog
+from releases.catalog.cards import ArtifactCard
 from releases.core import clock
 from releases.core.errors import Sentence
 from releases.core.words import mark
@@ -70,7 +71,7 @@ class Again:
     lines: tuple[Line, ...]
 
 
-def _answered(card: queries.DecisionCard, version: str, now: datetime) -> Answered:
+def _answered(card: queries.DecisionCard, artifact: ArtifactCard | None, now: datetime) -> Answered:
     name = f"CHG-{card.change_number}" if card.change_number else ""
     run = card.run.get("id") or ""
     return Answered(
@@ -78,7 +79,7 @@ def _answered(card: queries.DecisionCard, version: str, now: datetime) -> Answer
         at=card.decided_at,
         is_today=timezone.localdate(card.decided_at) == timezone.localdate(now),
         look=looks.VERDICTS[card.verdict],
-        what=f"{card.service} {version}".strip(),
+        what=f"{card.service} {artifact.version}" if artifact else card.service,
         doing=Sentence(telling.INTENTS.get(card.intent, card.intent), {"where": card.environment}),
         summary=_summary(card),
         change=name,
@@ -135,11 +136,6 @@ def _curl(card: queries.DecisionCard) -> str:
     return f"curl -sS {address} -H \"Authorization: Bearer $GMUD_TOKEN\" \\\n  --json '{text}'"
 
 
-def _versions(cards: tuple[queries.DecisionCard, ...]) -> Mapping[str, str]:
-    found = {digest: catalog.artifact_by_digest(digest) for digest in {card.digest for card in cards}}
-    return {digest: artifact.version for digest, artifact in found.items() if artifact}
-
-
 @require_GET
 @signed_in
 def gate(request: Request) -> HttpResponse:
@@ -153,9 +149,9 @@ def gate(request: Request) -> HttpResponse:
         environment=asked.get("environment", ""),
         before=_uuid(asked.get("before", "")),
     )
-    versions = _versions(found.cards)
+    artifacts = catalog.artifacts_by_digest(card.digest for card in found.cards)
     log = GateLog(
-        rows=tuple(_answered(card, versions.get(card.digest, ""), now) for card in found.cards),
+        rows=tuple(_answered(card, artifacts.get(card.digest), now) for card in found.cards),
         chips=_chips(asked, found.counts),
         total=sum(found.counts.values()),
         older=_address({**asked, "before": str(found.next_before)}) if found.next_before else "",

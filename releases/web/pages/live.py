@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -14,7 +15,7 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
-from releases.changes.states import State
+from releases.changes.states import RUNNING
 from releases.core import clock
 from releases.core.errors import GmudError, Missing, Sentence
 from releases.core.words import mark
@@ -25,6 +26,7 @@ from releases.rollout import services as rollout
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.pages import progress
+from releases.web.pages.seen import rights_to_help
 from releases.web.request import Request, shows_again, signed_in
 
 TEMPLATE = "live/live.html"
@@ -57,7 +59,8 @@ def _answer(request: Request, number: int, *, status: int = 200, **context: obje
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
-    if operations.operations_of(queries.by_number(number).pk):
+    row = queries.by_number(number)
+    if row.state in RUNNING or operations.operations_of(row.pk):
         return _answer(request, number, status=error.status, trouble=trouble_of(error))
     messages.error(request, str(error.detail))
     return HttpResponseRedirect(reverse("change", args=[number]))
@@ -66,7 +69,7 @@ def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -
 Deed = Callable[[ChangeRequest, Actor, str, datetime], object]
 
 
-def _door(deed: Deed) -> Callable[..., HttpResponse]:
+def _door(deed: Deed) -> Callable[..., HttpResponseBase]:
     """Return the view that does one thing to a release and shows how it stands."""
 
     @require_POST
@@ -108,10 +111,10 @@ def _take_over(row: ChangeRequest, actor: Actor, reason: str, now: datetime) -> 
 def retry_step(request: Request, number: int, step_id: UUID) -> HttpResponse:
     """Try a step again that waits for a person; what was sent before is looked for first."""
     row = queries.by_number(number)
-    own = {step.id for one in operations.operations_of(row.pk) for step in one.steps}
-    if step_id not in own:
+    kinds = {step.id: one.kind for one in operations.operations_of(row.pk) for step in one.steps}
+    if step_id not in kinds:
         raise Missing(Sentence(mark("There is no such step.")))
-    require(request.actor, Right.ROLLBACK_BEGIN if row.state == State.ROLLING_BACK else Right.CHANGE_RELEASE)
+    require(request.actor, *rights_to_help(kinds[step_id]))
     operations_services.retry_step(step_id=step_id, actor=request.actor, now=clock.now())
     return HttpResponseRedirect(reverse("live-change", args=[number]))
 

@@ -7,15 +7,21 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from releases.catalog import queries as catalog
+from releases.catalog.kinds import Figure
 from releases.core.errors import Sentence
 from releases.core.words import mark
-from releases.health.ports import Measure
+from releases.delivery.services import CALL_OFF
+from releases.health.ports import Measure, Question
+from releases.health.rules import shown
 from releases.operations.queries import StepLine, Try
+from releases.rollback import services as rollback
 from releases.rollout.rules import idle_target, live_target
+from releases.rollout.states import Work
 from releases.traffic import queries as traffic
 from releases.web import curves
-from releases.web.looks import Bar, Line, Look
+from releases.web.looks import Bar, Line, Look, Words
 from releases.web.pages.panels import share
+from releases.web.pages.phases import words_of
 from releases.web.pages.seen import LINES_OF_LOG, STEP_LOOKS, VERDICT, WATCH, Seen, shown_of
 
 HEALTH: Mapping[str, Look] = {
@@ -24,14 +30,30 @@ HEALTH: Mapping[str, Look] = {
     "unknown": Look("wait", "?", _("Not known yet")),
 }
 
+# How a figure is called, and how its value reads.
+FIGURES: Mapping[Figure, tuple[str, str]] = {
+    Figure.ERRORS: (mark("Error rate, %(service)s"), mark("%(n)s %%")),
+    Figure.SECONDS: (mark("Response time, %(service)s"), mark("%(n)s ms")),
+    Figure.NUMBER: (mark("Measured, %(service)s"), "%(n)s"),
+    Figure.ANSWER: (mark("Says it is ill (1) or well (0), %(service)s"), "%(n)s"),
+}
+BEGUN: Mapping[str, str] = {
+    Work.ROLLOUT: mark("%(who)s began the release"),
+    Work.WATCH: mark("The watch began"),
+    rollback.KIND: mark("%(who)s began to go back"),
+    CALL_OFF: mark("What still runs is called off"),
+}
+
 
 def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], datetime | None]:
     """Return what was asked of each route beside what was seen there, as the share the reader hopes for."""
     asked = {shift.route_id: shift.asked for shift in traffic.of_change(seen.row.pk)}
+    items = list(seen.row.items.all())
+    routes = catalog.routes_in(item.place for item in items)
     bars: list[Bar] = []
     moments: list[datetime] = []
-    for item, one in zip(seen.row.items.all(), seen.card.items, strict=True):
-        route = catalog.route_for(item.service_id, item.environment_id)
+    for item, one in zip(items, seen.card.items, strict=True):
+        route = routes.get(item.place)
         if route is None:
             continue
         side = live_target(one.snapshot) if seen.is_back else idle_target(one.snapshot)
@@ -48,19 +70,20 @@ def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], datetime | None]:
 def log_of(seen: Seen) -> tuple[Line, ...]:
     """Return the last lines of what was sent and how it ended, newest first."""
     lines: list[Line] = []
-    for operation in seen.operations:
-        parts = {"who": operation.begun_by, "what": operation.reason or operation.kind}
-        lines.append(Line("", "▶", Sentence(mark("%(who)s: %(what)s"), parts), at=operation.begun_at))
+    for operation in (*seen.operations, *seen.aside):
+        begun = Sentence(BEGUN[operation.kind], {"who": operation.begun_by})
+        lines.append(Line("", "▶", begun, detail=operation.reason, at=operation.begun_at))
         for step in operation.steps:
-            lines += [_sent(step.name, one) for one in step.tries]
+            _phase, name = words_of(operation, step, seen)
+            lines += [_sent(name, one) for one in step.tries]
             if step.ended_at:
                 look = STEP_LOOKS[step.state]
-                lines.append(Line(look.tone, look.sign, step.name, detail=step.note or "", at=step.ended_at))
+                lines.append(Line(look.tone, look.sign, name, detail=step.note or "", at=step.ended_at))
     ordered = sorted(lines, key=lambda line: line.at or seen.now, reverse=True)
     return tuple(ordered[:LINES_OF_LOG])
 
 
-def _sent(name: str, one: Try) -> Line:
+def _sent(name: Words, one: Try) -> Line:
     return Line("", "→", name, detail=Sentence(mark("sent by %(worker)s"), {"worker": one.worker}), at=one.sent_at)
 
 
@@ -82,20 +105,25 @@ def health_of(seen: Seen) -> Look | None:
 def curves_of(seen: Seen) -> tuple[curves.Curve, ...]:
     """Return one line per service: the measures of verdict and watch, one after the other."""
     values: dict[str, list[tuple[datetime, float]]] = {}
-    limits: dict[str, float] = {}
+    questions: dict[str, Question] = {}
     for step in _judged(seen):
         service = str(step.desired.get("service", ""))
         kept: Sequence[Mapping[str, Any]] = step.data.get("measures", ())
         measures = [Measure.from_json(one) for one in kept]
         values.setdefault(service, []).extend((one.seen_at, one.value) for one in measures if one.value is not None)
-        limits[service] = float(step.desired["question"]["limit"])
-    drawn = [
-        curves.draw(
-            Sentence(mark("Error rate, %(service)s"), {"service": service}),
-            sorted(many),
-            limit=limits[service],
-            click=seen.current.begun_at if seen.is_back and seen.current else None,
-        )
-        for service, many in values.items()
-    ]
+        questions[service] = Question.from_json(step.desired["question"])
+    click = seen.current.begun_at if seen.is_back and seen.current else None
+    drawn = [_curve(service, sorted(many), questions[service], click) for service, many in values.items()]
     return tuple(curve for curve in drawn if curve)
+
+
+def _curve(
+    service: str, values: Sequence[tuple[datetime, float]], question: Question, click: datetime | None
+) -> curves.Curve | None:
+    title, unit = FIGURES[question.figure]
+    limit = None if question.figure is Figure.ANSWER else question.limit
+
+    def say(value: float) -> Words:
+        return Sentence(unit, {"n": shown(value, question.figure)})
+
+    return curves.draw(Sentence(title, {"service": service}), values, limit=limit, say=say, click=click)

@@ -16,14 +16,13 @@ from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.catalog import queries as catalog
 from releases.changes import queries as changes
-from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
+from releases.changes.queries import Button
 from releases.changes.states import ENDED, RUNNING, State
-from releases.committee import queries as committee
 from releases.committee.models import Round
-from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, ways
+from releases.committee.rules import SeatTally, Standing, Tally, eligibility, signed_in_freshly, signed_in_twice, ways
 from releases.core.errors import Reason, Sentence
-from releases.core.words import mark
+from releases.core.words import mark, plural
 from releases.gate import queries as gate
 from releases.rollout.rules import idle_target
 from releases.traffic import queries as shifts
@@ -34,13 +33,13 @@ from releases.web.tags import both, either
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing."""
+    """One thing a person may do here, or why not; ``weight`` is main, soft, stop or nothing, ``asks`` names a field."""
 
     verb: str
     word: Words
     refusals: tuple[Line, ...] = ()
     weight: str = ""
-    needs_reason: bool = False
+    asks: str = ""
     href: str = ""
     action: str = ""
 
@@ -55,6 +54,7 @@ class Decision:
     notes: tuple[Words, ...] = ()
     refusals: tuple[Line, ...] = ()
     sign_in_again: str = ""
+    sign_in_word: str | Promise = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +75,40 @@ class Traffic:
     is_moving: bool
 
 
-# What people can ask for, in the order of the page: verb -> word, weight, whether a reason is needed.
-ACTS: Mapping[str, tuple[str | Promise, str, bool]] = {
-    "submit": (_("Submit"), "main", False),
-    "submit_standard": (_("Submit"), "main", False),
-    "submit_emergency": (_("Submit as an emergency"), "main", False),
-    "report": (_("Report what ran"), "main", False),
-    "start": (_("Start the rollout"), "main", False),
-    "roll_back": (_("Go back"), "undo", False),
-    "deployed": (_("Report: deployed"), "", False),
-    "failed": (_("Report: failed"), "stop", True),
-    "close": (_("Write the review"), "main", False),
-    "revise": (_("Edit"), "", False),
-    "withdraw": (_("Withdraw"), "", False),
-    "hold": (_("Put on hold"), "", True),
-    "resume": (_("Let it go on"), "main", False),
-    "cancel": (_("Cancel"), "stop", True),
+# What people can ask for, in the order of the page: verb -> word, weight, the field it asks for.
+ACTS: Mapping[str, tuple[str | Promise, str, str]] = {
+    "submit": (_("Submit"), "main", ""),
+    "submit_standard": (_("Submit"), "main", ""),
+    "submit_emergency": (_("Submit as an emergency"), "main", ""),
+    "report": (_("Report what ran"), "main", ""),
+    "start": (_("Start the rollout"), "main", ""),
+    "roll_back": (_("Go back"), "undo", ""),
+    "back_by_hand": (_("End the rollback by hand"), "", ""),
+    "deployed": (_("Report: deployed"), "", ""),
+    "failed": (_("Report: failed"), "stop", "reason"),
+    "close": (_("Write the review"), "main", ""),
+    "revise": (_("Edit"), "", ""),
+    "withdraw": (_("Withdraw"), "", ""),
+    "hold": (_("Put on hold"), "", "reason"),
+    "resume": (_("Let it go on"), "main", ""),
+    "supersede": (_("Put another change in its place"), "", "successor"),
+    "cancel": (_("Cancel"), "stop", "reason"),
 }
+# What the table of moves still misses, because the form behind the button asks for it.
+ASKED_FOR: Mapping[str, str] = {"close": "review", "supersede": "successor"}
+STILL_NEEDED = plural(
+    "%(given)s of %(needed)s needed has approved.", "%(given)s of %(needed)s needed have approved.", by="given"
+)
+FRESH_SIGN_IN = plural(
+    "The policy asks for a sign-in not older than %(minutes)s minute before this vote.",
+    "The policy asks for a sign-in not older than %(minutes)s minutes before this vote.",
+    by="minutes",
+)
+# One form in English; other languages have two.
+AUTHORIZED = plural(
+    "Authorized: %(given)s of %(needed)s approved.", "Authorized: %(given)s of %(needed)s approved.", by="given"
+)
+APPROVED = plural("%(given)s of %(needed)s had approved.", "%(given)s of %(needed)s had approved.", by="given")
 DECIDED_SENTENCES: Mapping[str, str] = {
     State.DRAFT: mark("Not before the committee yet."),
     State.ASSESSING: mark("The impact is being assessed."),
@@ -101,31 +118,33 @@ DECIDED_SENTENCES: Mapping[str, str] = {
 
 def decision(change: ChangeRequest, *, actor: Actor, now: datetime) -> Decision:
     """Return the Decision panel as this person sees it."""
-    round_, tally = change.round, tally_of(change, now=now)
-    if round_ is None or tally is None:
+    round_, count = change.round, changes.counts_of([change], now=now).get(change.pk)
+    if round_ is None or count is None:
         return Decision(Sentence(DECIDED_SENTENCES.get(State(change.state), mark("No decision is asked for."))))
-    me = actor.person_id
+    me, tally, standing = actor.person_id, count.tally, count.standing
     seats = tuple(line for seat in tally.seats for line in _seat_lines(seat, me))
     if change.state != State.AUTHORIZING:
         return Decision(_outcome(change, tally), seats)
-    sentence = Sentence(
-        mark("%(given)s of %(needed)s needed have approved."), {"given": tally.given, "needed": tally.needed}
-    )
-    standing = committee.standing_for(round_)
+    sentence = Sentence(STILL_NEEDED, _counts(tally))
     mine = ways(me, needed=round_.needed, ballots=tally.ballots, standing=standing, now=now) if me else []
     if not mine:
         why_not = tuple(line_of(reason) for reason in _why_not(me, round_, tally, standing, now))
         return Decision(sentence, seats, refusals=why_not)
     still = {seat.seat for seat in tally.seats if seat.missing}
     seat = min(mine, key=lambda way: way.seat not in still).seat
+    again = f"{reverse('sign-in-again')}?{urlencode({'next': reverse('change', args=[change.number])})}"
     if not signed_in_freshly(actor.signed_in_at, within_minutes=round_.fresh_sign_in_minutes, now=now):
-        here = reverse("change", args=[change.number])
-        again = f"{reverse('sign-in-again')}?{urlencode({'next': here})}"
-        minutes = Sentence(
-            mark("The policy asks for a sign-in not older than %(minutes)s minutes before this vote."),
-            {"minutes": round_.fresh_sign_in_minutes},
-        )
+        minutes = Sentence(FRESH_SIGN_IN, {"minutes": round_.fresh_sign_in_minutes})
         return Decision(sentence, seats, notes=(minutes,), sign_in_again=again)
+    if round_.second_factor and not signed_in_twice(actor.methods):
+        has_one = accounts.has_second_factor(actor)
+        return Decision(
+            sentence,
+            seats,
+            notes=(Sentence(mark("The policy asks for a sign-in with a second factor before this vote.")),),
+            sign_in_again=again if has_one else reverse("profile"),
+            sign_in_word="" if has_one else _("Add a second factor"),
+        )
     acts = (
         Act("approve", APPROVE_AS.get(seat, seat), weight="main"),
         Act("request_changes", _("Request changes")),
@@ -145,8 +164,8 @@ def _outcome(change: ChangeRequest, tally: Tally) -> Sentence:
     if tally.approved and tally.is_pre_approved:
         return Sentence(mark("Pre-approved by the policy."))
     if tally.approved:
-        return Sentence(mark("Authorized: %(given)s of %(needed)s approved."), _counts(tally))
-    return Sentence(mark("%(given)s of %(needed)s had approved."), _counts(tally))
+        return Sentence(AUTHORIZED, _counts(tally))
+    return Sentence(APPROVED, _counts(tally))
 
 
 def _counts(tally: Tally) -> dict[str, object]:
@@ -212,10 +231,12 @@ def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
 def traffic(change: ChangeRequest) -> Traffic:
     """Return what was asked of every route of this change, and what was seen there: the share of the new side."""
     asked = {shift.route_id: shift.asked for shift in shifts.of_change(change.pk)}
+    items = list(change.items.all())
+    routes = catalog.routes_in(item.place for item in items)
     bars: list[Bar] = []
     seen: list[datetime] = []
-    for item in change.items.all():
-        route = catalog.route_for(item.service_id, item.environment_id)
+    for item in items:
+        route = routes.get(item.place)
         if route is None:
             continue
         side = idle_target(item.way_back.traffic_snapshot.get("weights", {}))
@@ -248,27 +269,28 @@ def story(change: ChangeRequest) -> tuple[Told, ...]:
     )
 
 
-def acts(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Act, ...]:
+def acts(change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor) -> tuple[Act, ...]:
     """Return what can be done here, each with every reason against it."""
-    found = {button.verb: button.reasons for button in changes.buttons(change, actor=actor, now=now)}
+    found = {button.verb: button.reasons for button in buttons}
     if change.state not in ENDED and Right.CHANGE_RELEASE in accounts.rights_of(actor):
         found["resume" if change.is_on_hold else "hold"] = ()
     links = {
         "revise": reverse("edit-change", args=[change.number]),
         "roll_back": reverse("live-change", args=[change.number]),
+        "back_by_hand": reverse("by-hand", args=[change.number]),
         "close": reverse("review", args=[change.number]),
     }
     return tuple(
         Act(
             verb,
             word,
-            tuple(line_of(reason) for reason in found[verb] if not (verb == "close" and reason.code == "review")),
+            tuple(line_of(reason) for reason in found[verb] if reason.code != ASKED_FOR.get(verb)),
             weight,
-            needs_reason,
+            asks,
             links.get(verb, ""),
             _address(change.number, verb),
         )
-        for verb, (word, weight, needs_reason) in ACTS.items()
+        for verb, (word, weight, asks) in ACTS.items()
         if verb in found and not _for_others(found[verb])
     )
 
@@ -277,11 +299,11 @@ def _for_others(reasons: tuple[Reason, ...]) -> bool:
     return any(reason.code == "not_permitted" for reason in reasons)
 
 
-def for_others(change: ChangeRequest, *, actor: Actor, now: datetime) -> tuple[Line, ...]:
+def for_others(buttons: Iterable[Button]) -> tuple[Line, ...]:
     """Return what only other people can do here, one line for each answer to who can."""
     found: dict[str, list[Words]] = {}
     said: dict[str, Reason] = {}
-    for button in changes.buttons(change, actor=actor, now=now):
+    for button in buttons:
         refusal = next((reason for reason in button.reasons if reason.code == "not_permitted"), None)
         if refusal is not None and button.verb in ACTS:
             found.setdefault(str(refusal.message), []).append(ACTS[button.verb][0])

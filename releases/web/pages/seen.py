@@ -7,15 +7,20 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
+from releases.accounts.rights import Right
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import ChangeCard
+from releases.changes.states import RUNNING
 from releases.delivery import queries as delivery
 from releases.delivery.queries import DeploymentCard
+from releases.delivery.services import CALL_OFF
 from releases.operations import queries as operations
 from releases.operations.queries import OperationView
 from releases.operations.states import OperationState, StepState
+from releases.rollback import queries as rollback_queries
 from releases.rollback import services as rollback
+from releases.rollback.states import ByHand
 from releases.web.looks import Look
 from releases.web.tags import both
 
@@ -25,6 +30,13 @@ LINES_OF_LOG = 12
 DEPLOY, VERDICT, WATCH = "delivery.deploy", "health.verdict", "health.watch"
 
 
+WAITS = frozenset(
+    {OperationState.NEEDS_HUMAN, OperationState.FAILED, OperationState.STOPPED, OperationState.SUPERSEDED}
+)
+RIGHTS_TO_HELP: Mapping[str, tuple[Right, ...]] = {
+    CALL_OFF: (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
+    rollback.KIND: (Right.ROLLBACK_BEGIN,),
+}
 STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.TODO: Look("", "○", _("Waiting")),
     StepState.SENDING: Look("info", "▶", _("Sending")),
@@ -38,15 +50,25 @@ STEP_LOOKS: Mapping[StepState, Look] = {
 }
 
 
+def rights_to_help(kind: str) -> tuple[Right, ...]:
+    """Return the rights of which one is needed to help work of that kind along."""
+    return RIGHTS_TO_HELP.get(kind, (Right.CHANGE_RELEASE,))
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything read of one change, once."""
+    """Everything read of one change, once.
+
+    ``aside`` is work that neither goes forward nor back; ``by_hand`` is how a person ended its rollback.
+    """
 
     row: ChangeRequest
     card: ChangeCard
     operations: tuple[OperationView, ...]
+    aside: tuple[OperationView, ...]
     deployments: Mapping[UUID, DeploymentCard]
     now: datetime
+    by_hand: ByHand | None = None
 
     @property
     def current(self) -> OperationView | None:
@@ -62,6 +84,11 @@ class Seen:
         }
 
     @property
+    def waits(self) -> bool:
+        """Say whether the latest work does not go on by itself: it failed, was ended, or waits for a person."""
+        return self.current is not None and self.current.state in WAITS
+
+    @property
     def is_back(self) -> bool:
         """Say whether the latest work goes backward."""
         return self.current is not None and self.current.kind == rollback.KIND
@@ -73,10 +100,14 @@ def look_at(number: int, now: datetime) -> Seen:
     :raises Missing: there is no such change
     """
     row = queries.by_number(number)
-    found = operations.operations_of(row.pk)
-    found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
+    everything = operations.operations_of(row.pk)
+    aside = tuple(one for one in everything if one.kind == CALL_OFF)
+    found = [one for one in everything if one not in aside]
+    by_hand = None if row.state in RUNNING else rollback_queries.by_hand(row.pk)
+    if by_hand is None:
+        found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
     deployments = {one.id: one for one in delivery.deployments_of(row.pk, now=now)}
-    return Seen(row, queries.card(row), tuple(found), deployments, now)
+    return Seen(row, queries.card(row), tuple(found), aside, deployments, now, by_hand)
 
 
 def shown_of(seen: Seen) -> list[OperationView]:

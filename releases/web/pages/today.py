@@ -1,6 +1,6 @@
 """Today: what waits for me, and what is about to happen."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,19 +19,25 @@ from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
 from releases.calendar.rules import WindowCard
 from releases.changes import queries, services
-from releases.changes.facts import tally_of
 from releases.changes.models import ChangeRequest
 from releases.changes.states import EDITABLE, RUNNING, State
 from releases.committee import queries as committee
-from releases.committee.rules import Decision, Tally, ways
+from releases.committee.models import Round
+from releases.committee.queries import Counted
+from releases.committee.rules import Decision, ways
 from releases.core import clock
 from releases.core.errors import GmudError, Sentence
 from releases.core.words import mark
+from releases.notify import queries as notices
+from releases.operations import services as operations
 from releases.web import looks
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
 from releases.web.pages import panels
+from releases.web.pages.called import Called, pages_of
+from releases.web.pages.undelivered import MAY as MAY_REQUEUE
+from releases.web.pages.undelivered import Undelivered, undelivered
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.shell import Count
 
@@ -103,42 +109,48 @@ class Today:
     asked: tuple[Mine, ...]
     run: tuple[Mine, ...]
     day: tuple[Moment, ...]
+    undelivered: tuple[Undelivered, ...] | None
+    called: tuple[Called, ...] = ()
 
 
 def count(actor: Actor, now: datetime) -> Count | None:
-    """Return how many changes wait for this person's vote, for the frame of every page."""
+    """Return how many votes and pages wait for this person, for the frame of every page."""
     subjects = committee.awaits(actor.person_id, now) if actor.person_id else []
     number = ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count() if subjects else 0
+    if pages := notices.pages_waiting(actor.person_id) if actor.person_id else 0:
+        return Count(number + pages, "stop", "!")
     return Count(number) if number else None
 
 
 def the_day(actor: Actor, now: datetime) -> Today:
     """Return the page for one person."""
     me = actor.person_id
-    subjects = committee.awaits(me, now) if me else []
-    waits = [queries.by_id(pk) for pk in subjects if ChangeRequest.objects.filter(pk=pk).exists()]
-    decide = tuple(_ask(change, me, now) for change in waits if me and change.state == State.AUTHORIZING)
+    waiting = {change.pk: change for change in queries.authorizing()} if me else {}
+    counts = queries.counts_of(waiting.values(), now=now)
+    decide = [waiting.pop(pk) for pk in (committee.awaits(me, now) if me else ()) if pk in waiting]
     asked = queries.page(states=(*EDITABLE, State.REVIEWING), requester_id=me).cards if me else ()
     return Today(
         now=now,
-        decide=decide,
-        not_yours=tuple(_not_yours(me, {ask.number for ask in decide}, now)) if me else (),
+        decide=tuple(_ask(change, counts.get(change.pk), me, now) for change in decide if me),
+        not_yours=tuple(_not_yours(me, waiting.values(), counts)) if me else (),
         asked=tuple(_mine(card) for card in asked[:MOST]),
         run=tuple(_mine(card) for card in _run(actor)),
         day=_next_hours(now),
+        undelivered=undelivered(actor),
+        called=pages_of(actor),
     )
 
 
-def _ask(change: ChangeRequest, me: UUID, now: datetime) -> Ask:
-    card, tally, round_ = queries.card(change), tally_of(change, now=now), change.round
+def _ask(change: ChangeRequest, count: Counted | None, me: UUID, now: datetime) -> Ask:
+    card, round_ = queries.card(change), change.round
     seats: list[Line] = []
     seat = ""
-    if tally is not None and round_ is not None:
-        for one in tally.seats:
+    if count is not None and round_ is not None:
+        for one in count.tally.seats:
             seats += [Line("go", "✓", looks.SEATS[one.seat], detail=ballot.name) for ballot in one.approved_by]
             if one.missing:
                 seats.append(Line("wait", "◔", looks.SEATS[one.seat], detail=panels.who_may(one, me)))
-        seat = _seat(me, tally, change)
+        seat = _seat(me, round_, count, now)
     return Ask(
         number=card.number,
         name=card.name,
@@ -156,12 +168,9 @@ def _ask(change: ChangeRequest, me: UUID, now: datetime) -> Ask:
     )
 
 
-def _seat(me: UUID, tally: Tally, change: ChangeRequest) -> str:
-    if change.round is None:
-        return ""
-    standing = committee.standing_for(change.round)
-    mine = ways(me, needed=change.round.needed, ballots=tally.ballots, standing=standing, now=clock.now())
-    still = {one.seat for one in tally.seats if one.missing}
+def _seat(me: UUID, round_: Round, count: Counted, now: datetime) -> str:
+    mine = ways(me, needed=round_.needed, ballots=count.tally.ballots, standing=count.standing, now=now)
+    still = {one.seat for one in count.tally.seats if one.missing}
     return min(mine, key=lambda way: way.seat not in still).seat if mine else ""
 
 
@@ -177,24 +186,21 @@ def _meta(card: queries.ChangeCard) -> tuple[Words, ...]:
     return (*items, *((places,) if places else ()), *window)
 
 
-def _not_yours(me: UUID, decided: set[int], now: datetime) -> Iterable[NotYours]:
+def _not_yours(me: UUID, others: Iterable[ChangeRequest], counts: Mapping[UUID, Counted]) -> Iterable[NotYours]:
     """Yield changes that need a seat of this person, who took part and so may not decide."""
     held = {role.value for role in accounts.roles_of(me)}
-    for card in queries.page(states=(State.AUTHORIZING,)).cards:
-        if card.number in decided:
+    for change in others:
+        count = counts.get(change.pk)
+        if count is None or change.round is None or me not in change.round.relations:
             continue
-        change = queries.by_number(card.number)
-        tally = tally_of(change, now=now)
-        if tally is None or change.round is None or str(me) not in map(str, change.round.relations):
-            continue
-        missing = [seat for seat in tally.seats if seat.missing and seat.seat in held]
+        missing = [seat for seat in count.tally.seats if seat.missing and seat.seat in held]
         if missing:
             names = [decider.name for decider in missing[0].may_decide]
             why = Sentence(
                 mark("needs %(seat)s too, but not you: you took part in it. %(who)s can decide."),
                 {"seat": looks.SEATS[missing[0].seat], "who": names or Sentence(mark("nobody yet"))},
             )
-            yield NotYours(card.name, reverse("change", args=[card.number]), why)
+            yield NotYours(change.name, reverse("change", args=[change.number]), why)
 
 
 NEXT: dict[str, tuple[Words, str]] = {
@@ -226,8 +232,8 @@ def _run(actor: Actor) -> Iterable[queries.ChangeCard]:
     states = (State.SCHEDULED, *sorted(RUNNING))
     if Right.ROLLBACK_BEGIN in rights:
         return queries.page(states=states).cards[:MOST]
-    mine = ChangeRequest.objects.filter(implementers=actor.person_id, state__in=states).values_list("number", flat=True)
-    return [queries.card(queries.by_number(number)) for number in mine[:MOST]]
+    me = actor.person_id
+    return queries.page(states=states, implementer_id=me).cards[:MOST] if me else ()
 
 
 def _next_hours(now: datetime) -> tuple[Moment, ...]:
@@ -257,7 +263,12 @@ def _hours(span: WindowCard, now: datetime) -> int:
     return 8 if length > timedelta(hours=6) else 4 if length > timedelta(hours=3) else 2
 
 
-PARTS = {"decide": "today/decided.html", "day": "today/today.html#day"}
+PARTS = {
+    "called": "today/today.html#called",
+    "decide": "today/decided.html",
+    "day": "today/today.html#day",
+    "undelivered": "today/today.html#undelivered",
+}
 
 
 @require_GET
@@ -297,7 +308,19 @@ def approve(request: Request, number: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("today"))
 
 
+@require_POST
+@signed_in
+@shows_again(_again)
+def requeue(request: Request, message_id: UUID) -> HttpResponse:
+    """Have something delivered again that was given up."""
+    require(request.actor, MAY_REQUEUE)
+    operations.requeue_message(message_id=message_id, actor=request.actor, now=clock.now())
+    messages.success(request, now_in_words("It is on its way again. If it fails once more, it comes back here."))
+    return HttpResponseRedirect(reverse("today"))
+
+
 urlpatterns = [
     path("", today, name="today"),
     path("today/<int:number>/approve", approve, name="approve"),
+    path("today/messages/<uuid:message_id>/again", requeue, name="requeue"),
 ]

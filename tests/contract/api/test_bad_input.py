@@ -84,9 +84,18 @@ WRONG_CHANGES = {
     "an unknown type": ({}, {"type": "urgent"}, {"type"}),
     "retyped figures": ({}, {"tests_passed": "many"}, {"tests_passed"}),
     "figures below nothing": ({}, {"tests_failed": -1}, {"tests_failed"}),
+    "a window in an age nobody counts in": (
+        {},
+        {"starts_at": "0001-12-31T00:00:00Z", "ends_at": "9999-12-31T23:59:59Z"},
+        {"starts_at", "ends_at"},
+    ),
     "a window that is no moment": ({}, {"starts_at": "tonight"}, {"starts_at"}),
     "items that are no list": ({}, {"items": "all"}, {"items"}),
     "somebody unknown": ({}, {"implementers": ["nobody"]}, {"implementers"}),
+    "a committer unknown": ({}, {"committers": ["nobody"]}, {"committers"}),
+    "a parameter of ours": ({}, {"parameters": {"VERSION": "v9"}}, {"parameters"}),
+    "a permit as parameter": ({}, {"parameters": {"GMUD_PERMIT": "x"}}, {"parameters"}),
+    "no name of a parameter": ({}, {"parameters": {"REGION; rm": "x"}}, {"parameters"}),
     "a title that never ends": ({}, {"title": "x" * 151}, {"title"}),
     "a link that is none": ({}, {"tests_url": "javascript:alert(1)"}, {"tests_url"}),
 }

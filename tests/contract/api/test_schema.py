@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from releases.accounts.rights import Right
 from releases.changes.states import State
+from releases.gate.states import ReasonCode
 from tests.factories.accounts import a_token
 from tests.factories.changes import a_change, a_house
 
@@ -83,3 +84,12 @@ def test_whatever_is_sent_the_server_answers_as_described_and_never_breaks(live_
     for found in described.get_all_operations():
         few(given(case=found.ok().as_strategy())(attempt))()
     assert statuses.total() >= examples * 10
+
+
+def test_every_reason_of_the_gate_is_published(db):
+    schema = Client().get("/api/v1/schema", headers={"Accept": "application/json"}).json()
+    codes = schema["components"]["schemas"]["GateReasonOut"]["properties"]["code"]
+    while "$ref" in codes:
+        codes = schema["components"]["schemas"][codes["$ref"].rpartition("/")[2]]
+
+    assert set(codes["enum"]) == set(ReasonCode)

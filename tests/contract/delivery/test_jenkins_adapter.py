@@ -1,5 +1,6 @@
 """The Jenkins adapter against the sandbox over real HTTP: what it sends, and what it makes of the answers."""
 
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -56,6 +57,25 @@ def test_an_order_is_deployed_and_every_look_says_where_it_is(world):
     assert done.url == f"{world.url}/job/ledger/job/deploy-ledgerwriter/1/"
     assert world.deployed() == PARAMETERS["VERSION"]
     assert world.deployed(track="stable") != PARAMETERS["VERSION"]
+
+
+def test_the_runs_of_a_job_say_what_they_were_started_with_and_how_they_ended(world):
+    settings(world, outcomes={"Deploy": "FAILED"})
+    failed = world.ended(world.adapter.start(order("op:0")).handle)
+    settings(world, outcomes={}, hold="Deploy")
+    begun = world.adapter.start(order("op:1"))
+    world.until(begun.handle, lambda seen: seen.state is State.RUNNING)
+
+    running, past = world.adapter.runs(TARGET)
+    settings(world, hold="")
+    world.ended(begun.handle)
+    done = world.adapter.runs(TARGET)[0]
+
+    assert (past.number, past.state, past.parameters[TARGET.key_parameter]) == (1, failed.state, "op:0")
+    assert past.parameters.items() >= PARAMETERS.items()
+    assert (running.number, running.state, running.is_over) == (2, State.RUNNING, False)
+    assert (done.state, done.parameters[TARGET.key_parameter]) == (State.SUCCEEDED, "op:1")
+    assert past.ended_at < done.ended_at <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 def test_the_request_is_one_form_with_basic_credentials_and_nothing_in_the_address(world):

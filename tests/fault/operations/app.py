@@ -2,10 +2,14 @@
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import django
+from celery import signals
 
 from gmud.celery import app
 
@@ -15,6 +19,7 @@ from releases.core.errors import Unreachable  # noqa: E402  # after Django's set
 from releases.core.http import Allowance, Door  # noqa: E402  # after Django's set-up
 from releases.operations import services  # noqa: E402  # after Django's set-up
 from releases.operations.ports import Done, Ending, Message, Outcome, Pending, StepView  # noqa: E402  # after Django's set-up
+from releases.worker import sweeper  # noqa: E402  # after Django's set-up
 from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
 from releases.worker.reactions import REACTIONS  # noqa: E402  # after Django's set-up
 
@@ -69,6 +74,27 @@ def die(message: Message) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hang_once(message: Message) -> None:
+    """Never come to an end, the first time."""
+    marker = Path(os.environ["GMUD_FAILPOINT_DIR"]) / str(message.id)
+    if not marker.exists():
+        marker.touch()
+        threading.Event().wait()
+
+
 HANDLERS["test.effect"] = Effect()
 REACTIONS["test.settled"] = (hear,)
 REACTIONS["test.poison"] = (die,)
+REACTIONS["test.hang"] = (hang_once,)
+sweeper.LONGEST_TASK_SECONDS = float(os.environ.get("GMUD_TEST_LONGEST", sweeper.LONGEST_TASK_SECONDS))
+sweeper.SILENCE_SECONDS = float(os.environ.get("GMUD_TEST_SILENCE", sweeper.SILENCE_SECONDS))
+
+
+@signals.worker_ready.connect
+def lose_hearing(sender: Any, **_: Any) -> None:
+    """Take no message from the broker any more, in the first worker that finds the file missing."""
+    marker = Path(os.environ.get("GMUD_TEST_DEAF", "/"))
+    if not marker.exists():
+        marker.touch()
+        for queue in list(app.amqp.queues.consume_from):
+            sender.cancel_task_queue(queue)

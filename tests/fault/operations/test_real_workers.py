@@ -127,15 +127,39 @@ def test_a_web_process_killed_between_commit_and_bell_loses_nothing(place, outsi
     check(Operation.objects.get(target="killed in the web"), outside, place.crew.report)
 
 
-def test_a_killed_child_of_a_worker_is_replaced(place, outside):
+def test_a_killed_worker_is_started_again_by_its_supervisor(place, outside):
     place.crew.dismiss()
-    [worker] = place.crew.hire(pool="prefork")
+    supervisor = place.crew.supervise()
     place.crew.arm("after_send")
 
     check(begin(), outside, place.crew.report)
-    assert worker.poll() is None
     assert place.crew.struck("after_send")
-    kill(worker)
+    assert supervisor.poll() is None
+    place.crew.release(supervisor)
+
+
+def test_a_worker_that_no_longer_hears_does_the_work_and_makes_place_for_one_that_does(place, outside):
+    place.crew.dismiss()
+    supervisor = place.crew.supervise(more={"GMUD_TEST_SILENCE": "2", "GMUD_TEST_DEAF": str(place.folder / "deaf")})
+
+    check(begin(), outside, place.crew.report)
+    wait_for(lambda: "it no longer hears the broker" in place.crew.logs(), what="an end", report=place.crew.report)
+    check(begin(), outside, place.crew.report)
+    assert supervisor.poll() is None
+    place.crew.release(supervisor)
+
+
+def test_a_worker_whose_task_does_not_end_makes_place_for_another_that_does_it(place, outside):
+    place.crew.dismiss()
+    supervisor = place.crew.supervise(more={"GMUD_TEST_LONGEST": "2"})
+
+    hanging = services.post(kind="test.hang", ref=uuid7(), now=clock.now())
+
+    wait_for(lambda: OutboxMessage.objects.get(pk=hanging.pk).done_at, what="its end", report=place.crew.report)
+    assert OutboxMessage.objects.get(pk=hanging.pk).attempts == 2
+    assert "a task does not end" in place.crew.logs()
+    assert supervisor.poll() is None
+    place.crew.release(supervisor)
 
 
 def test_workers_that_race_for_the_same_steps_do_each_once(place, outside):
@@ -194,24 +218,18 @@ def test_a_broker_that_forgets_everything_loses_nothing(place, outside):
         check(operation, outside, place.crew.report)
 
 
-@pytest.mark.long
 def test_a_message_that_kills_its_worker_is_quarantined_and_the_others_go_on(place, outside):
     place.crew.dismiss()
-    [worker] = place.crew.hire(pool="prefork")
+    supervisor = place.crew.supervise(2, more={"GMUD_LEASE_SECONDS": "0.5"})
     now = clock.now()
     poison = services.post(kind="test.poison", ref=uuid7(), now=now)
     others = [services.post(kind="test.settled", ref=uuid7(), now=now) for _ in range(5)]
 
-    wait_for(
-        lambda: OutboxMessage.objects.get(pk=poison.pk).dead_at,
-        seconds=120,
-        what="the quarantine",
-        report=place.crew.report,
-    )
+    wait_for(lambda: OutboxMessage.objects.get(pk=poison.pk).dead_at, what="the quarantine", report=place.crew.report)
     assert OutboxMessage.objects.get(pk=poison.pk).attempts == 5
-    wait_for(lambda: all(outside.heard[str(one.pk)] for one in others), what="the others")
-    assert worker.poll() is None
-    kill(worker)
+    wait_for(lambda: all(outside.heard[str(one.pk)] for one in others), what="the others", report=place.crew.report)
+    assert supervisor.poll() is None
+    place.crew.release(supervisor)
 
 
 def test_forged_messages_do_nothing_and_harm_nobody(place, outside):

@@ -6,10 +6,10 @@ from gmud.celery import app
 
 django.setup()
 
-from releases.delivery import steps as delivery  # noqa: E402  # after Django's set-up
+from releases.delivery.steps import reach  # noqa: E402  # after Django's set-up
 from releases.traffic.steps import STEP_KIND, ShiftStep  # noqa: E402  # after Django's set-up
 from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
 
 __all__ = ["app"]
-delivery.LOOK_SECONDS = 0.2
+reach.LOOK_SECONDS = 0.2
 HANDLERS[STEP_KIND] = ShiftStep(hold_seconds=0.2, contention_seconds=1.0)

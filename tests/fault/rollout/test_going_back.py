@@ -26,7 +26,7 @@ from tests.factories.accounts import SETUP, a_token
 from tests.factories.delivery import control, fault
 from tests.factories.races import at_once
 from tests.factories.rollback import go_back, post_rollback
-from tests.factories.rollout import another_service, calls, scheduled, told
+from tests.factories.rollout import another_service, calls, runs, scheduled, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOME, AWAY = {"stable": 100, "canary": 0}, {"stable": 0, "canary": 100}
@@ -225,7 +225,7 @@ def test_when_jenkins_is_down_traffic_is_back_first_and_taking_over_finishes_the
 
     assert (bank.weights(), change.state) == (HOME, "rolling_back")
     assert told(change).count("rollback.waits") == 1
-    assert catalog.is_quarantined(change.items.get().artifact.digest) is False
+    assert not catalog.quarantined([change.items.get().artifact.digest])
     bank.jenkins.faults.clear()
     services.take_over(change_id=change.pk, actor=bank.on_call, reason="Jenkins is back.", now=clock.now())
     bank.until_state(change, "reviewing")
@@ -254,6 +254,42 @@ def test_a_rollback_that_does_not_verify_says_so_and_can_be_begun_anew(bank):
     bank.until_state(change, "reviewing")
     row.refresh_from_db()
     assert (row.outcome, change.outcome) == ("succeeded", "rolled_back")
+
+
+def failing(operation):
+    return [(step.name, str(step.note)) for step in operation.steps if step.state == "failed"]
+
+
+def test_a_run_that_brought_another_version_than_ordered_fails_the_verification_by_name(bank):
+    change = bank.released()
+    job = bank.jenkins.controller.jobs["ledger/deploy-ledgerwriter"]
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": "Deploy"}}})
+    go_back(bank, change)
+    bank.work_until(lambda: len(job.builds) == 2)
+    job.builds[2].item.parameters.update(DIGEST="sha256:other", VERSION="v9.9.9")
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": ""}}})
+
+    [(name, why)] = failing(bank.until_operation(change, "failed"))
+
+    assert name == "verify version ledgerwriter"
+    assert "it brought v9.9.9" in why
+    change.refresh_from_db()
+    assert (change.state, change.items.get().artifact.is_quarantined) == ("rolling_back", False)
+
+
+def test_a_version_that_somebody_else_brought_meanwhile_fails_the_verification_by_name(bank):
+    change = bank.released()
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": "Deploy"}}})
+    go_back(bank, change)
+    bank.work_until(lambda: len(bank.builds()) == 2)
+    runs(bank.house, bank.house.service, "v7.7.7")
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": ""}}})
+
+    [(name, why)] = failing(bank.until_operation(change, "failed"))
+
+    assert name == "verify version ledgerwriter"
+    assert "v7.7.7" in why
+    assert bank.running() == "v7.7.7"
 
 
 def test_what_a_failed_redeployment_kept_from_beginning_is_closed(bank):

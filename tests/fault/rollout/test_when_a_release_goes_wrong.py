@@ -6,6 +6,7 @@ import pytest
 
 from releases.audit.actor import system
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.changes import services as changes
 from releases.core import clock
 from releases.core.errors import NotPermitted, Refused, Unreachable
@@ -19,6 +20,7 @@ from releases.rollback import services as rollback
 from releases.rollout import services as rollout
 from releases.rollout.models import Rollout
 from releases.traffic import queries as traffic
+from releases.web.pages import panels
 from tests.factories.catalog import a_service
 from tests.factories.delivery import control, fault
 from tests.factories.rollout import another_service, runs, scheduled, told, wire
@@ -31,13 +33,19 @@ def codes(error):
     return [str(reason.code) for reason in error.value.reasons]
 
 
+def story(change):
+    """Return the change's story as people read it, newest first."""
+    return [str(one.text) for one in panels.story(change)]
+
+
 def step(operation, kind):
     return next(one for one in operation.steps if one.kind == kind)
 
 
 def freeze(bank):
     now = clock.now()
-    return calendar.freeze(
+    return calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=bank.releaser,
         environment_id=bank.house.environment.pk,
         title="Closing",
@@ -55,7 +63,7 @@ def test_a_bad_version_fails_its_canary_and_stays_at_ten_percent_until_somebody_
     change.refresh_from_db()
 
     assert (change.state, bank.weights()) == ("implementing", {"stable": 90, "canary": 10})
-    assert "above the limit" in str(step(operation, "health.verdict").note)
+    assert "of requests failed, the limit is 5 %" in str(step(operation, "health.verdict").note)
     assert bank.running() == "v0.6.10"
     assert Rollout.objects.get(change=change).outcome == "failed"
     rollback.begin(change_id=change.pk, actor=bank.on_call, now=clock.now())
@@ -271,6 +279,18 @@ def test_a_watch_that_turns_bad_leaves_the_change_watched_and_the_way_back_open(
     assert (bank.weights(), change.outcome) == ({"stable": 100, "canary": 0}, "rolled_back")
 
 
+def test_time_settles_a_watch_that_turned_bad_and_the_story_says_what_it_found(bank, settings):
+    settings.GMUD_WATCH_SECONDS = 16.0
+    change = bank.released()
+    bank.prometheus.rates.bad["ledgerwriter", "v1.5.0"] = 0.5
+    bank.until_operation(change, "failed")
+
+    assert changes.settle_due(now=change.watch_until_at) == 1
+
+    assert story(change)[0].startswith("The time of the watch is over; it had found trouble: ")
+    assert "The watch ended without trouble." not in story(change)
+
+
 def test_a_watch_without_an_answer_can_be_stopped_and_time_settles_the_change(bank, settings):
     settings.GMUD_WATCH_SECONDS = 2.0
     fault(bank.prometheus_url, "status:500", times=10_000)
@@ -288,6 +308,7 @@ def test_a_watch_without_an_answer_can_be_stopped_and_time_settles_the_change(ba
     change.refresh_from_db()
     assert change.state == "watching"
     assert changes.settle_due(now=late) == 1
+    assert story(change)[0] == "The time of the watch is over; somebody had stopped measuring."
 
 
 def test_without_a_health_question_the_canary_waits_for_a_person(bank):
@@ -305,6 +326,7 @@ def test_without_a_health_question_the_canary_waits_for_a_person(bank):
     assert (bank.weights("contacts"), bank.running(contacts)) == ({"stable": 0, "canary": 100}, "v1.0.1")
     assert operations.active_on(change.stream) is None
     assert changes.settle_due(now=change.watch_until_at) == 1
+    assert story(change)[0] == "The time of the watch is over; nothing measured it."
 
 
 def test_without_a_route_a_release_is_one_deployment_and_its_watch(bank):

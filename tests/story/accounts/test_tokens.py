@@ -169,3 +169,59 @@ def test_an_owner_issues_tokens_for_a_team(now):
         now=now,
     )
     assert client.team == team
+
+
+def test_a_machine_keeps_its_name_and_rights_with_a_new_token_and_the_old_one_is_nobody(now):
+    client, old = a_token(Right.GATE_ASK)
+    services.use_token(token=old, now=now)
+
+    same, new = services.rotate_token(actor=SETUP, client_id=client.pk, expires_at=now + timedelta(days=90), now=now)
+
+    assert queries.client_for(old, now) is None
+    actor = queries.client_for(new, now)
+    assert actor is not None
+    assert (actor.id, queries.rights_of(actor)) == (str(client.pk), {Right.GATE_ASK})
+    assert same.last_used_at is None
+    story = audit.story(client.stream)
+    assert [entry.kind for entry in story] == ["token.issued", "token.rotated"]
+    assert story[-1].data["before"] == client.prefix
+    assert new.rsplit("_", 1)[1] not in str(story)
+    assert new not in redaction.redact(f"someone logs {new}")
+
+
+@pytest.mark.parametrize("life", [timedelta(0), timedelta(days=90, microseconds=1)])
+def test_a_new_token_needs_a_near_end_too(now, life):
+    client, old = a_token()
+    with pytest.raises(Invalid) as caught:
+        services.rotate_token(actor=SETUP, client_id=client.pk, expires_at=now + life, now=now)
+    assert list(caught.value.fields) == ["expires_at"]
+    assert queries.client_for(old, now) is not None
+
+
+def test_an_ended_machine_gets_neither_token_nor_name(now):
+    client, _token = a_token()
+    services.revoke_token(actor=SETUP, client_id=client.pk, now=now)
+    with pytest.raises(Refused):
+        services.rotate_token(actor=SETUP, client_id=client.pk, expires_at=now + timedelta(days=1), now=now)
+    with pytest.raises(Refused):
+        services.describe_machine(actor=SETUP, client_id=client.pk, name="x", owner_id=client.owner_id, now=now)
+
+
+def test_a_machine_whose_owner_left_gets_no_token_before_somebody_answers_for_it(now):
+    client, _token = a_token()
+    services.deactivate(actor=SETUP, person_id=client.owner_id, now=now)
+    with pytest.raises(Refused, match="left"):
+        services.rotate_token(actor=SETUP, client_id=client.pk, expires_at=now + timedelta(days=1), now=now)
+    with pytest.raises(Missing):
+        services.describe_machine(actor=SETUP, client_id=client.pk, name="ci", owner_id=client.owner_id, now=now)
+
+    other, team = a_person("Rita"), a_team("ledger")
+    for _ in range(2):
+        services.describe_machine(
+            actor=SETUP, client_id=client.pk, name="ci", owner_id=other.pk, team_id=team.pk, now=now
+        )
+    _client, token = services.rotate_token(
+        actor=SETUP, client_id=client.pk, expires_at=now + timedelta(days=1), now=now
+    )
+    assert queries.client_for(token, now) is not None
+    assert [entry.kind for entry in audit.story(client.stream)].count("machine.described") == 1

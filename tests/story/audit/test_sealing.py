@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 
 from releases.audit import merkle, notes
+from releases.audit.keys import public_keys
 from releases.audit.models import Checkpoint, Leaf, Unsealed
 from releases.audit.queries import sealing, verify
-from releases.audit.sealer import Inconsistent, Sealer, public_keys
+from releases.audit.sealer import Inconsistent, Sealer
 from releases.audit.services import seal
 from tests.factories.audit import an_event
 

@@ -441,13 +441,13 @@ def test_checkpoints_that_wait_too_long_for_their_witness_are_unwitnessed(a_reco
     witness.write_text(witness.read_text().splitlines()[0] + "\n")
     assert verify().exit_code == 0
 
-    monkeypatch.setattr("releases.audit.verification.LAG_US", 0)
+    monkeypatch.setattr("releases.audit.verification.sealed.LAG_US", 0)
     assert verify().exit_code == 2
 
 
 def test_an_event_that_waits_too_long_for_its_leaf_is_found(a_record, monkeypatch):
     late = an_event()
-    monkeypatch.setattr("releases.audit.verification.GRACE_US", -1)
+    monkeypatch.setattr("releases.audit.verification.written.GRACE_US", -1)
 
     assert found() == [("audit_unsealed", name_of(late), "")]
 

@@ -57,17 +57,18 @@ def closed(service, environment, at=NOW):
 
 def test_an_empty_calendar_closes_nothing(ledger, production):
     found = asked(ledger, production)
-    assert (found.is_open, found.opens_at) == (True, NOW)
-    assert (found.freezes, found.locks, found.conflicts, found.opens) == ((), (), (), ())
+    assert found.opens_at == NOW
+    assert (found.freezes, found.conflicts, found.opens) == ((), (), ())
+    assert closed(ledger, production) == []
 
 
 def test_a_freeze_closes_its_environment_and_says_when_it_opens(ledger, production, staging):
     a_freeze(production, starts=-1, ends=2)
-    found = asked(ledger, production)
-    assert [str(one.sentence) for one in found.closed] == ["Frozen, production: Black Friday"]
-    assert [one.until for one in found.closed] == [NOW + 2 * HOUR]
-    assert found.opens_at == NOW + 2 * HOUR
-    assert asked(ledger, staging).is_open
+    found = queries.closures(places=[(ledger.pk, production.pk)], at=NOW)
+    assert [str(one.sentence) for one in found] == ["Frozen, production: Black Friday"]
+    assert [one.until for one in found] == [NOW + 2 * HOUR]
+    assert asked(ledger, production).opens_at == NOW + 2 * HOUR
+    assert closed(ledger, staging) == []
 
 
 @pytest.mark.parametrize(
@@ -81,9 +82,7 @@ def test_a_freeze_holds_from_its_start_up_to_its_end(ledger, production, offset,
 def test_a_freeze_beyond_the_window_leaves_no_opening_in_it(ledger, production):
     a_freeze(production, starts=-1, ends=9)
     assert asked(ledger, production, ends=4).opens_at is None
-    assert (
-        queries.next_opening(places=[(ledger.pk, production.pk)], after=NOW, before=NOW + 24 * HOUR) == NOW + 9 * HOUR
-    )
+    assert asked(ledger, production, ends=24).opens_at == NOW + 9 * HOUR
 
 
 def test_a_freeze_of_one_service_leaves_the_others(ledger, contacts, production):
@@ -97,7 +96,7 @@ def test_a_freeze_to_come_is_shown_but_closes_nothing_yet(ledger, production):
     a_freeze(production, starts=3, ends=5)
     found = asked(ledger, production)
     assert len(found.freezes) == 1
-    assert found.is_open
+    assert closed(ledger, production) == []
 
 
 def test_a_lifted_freeze_closes_nothing_and_stays_on_the_record(ledger, production):
@@ -142,13 +141,11 @@ def test_a_lock_stops_everything_until_it_is_released(ledger, production, stagin
     lock = a_lock()
     assert closed(ledger, production) == closed(ledger, staging) == ["lock"]
     assert asked(ledger, production).opens_at is None
-    assert [one.locked_by for one in queries.locks_in_force(NOW)] == ["setup"]
 
     services.unlock(lock_id=lock.pk, actor=an_actor(Role.ON_CALL, name="Caio Dias"), now=NOW + HOUR)
 
     assert closed(ledger, production, NOW + HOUR) == []
     assert Lock.objects.get().released_by == "Caio Dias"
-    assert queries.locks_in_force(NOW + HOUR) == []
 
 
 def test_a_lock_with_an_end_opens_by_itself(ledger, production):
@@ -162,6 +159,22 @@ def test_a_lock_reaches_what_it_names_and_no_more(ledger, contacts, production, 
     a_lock(service_id=ledger.pk, environment_id=production.pk)
     assert closed(ledger, production) == ["lock"]
     assert closed(contacts, production) == closed(ledger, staging) == []
+
+
+def test_what_closes_one_place_is_not_said_of_another(ledger, contacts, production, staging):
+    a_freeze(production, service_id=ledger.pk)
+    a_window(staging, starts=2, ends=3)
+    a_lock(service_id=contacts.pk)
+    places = [(service.pk, where.pk) for service in (ledger, contacts) for where in (production, staging)]
+
+    found = queries.closures_in(places=places, at=NOW)
+
+    assert [[one.kind for one in found[place]] for place in places] == [
+        ["freeze"],
+        ["window"],
+        ["lock"],
+        ["lock", "window"],
+    ]
 
 
 def test_why_a_line_was_stopped_is_in_the_record_as_text_that_can_be_erased(production):
@@ -188,6 +201,18 @@ def test_two_changes_in_one_place_see_each_other_and_the_first_is_ahead(ledger, 
     assert [(one.number, one.is_ahead) for one in of_second] == [(1001, True)]
     assert asked(ledger, production, starts=1, ends=3, subject=second.subject).opens_at == NOW + 2 * HOUR
     assert asked(ledger, production, starts=1, ends=2, subject=first.subject).opens_at == NOW + HOUR
+
+
+def test_who_was_ahead_is_said_place_by_place_and_moment_by_moment(ledger, contacts, production):
+    here, there = (ledger.pk, production.pk), (contacts.pk, production.pk)
+    first = a_booking(1001, [here], starts=0, ends=2)
+    second = a_booking(1002, [here, there], starts=1, ends=3, now=NOW + HOUR)
+
+    def ahead_of(booking, at):
+        return queries.booked_before(subject=booking.subject, places=[here, there], at=at)
+
+    assert ahead_of(second, NOW + 2 * HOUR - TICK) == {here: (1001,), there: ()}
+    assert ahead_of(second, NOW + 2 * HOUR) == ahead_of(first, NOW + HOUR) == {here: (), there: ()}
 
 
 def test_who_has_not_booked_is_behind_all_who_have(ledger, production):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from releases.accounts.roles import Role
 from releases.audit import queries as audit
 from releases.catalog import queries, services
+from releases.catalog.kinds import EnvironmentKind
 from releases.catalog.models import Artifact, Running
 from releases.core.errors import Invalid, Missing, NotPermitted
 from tests.factories.accounts import NOW, SETUP, an_actor
@@ -54,10 +56,8 @@ def test_a_digest_is_registered_once_per_service_whatever_it_is_called():
     assert again.pk == first.pk != elsewhere.pk
     assert again.version == "v1.0.0"
     assert kinds(first.stream) == ["artifact.registered"]
-    card = queries.artifact_by_digest(a_digest(1), service_id=other.pk)
-    assert card is not None
-    assert card.id == elsewhere.pk
-    assert queries.artifact_by_digest(a_digest(2)) is None
+    found = queries.artifacts_by_digest([a_digest(1), a_digest(2)])
+    assert {digest: card.id for digest, card in found.items()} == {a_digest(1): first.pk}
 
 
 def test_an_engineer_may_name_an_artifact_and_an_auditor_may_not(now):
@@ -71,20 +71,19 @@ def test_an_engineer_may_name_an_artifact_and_an_auditor_may_not(now):
 def test_what_is_in_quarantine_stays_there_until_a_person_clears_it_with_a_reason(now):
     artifact = an_artifact(a_service("frontend"))
     services.quarantine(actor=an_actor(Role.ON_CALL, name="Otto"), artifact_id=artifact.pk, reason="500s", now=now)
-    assert queries.is_quarantined(artifact.digest)
-    card = queries.artifact_by_digest(artifact.digest)
-    assert card is not None
+    assert queries.quarantined([artifact.digest]) == {artifact.digest}
+    card = queries.artifacts_by_digest([artifact.digest])[artifact.digest]
     assert (card.is_quarantined, card.quarantine_reason, card.quarantined_by) == (True, "500s", "Otto")
 
     with pytest.raises(NotPermitted):
         services.clear_quarantine(actor=an_actor(Role.ON_CALL), artifact_id=artifact.pk, reason="fine", now=now)
     with pytest.raises(Invalid):
         services.clear_quarantine(actor=an_actor(Role.RELEASE_MANAGER), artifact_id=artifact.pk, reason=" ", now=now)
-    assert queries.is_quarantined(artifact.digest)
+    assert queries.quarantined([artifact.digest]) == {artifact.digest}
 
     rita = an_actor(Role.RELEASE_MANAGER, name="Rita")
     services.clear_quarantine(actor=rita, artifact_id=artifact.pk, reason="It was the database.", now=now)
-    assert not queries.is_quarantined(artifact.digest)
+    assert not queries.quarantined([artifact.digest])
     story = audit.story(artifact.stream)
     assert [entry.kind for entry in story] == ["artifact.registered", "artifact.quarantined", "artifact.cleared"]
     assert story[2].text["reason"] == "It was the database."
@@ -109,7 +108,7 @@ def test_a_digest_in_quarantine_for_one_service_is_so_for_all():
     digest = a_digest(7)
     one, _other = an_artifact(a_service("a"), digest=digest), an_artifact(a_service("b"), digest=digest)
     services.quarantine(actor=SETUP, artifact_id=one.pk, reason="bad", now=NOW)
-    assert queries.is_quarantined(digest)
+    assert queries.quarantined([digest, a_digest(8)]) == {digest}
 
 
 def test_the_database_refuses_a_clearing_without_a_quarantine():
@@ -133,15 +132,14 @@ def test_what_runs_ends_what_ran_before_and_the_spans_touch():
     service, place = a_service("frontend"), an_environment()
     one, two = an_artifact(service, "v1"), an_artifact(service, "v2")
     assert queries.running(service.pk, place.pk) is None
-    assert queries.previous_running(service.pk, place.pk) is None
     run(one, 1001)
     run(two, 1002, hours=5)
 
-    now_runs, before = queries.running(service.pk, place.pk), queries.previous_running(service.pk, place.pk)
+    now_runs = queries.running(service.pk, place.pk)
+    before = Running.objects.get(artifact=one)
     assert now_runs is not None
-    assert before is not None
     assert (now_runs.artifact.version, now_runs.change_number, now_runs.ended_at) == ("v2", 1002, None)
-    assert (before.artifact.version, before.ended_at) == ("v1", now_runs.since_at)
+    assert before.ended_at == now_runs.since_at
     assert kinds(service.stream)[1:] == ["running.noted", "running.noted"]
 
 
@@ -152,14 +150,23 @@ def test_the_same_again_changes_nothing():
     assert Running.objects.count() == 1
 
 
-def test_one_goes_back_to_another_artifact_not_to_the_same_one_under_an_older_change():
-    service, place = a_service("frontend"), an_environment()
-    one, two = an_artifact(service, "v1"), an_artifact(service, "v2")
-    for hours, (artifact, number) in enumerate([(one, 1001), (two, 1002), (two, 1003)]):
-        run(artifact, number, hours=hours)
-    before = queries.previous_running(service.pk, place.pk)
-    assert before is not None
-    assert before.artifact.version == "v1"
+def test_what_runs_in_some_places_says_nothing_of_others():
+    one, two = a_service("frontend"), a_service("backend")
+    production, staging = an_environment(), an_environment("staging", EnvironmentKind.STAGING)
+    for service, place in product((one, two), (production, staging)):
+        services.note_running(
+            actor=SETUP,
+            service_id=service.pk,
+            environment_id=place.pk,
+            artifact_id=an_artifact(service, f"{service.name}-{place.name}").pk,
+            now=NOW,
+        )
+    asked = [(one.pk, production.pk), (two.pk, staging.pk), (uuid4(), production.pk)]
+    found = queries.running_in(asked)
+    assert {place: card.artifact.version for place, card in found.items()} == {
+        asked[0]: "frontend-production",
+        asked[1]: "backend-staging",
+    }
 
 
 def test_a_clock_that_went_back_does_not_end_a_run_before_it_began():

@@ -87,6 +87,7 @@ def test_the_digest_of_a_binding_follows_its_settings_and_its_connection():
         (Purpose.HEALTH, {"query": "up"}),
         (Purpose.HEALTH, {"query": "up", "limit": "0.05"}),
         (Purpose.HEALTH, {"query": "up", "limit": True}),
+        (Purpose.HEALTH, {"query": "up", "limit": 0.05, "figure": "furlongs"}),
     ],
 )
 def test_settings_that_say_too_little_are_refused(purpose, said):

@@ -42,7 +42,7 @@ def test_a_secret_goes_out_only_in_the_header_of_its_own_door():
     door = door_for(row)
     assert (door.name, door.origin, door.urgent) == ("ci", "https://ci.example.com/jenkins", False)
     assert dict(door.headers) == {"Authorization": "Basic " + base64.b64encode(f"gmud:{TOKEN}".encode()).decode()}
-    assert door_for(queries.connection(row.pk), urgent=True).urgent
+    assert door_for(queries.connection_card(Connection.objects.get(pk=row.pk)), urgent=True).urgent
 
 
 @pytest.mark.parametrize("kind", [ConnectionKind.KUBERNETES, ConnectionKind.PROMETHEUS, ConnectionKind.HTTP])
@@ -74,7 +74,7 @@ def test_the_secret_is_in_no_column_no_event_no_card_and_no_text_of_anything():
         stored,
         repr(row),
         str(row),
-        repr(queries.connection(row.pk)),
+        repr(queries.connection_card(Connection.objects.get(pk=row.pk))),
         repr(door),
         f"{door.headers} {door.headers!r}",
         str(audit.story(row.stream)),
@@ -84,8 +84,8 @@ def test_the_secret_is_in_no_column_no_event_no_card_and_no_text_of_anything():
         assert TOKEN not in text
         assert basic not in text
     assert TOKEN.encode() not in bytes(row.secret_box or b"")
-    assert queries.connection(row.pk).secret_last4 == "WXYZ"
-    assert queries.connection(row.pk).has_secret
+    assert queries.connection_card(Connection.objects.get(pk=row.pk)).secret_last4 == "WXYZ"
+    assert queries.connection_card(Connection.objects.get(pk=row.pk)).has_secret
 
 
 def test_a_secret_that_was_typed_or_opened_is_blotted_out_of_logs_in_every_form(caplog):
@@ -185,7 +185,7 @@ def test_a_typed_secret_replaces_the_old_one_and_an_empty_one_takes_it_away():
     assert dict(door_for(row).headers) == {"Authorization": "Bearer a-newer-secret-0123"}
     a_connection("metrics", ConnectionKind.PROMETHEUS, account="", secret="")
     assert dict(door_for(row).headers) == {}
-    card = queries.connection(row.pk)
+    card = queries.connection_card(Connection.objects.get(pk=row.pk))
     assert (card.has_secret, card.secret_last4) == (False, "")
     assert kinds(row) == ["connection.opened", "connection.changed", "connection.changed"]
 
@@ -242,7 +242,7 @@ def test_the_digest_of_a_connection_follows_its_meaning_and_not_its_secret():
     first = row.config_digest
     a_connection("ci", secret="a-newer-secret-0123")
     row.refresh_from_db()
-    assert row.config_digest == first == queries.connection(row.pk).config_digest
+    assert row.config_digest == first == queries.connection_card(Connection.objects.get(pk=row.pk)).config_digest
     digests = {first}
     for given in ({"account": "other"}, {"origin": "https://b.example.com"}, {"kind": ConnectionKind.HTTP}):
         a_connection("ci", **{"secret": "a-newer-secret-0123", **given})
@@ -291,7 +291,7 @@ def test_without_the_ring_a_secret_is_refused_and_never_guessed(ring):
 
 def test_a_door_to_a_connection_that_is_gone_is_said():
     row = a_connection("ci")
-    card = queries.connection(row.pk)
+    card = queries.connection_card(Connection.objects.get(pk=row.pk))
     row.delete()
     with pytest.raises(Missing):
         door_for(card)

@@ -1,4 +1,4 @@
-"""Who may vote on a change, and what a vote that may not be cast leaves behind: nothing."""
+"""Who may vote on a change, and what a vote that may not be cast leaves behind: that it was refused."""
 
 from datetime import timedelta
 
@@ -8,7 +8,9 @@ from releases.accounts import services as accounts
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
+from releases.audit.queries import story
 from releases.changes import queries, services
+from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.committee import services as committee
 from releases.committee.models import Vote
@@ -34,8 +36,9 @@ def change(house):
 def refused(
     change, actor, error: type[GmudError], *, digest: str = "", now=None, decision=Decision.APPROVE
 ) -> GmudError:
-    """Vote in vain; nothing of it is kept, neither as a vote nor as a state nor in the record."""
+    """Vote in vain; nothing of it is kept, neither as a vote nor as a state, but the record tells of the refusal."""
     votes, events = Vote.objects.count(), AuditEvent.objects.count()
+    state = ChangeRequest.objects.values_list("state", flat=True).get(pk=change.pk)
     with pytest.raises(error) as raised:
         services.vote(
             change_id=change.pk,
@@ -44,7 +47,14 @@ def refused(
             seen_digest=digest or change.content_digest,
             now=now or change.created_at,
         )
-    assert (Vote.objects.count(), AuditEvent.objects.count()) == (votes, events)
+    assert (Vote.objects.count(), AuditEvent.objects.count()) == (votes, events + 1)
+    assert ChangeRequest.objects.values_list("state", flat=True).get(pk=change.pk) == state
+    told = story(change.stream)[-1]
+    assert (told.kind, told.actor_kind, told.actor_id) == ("change.vote_refused", actor.kind, actor.id)
+    assert (told.data["code"], told.data["reasons"]) == (
+        raised.value.code,
+        [str(reason.code) for reason in raised.value.reasons],
+    )
     return raised.value
 
 
@@ -71,11 +81,31 @@ def test_whoever_wrote_any_revision_cannot_approve_a_later_one(house):
     assert codes(refused(change, actor_of(otto), NotPermitted)) == {"self_approval"}
 
 
-def test_whoever_implements_it_cannot_approve_it(house):
-    a_person("Nina", Role.SEAT_SECURITY, username="nina")
-    change = a_change(house, at=State.AUTHORIZING, implementers=["nina"])
-    nina = change.implementers.get()
+@pytest.mark.parametrize(
+    ("part", "why"), [("implementers", "You carry out this change"), ("committers", "You committed code")]
+)
+def test_whoever_carries_it_out_or_wrote_its_code_cannot_approve_it_from_any_account(house, part, why):
+    nina = a_person("Nina", Role.SEAT_SECURITY, username="nina")
+    change = a_change(house, at=State.AUTHORIZING, **{part: ["nina"]})
 
+    for actor in (actor_of(nina), another_account(nina, "nina.private")):
+        error = refused(change, actor, NotPermitted)
+        assert codes(error) == {"self_approval"}
+        assert why in str(error.detail)
+
+
+@pytest.mark.parametrize("part", ["implementers", "committers"])
+def test_who_took_part_in_an_earlier_revision_stays_excluded(house, part):
+    nina = a_person("Nina", Role.SEAT_SECURITY, username="nina")
+    change = a_change(house, at=State.AUTHORIZING, **{part: ["nina"]})
+
+    services.revise(
+        change_id=change.pk, actor=house.actor("engineer"), fields=fields(house, **{part: []}), now=house.now
+    )
+    services.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+
+    change.refresh_from_db()
+    assert not getattr(change, part).exists()
     assert codes(refused(change, actor_of(nina), NotPermitted)) == {"self_approval"}
 
 

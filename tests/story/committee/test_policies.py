@@ -10,6 +10,7 @@ from releases.accounts import services as accounts
 from releases.accounts.models import Person
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
+from releases.audit.queries import story
 from releases.committee import queries, services
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.rules import Decision
@@ -110,7 +111,7 @@ def test_what_cannot_be_read_is_refused_by_field(bruno, rita, name, rules, field
 def test_a_later_policy_waits_for_everybody_the_one_in_force_asks_for(policy, bruno, rita, helena):
     proposed = a_policy(WEAKER, actor=helena)
     assert queries.current_policy() == policy
-    assert queries.proposed_policies() == [proposed]
+    assert proposed.in_force_at is None
     assert Round.objects.get().needed == {"seat_engineering": 1, "seat_security": 1}
 
     assert not vote(proposed, bruno).is_settled
@@ -118,7 +119,7 @@ def test_a_later_policy_waits_for_everybody_the_one_in_force_asks_for(policy, br
 
     assert vote(proposed, rita, reason="fine").approved
     assert queries.current_policy() == proposed
-    assert queries.proposed_policies() == []
+    assert not Policy.objects.filter(in_force_at=None).exists()
     assert Round.objects.get().outcome == "approved"
     assert not Policy.objects.get(pk=policy.pk).is_current
     assert AuditEvent.objects.filter(stream=proposed.stream, kind="policy.voted").count() == 2
@@ -131,6 +132,8 @@ def test_the_author_of_a_policy_cannot_vote_it_in(policy, bruno, rita, helena):
     with pytest.raises(NotPermitted) as caught:
         vote(proposed, helena)
     assert [reason.code for reason in caught.value.reasons] == ["self_approval"]
+    told = story(proposed.stream)[-1]
+    assert (told.kind, told.actor_id, told.data["reasons"]) == ("policy.vote_refused", helena.id, ["self_approval"])
 
 
 def test_a_later_policy_is_proposed_by_a_person(policy):

@@ -1,5 +1,6 @@
 """Votes are a person's act on exactly one content; whether they count is asked again every time."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -258,6 +259,32 @@ def test_who_may_not_vote_at_all_is_not_sent_to_sign_in_first(bruno, rita):
     with pytest.raises(NotPermitted) as caught:
         a_vote(call, voter)
     assert codes(caught) == ["self_approval"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "may_vote"),
+    [
+        (("password",), False),
+        (("oidc",), False),
+        ((), False),
+        (("password", "totp"), True),
+        (("password", "recovery"), True),
+        (("passkey",), True),
+        (("oidc", "mfa"), True),
+    ],
+)
+def test_where_the_policy_asks_for_a_second_factor_a_sign_in_without_one_votes_on_nothing(
+    bruno, rita, methods, may_vote
+):
+    call = a_round(a_policy([{**FRESH[0], "second_factor": True}]))
+    voter = dataclasses.replace(bruno, methods=methods)
+    if may_vote:
+        assert a_vote(call, voter).given == 1
+        return
+    with pytest.raises(NotPermitted) as caught:
+        a_vote(call, voter)
+    assert codes(caught) == ["sign_in_again"]
+    assert not Vote.objects.exists()
 
 
 # Asking

@@ -6,12 +6,13 @@ import pytest
 from django.db import transaction
 
 from releases.audit import queries as audit
+from releases.core import breaker
 from releases.core.errors import Missing, Reason, Refused, Sentence
 from releases.delivery import queries, services
-from releases.delivery.ports import Handle
 from releases.delivery.states import State
-from releases.delivery.steps import DeployStep, call_off
+from releases.delivery.steps import CallOffStep, DeployStep
 from releases.operations import services as operations
+from releases.operations.rules import DELIVERIES
 from tests.factories.accounts import SETUP
 from tests.factories.delivery import JOB, Clock, a_deployment, a_world, begin, control, fault, permit, run
 
@@ -160,7 +161,7 @@ def test_a_deployment_that_somebody_stops_is_canceled_at_jenkins(world, permits,
     operation = begin([services.step_for(deployment)], deployment.change_id, now)
     handlers = {services.STEP_KIND: DeployStep(permits, clock)}
     run(operation, handlers, clock, looks=5)
-    assert [one.id for one in queries.under_way(now=clock.now)] == [deployment.pk]
+    assert not queries.deployment(deployment.pk, now=clock.now).has_ended
 
     services.stop(deployment_id=deployment.pk, actor=SETUP, now=clock.now)
     services.stop(deployment_id=deployment.pk, actor=SETUP, now=clock.now)
@@ -194,23 +195,85 @@ def stopped(operation, now):
         operations.stop(operation_id=operation.pk, actor=SETUP, now=now)
 
 
-def test_what_a_stopped_operation_left_running_is_stopped_at_jenkins_and_closed(world, permits, now):
+def left_running(world, permits, clock):
+    """Return a deployment whose build runs on, and the work that calls it off."""
     control(world.url, "settings", {"jobs": {JOB: {"hold": "Deploy"}}})
     deployment = a_deployment(world)
-    clock = Clock(now)
-    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+    operation = begin([services.step_for(deployment)], deployment.change_id, clock.now)
     run(operation, {services.STEP_KIND: DeployStep(permits, clock)}, clock, looks=5)
     stopped(operation, clock.now)
+    work = services.call_off(operation_id=operation.pk, now=clock.now)
+    assert services.call_off(operation_id=operation.pk, now=clock.now) == work
+    return deployment, work
 
-    counts = [call_off(operation_id=operation.pk, now=clock.now) for _turn in range(2)]
-    deployment.refresh_from_db()
-    world.until(Handle.from_json(deployment.remote), lambda _seen: not world.job.builds[1].in_progress)
 
-    assert counts == [1, 0]
+def is_back(world):
+    """Let Jenkins answer again, and its breaker have rested."""
+    world.jenkins.faults.clear()
+    breaker._breakers.clear()
+
+
+def calling_off(clock):
+    return {services.CALL_OFF_STEP: CallOffStep(clock)}
+
+
+def test_what_a_stopped_operation_left_running_is_stopped_at_jenkins_and_followed_to_its_end(world, permits, now):
+    clock = Clock(now)
+    deployment, work = left_running(world, permits, clock)
+    assert queries.deployment(deployment.pk, now=now).has_ended is False
+
+    assert run(work, calling_off(clock), clock).state == "succeeded"
+
     assert world.job.builds[1].result == "ABORTED"
     assert world.deployed() != "v0.6.11"
-    assert queries.deployment(deployment.pk, now=now).state in {State.CANCELED, State.SUPERSEDED}
-    assert queries.under_way(now=now + timedelta(days=1)) == []
+    assert queries.deployment(deployment.pk, now=now).state is State.CANCELED
+
+
+def test_a_jenkins_that_is_down_for_long_is_asked_until_it_answers(world, permits, now):
+    clock = Clock(now)
+    _deployment, work = left_running(world, permits, clock)
+    fault(world.url, "close_before", times=100_000)
+
+    assert run(work, calling_off(clock), clock, looks=60).state == "running"
+    assert work.steps.get().blind > DELIVERIES
+    assert world.job.builds[1].in_progress
+    is_back(world)
+
+    assert run(work, calling_off(clock), clock).state == "succeeded"
+    assert world.job.builds[1].result == "ABORTED"
+
+
+def test_a_jenkins_that_is_down_past_the_deadline_asks_a_human_who_may_try_again(world, permits, now):
+    clock = Clock(now)
+    deployment, work = left_running(world, permits, clock)
+    fault(world.url, "close_before", times=100_000)
+
+    run(work, calling_off(clock), clock, looks=10)
+    clock.now = work.deadline_at
+    assert run(work, calling_off(clock), clock).state == "needs_human"
+
+    assert queries.deployment(deployment.pk, now=now).has_ended is False
+    is_back(world)
+    operations.retry_step(step_id=work.steps.get().pk, actor=SETUP, now=clock.now)
+    assert run(work, calling_off(clock), clock).state == "succeeded"
+    assert world.job.builds[1].result == "ABORTED"
+
+
+def test_an_order_that_is_nowhere_is_waited_for_until_its_call_has_certainly_died(world, permits, now):
+    clock = Clock(now)
+    deployment = a_deployment(world)
+    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+    fault(world.url, "close_before", method="POST", path="buildWithParameters")
+    run(operation, {services.STEP_KIND: DeployStep(permits, clock)}, clock, looks=1)
+    stopped(operation, clock.now)
+    work = services.call_off(operation_id=operation.pk, now=clock.now)
+
+    assert run(work, calling_off(clock), clock, looks=1).state == "running"
+    clock.now += timedelta(seconds=30)
+    assert run(work, calling_off(clock), clock).state == "succeeded"
+
+    assert world.job.builds == {}
+    assert queries.deployment(deployment.pk, now=now).state is State.SUPERSEDED
 
 
 def test_what_was_never_sent_is_closed_without_a_word_to_jenkins_and_others_are_left_alone(world, now):
@@ -219,7 +282,7 @@ def test_what_was_never_sent_is_closed_without_a_word_to_jenkins_and_others_are_
     begin([services.step_for(second)], second.change_id, now)
     stopped(operation, now)
 
-    assert call_off(operation_id=operation.pk, now=now) == 1
+    assert services.call_off(operation_id=operation.pk, now=now) is None
 
     assert list(world.jenkins.log) == []
     assert queries.deployment(first.pk, now=now).state is State.SUPERSEDED

@@ -215,7 +215,8 @@ def test_its_files_are_for_their_owner_only(told):
     assert modes == {"ci.token": 0o600, "demo.json": 0o600, "jenkins.token": 0o600}
 
 
-def test_the_record_verifies_once_it_is_sealed_and_replays_to_the_tables(told):
+def test_the_record_verifies_once_it_is_sealed_and_replays_to_the_tables(told, settings, tmp_path):
+    settings.GMUD_WITNESS_FILE = str(tmp_path / "checkpoints.jsonl")  # what it seals is taken back with the test
     sealer = Sealer.of_settings()
     while sealer.turn() is not None:
         pass

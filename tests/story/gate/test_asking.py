@@ -1,5 +1,7 @@
 """What the gate says to those who ask, and what it keeps of it."""
 
+import contextlib
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,12 +13,15 @@ from releases.accounts.roles import Role
 from releases.audit.actor import system
 from releases.audit.queries import story
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
-from releases.committee.models import Vote
+from releases.committee.models import Policy, Vote
 from releases.committee.rules import Decision
+from releases.core import canonical
 from releases.core.errors import Invalid, NotPermitted
+from releases.core.ownfile import BadFile
 from releases.gate import permits, queries, services
 from releases.gate.models import GateDecision, Permit
 from releases.gate.services import KeyReused
@@ -37,7 +42,7 @@ def test_an_authorized_change_inside_its_window_gets_one_permit(house):
     permit = Permit.objects.get()
     claims = permits.verify(
         answer.permit,
-        keys=queries.public_keys(),
+        keys=queries.public_keys(now=inside(change)),
         audience=f"deploy:production:{house.service.name}",
         now=inside(change),
     )
@@ -52,6 +57,18 @@ def test_nothing_is_allowed_without_a_change_request(house):
 
     assert decision.verdict == Verdict.DENY
     assert codes(decision) == {"no_change_request"}
+
+
+@pytest.mark.parametrize("rules", ["[]", "{", '[{"seats": {"seat_engineering": 1}, "unless": "friday"}]'])
+def test_a_policy_that_cannot_be_read_or_is_not_what_its_digest_names_closes_the_gate(house, rules):
+    change = a_change(house, at=State.SCHEDULED)
+    Policy.objects.filter(is_current=True).update(rules=rules)
+
+    assert "policy_error" in codes(ask(house, change))
+
+    with contextlib.suppress(ValueError):  # a digest that fits does not make it readable
+        Policy.objects.filter(is_current=True).update(digest=canonical.digest(json.loads(rules)))
+    assert "policy_error" in codes(ask(house, change))
 
 
 def test_another_artifact_than_the_approved_one_is_denied(house):
@@ -161,7 +178,8 @@ def test_every_answer_is_stored_and_in_the_record(house):
 def test_a_freeze_a_lock_and_a_hold_are_waited_for_all_at_once(house):
     change = a_change(house, at=State.SCHEDULED)
     manager = house.actor("manager")
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=manager,
         environment_id=house.environment.pk,
         title="End of the quarter",
@@ -260,12 +278,16 @@ def test_without_a_key_to_sign_with_nothing_is_allowed(house, settings, tmp_path
     assert not Permit.objects.exists()
 
 
-def test_a_key_that_cannot_be_read_allows_nothing_and_stores_nothing(house, settings):
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(lambda place: place.write_bytes(b"no key at all"), "PEM"), (lambda place: place.chmod(0o644), "0600")],
+)
+def test_a_key_that_cannot_be_used_allows_nothing_and_stores_nothing(house, settings, spoil, says):
     change = a_change(house, at=State.SCHEDULED)
     for place in Path(settings.GMUD_KEYS).iterdir():
-        place.write_bytes(b"no key at all")
+        spoil(place)
 
-    with pytest.raises(ValueError, match="PEM"):
+    with pytest.raises(BadFile, match=says):
         ask(house, change)
 
     assert not GateDecision.objects.exists()
@@ -315,7 +337,7 @@ def test_looking_whether_the_gate_would_open_leaves_no_trace(house):
 def test_a_receipt_of_any_verdict_verifies_offline(house):
     decision = ask(house)
 
-    claims = permits.verify_receipt(services.receipt_of(decision), keys=queries.public_keys())
+    claims = permits.verify_receipt(services.receipt_of(decision), keys=queries.public_keys(now=house.now))
 
     assert (claims["decision"], claims["verdict"]) == (str(decision.pk), "deny")
 

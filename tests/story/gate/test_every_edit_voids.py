@@ -78,6 +78,9 @@ EDITS: dict[tuple[str, str], Sent] = {
     ("ChangeRequest", "implementers"): lambda _house, _items: {
         "implementers": ["nina"] if a_person("Nina", username="nina") else []
     },
+    ("ChangeRequest", "committers"): lambda _house, _items: {
+        "committers": ["nuno"] if a_person("Nuno", username="nuno") else []
+    },
     ("ChangeRequest", "authors"): lambda _house, _items: {},  # the same words, by somebody else
     ("Item", "service"): lambda _house, items: {"items": items[:1]},
     ("Item", "environment"): lambda _house, items: {
@@ -128,7 +131,7 @@ ON_A_PLAN: dict[str, Values] = {
     "job": lambda _change, _house: {"job": {"job": "evil"}},
     "migration_class": lambda _change, _house: {"migration_class": MigrationClass.EXPAND},
 }
-PEOPLE = {"authors", "implementers"}
+PEOPLE = {"authors", "committers", "implementers"}
 PAST_THE_SERVICES = [
     *(("ChangeRequest", name) for name in (*ON_THE_CHANGE, *sorted(PEOPLE))),
     *(("Item", name) for name in ON_AN_ITEM),

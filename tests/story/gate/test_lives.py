@@ -29,6 +29,7 @@ from releases.accounts.models import Grant, Person
 from releases.accounts.roles import Role
 from releases.audit.queries import states_from_events
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking
 from releases.catalog import services as catalog
 from releases.catalog.models import Artifact
@@ -209,7 +210,8 @@ class Lives(RuleBasedStateMachine):
         span = (self.now, self.now + timedelta(minutes=length))
         self.freezes.append(span)
         self.do(
-            calendar.freeze,
+            calendar.set_window,
+            kind=WindowKind.FREEZE,
             actor=self.manager,
             environment_id=self.house.environment.pk,
             title="Freeze",

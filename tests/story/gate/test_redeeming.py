@@ -8,17 +8,23 @@ import pytest
 
 from releases.accounts import services as accounts
 from releases.accounts.rights import Right
+from releases.accounts.roles import Role
 from releases.audit.queries import story
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.changes.states import State
+from releases.core import clock
 from releases.core.errors import Invalid, Missing, NotPermitted, Refused
 from releases.gate import services
 from releases.gate.models import Permit
 from releases.gate.rules import Run
 from releases.gate.services import Replayed
 from releases.gate.states import Intent, Verdict
+from releases.operations import services as operations
+from releases.operations.models import OutboxMessage
+from releases.worker.reactions import FOLLOWING
 from tests.factories.accounts import SETUP, a_token
 from tests.factories.catalog import a_digest
 from tests.factories.changes import a_change, a_house, approve, fields, inside
@@ -144,6 +150,34 @@ def test_only_open_permits_are_revoked(house, change, permit):
     assert permit.revoked_at is None
 
 
+def lose_the_seat(house) -> None:
+    accounts.revoke(actor=SETUP, person_id=house.security.pk, role=Role.SEAT_SECURITY, now=house.now)
+
+
+def leave(house) -> None:
+    accounts.deactivate(actor=SETUP, person_id=house.security.pk, now=house.now)
+
+
+@pytest.mark.parametrize("lose", [leave, lose_the_seat])
+def test_permits_are_revoked_with_the_vote_they_rest_on_and_no_others(house, now, change, permit, lose, time_machine):
+    other, third = a_house(now, service="contacts"), a_house(now, service="frontend")
+    untouched = a_permit(other, a_change(other, at=State.SCHEDULED))
+    watched = a_change(third, at=State.WATCHING)
+    back = watched.items.get().way_back.target_artifact.digest
+    way_back = a_permit(third, watched, intent=Intent.ROLLBACK, digest=back)
+    time_machine.move_to(permit.issued_at, tick=False)
+
+    for one in (house, third):
+        lose(one)
+    for message in OutboxMessage.objects.undone():
+        operations.deliver(message_id=message.pk, worker="w", reactions=FOLLOWING, now=clock.now)
+
+    for one in (permit, untouched, way_back):
+        one.refresh_from_db()
+    assert [one.revoked_at is not None for one in (permit, untouched, way_back)] == [True, False, False]
+    assert [one["permits"] for one in told(change, "permit.revoked")] == [1]
+
+
 def a_fused_permit(house, change, fuse: str) -> Permit:
     answer = services.ask(actor=CI, request=a_question(house, change), fuse=fuse, now=inside(change))
     return Permit.objects.select_related("decision").get(decision=answer.decision)
@@ -194,7 +228,8 @@ def test_after_a_voter_was_deactivated_it_is_refused(house, permit, who):
 
 
 def test_after_a_freeze_began_it_is_refused(house, change, permit):
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=house.actor("manager"),
         environment_id=house.environment.pk,
         title="Black Friday",

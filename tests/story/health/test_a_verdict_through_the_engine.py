@@ -8,8 +8,9 @@ from releases.audit import queries as audit
 from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.catalog.kinds import ConnectionKind, Purpose
-from releases.core.errors import Refused
-from releases.health import queries, steps
+from releases.core.errors import Refused, Sentence
+from releases.health import steps
+from releases.health.models import Verdict
 from releases.health.states import Health
 from tests.factories.accounts import NOW, SETUP
 from tests.factories.catalog import a_connection, a_service, an_environment
@@ -64,7 +65,8 @@ def judged(binding, clock, *, kind="verdict", seconds=20.0, looks=30):
         stage=1,
     )
     handlers = {"health.verdict": steps.VerdictStep(clock), "health.watch": steps.WatchStep(clock)}
-    return run(begin([step], change, clock.now), handlers, clock, looks=looks), queries.verdicts_of(change), change
+    operation = run(begin([step], change, clock.now), handlers, clock, looks=looks)
+    return operation, list(Verdict.objects.filter(change_id=change)), change
 
 
 def test_a_good_canary_is_healthy_after_measures_in_a_row(mesh, clock):
@@ -73,22 +75,28 @@ def test_a_good_canary_is_healthy_after_measures_in_a_row(mesh, clock):
     operation, (verdict,), change = judged(bound(mesh, *PROMETHEUS), clock)
 
     assert (operation.state, verdict.health) == ("succeeded", Health.HEALTHY)
-    assert (verdict.service, verdict.environment, verdict.version) == ("ledgerwriter", "production", "v0.6.11-bad")
+    assert (verdict.service.name, verdict.environment.name, verdict.version) == (
+        "ledgerwriter",
+        "production",
+        "v0.6.11-bad",
+    )
     assert len(verdict.measures) == 3
-    assert verdict.question.limit == 0.05
+    assert verdict.question["limit"] == 0.05
     (entry,) = audit.story(f"change:{change}")
     assert (entry.kind, entry.data["health"]) == ("verdict.given", "healthy")
     assert "state" not in entry.data
 
 
-@pytest.mark.parametrize("how", [PROMETHEUS, HTTP], ids=["query", "address"])
-def test_a_bad_canary_is_unhealthy_and_the_step_fails_with_the_figure(mesh, clock, how):
+@pytest.mark.parametrize(
+    ("how", "said"), [(PROMETHEUS, "% of requests failed, the limit is 5 %"), (HTTP, "in a row that it is ill")]
+)
+def test_a_bad_canary_is_unhealthy_and_the_step_fails_with_the_figure(mesh, clock, how, said):
     mesh.set(100)
 
     operation, (verdict,), _change = judged(bound(mesh, *how), clock)
 
     assert (operation.state, verdict.health) == ("failed", Health.UNHEALTHY)
-    assert "above the limit" in str(verdict.sentence)
+    assert said in str(Sentence(**verdict.sentence))
 
 
 def test_the_same_bad_version_without_traffic_harms_nobody(mesh, clock):
@@ -116,7 +124,7 @@ def test_one_lost_answer_only_begins_the_row_anew(mesh, clock):
     operation, (verdict,), _change = judged(bound(mesh, *PROMETHEUS), clock)
 
     assert operation.state == "succeeded"
-    assert [one.value is None for one in verdict.measures] == [True, False, False, False]
+    assert [one["value"] is None for one in verdict.measures] == [True, False, False, False]
 
 
 def test_a_watch_lasts_and_ends_at_once_when_it_turns_bad(mesh, clock):

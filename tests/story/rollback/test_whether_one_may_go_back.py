@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.changes import services as changes
 from releases.core import clock
 from releases.core.errors import NotPermitted, Refused
@@ -73,7 +74,8 @@ def test_neither_freeze_nor_lock_nor_hold_keeps_anybody_from_going_back(bank):
     change = bank.released()
     now = clock.now()
     place = bank.house.environment.pk
-    calendar.freeze(
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
         actor=bank.releaser,
         environment_id=place,
         title="Closing",

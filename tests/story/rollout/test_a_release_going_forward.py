@@ -2,15 +2,40 @@
 
 import pytest
 
+from gmud.sandbox.jenkins_controller import Parameter
 from releases.catalog import queries as catalog
+from releases.catalog import services
+from releases.catalog.kinds import Purpose
 from releases.delivery.models import Deployment
 from releases.health.models import Verdict
 from releases.operations import queries as operations
 from releases.rollout.models import Rollout
 from releases.traffic import queries as traffic
-from tests.factories.rollout import scheduled, told, unsound
+from releases.web.pages import panels
+from tests.factories.accounts import SETUP
+from tests.factories.rollout import job_of, scheduled, told, unsound
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_job_gets_the_parameters_the_committee_saw_before_those_it_is_bound_with(bank):
+    bank.jenkins.controller.jobs[job_of("ledgerwriter")].parameters += [Parameter("REGION"), Parameter("SHARDS")]
+    services.bind(
+        actor=SETUP,
+        service_id=bank.house.service.pk,
+        environment_id=bank.house.environment.pk,
+        purpose=Purpose.DEPLOY,
+        connection_id=bank.wires.jenkins.pk,
+        settings={"job": job_of("ledgerwriter"), "parameters": {"REGION": "us-east-1", "SHARDS": "8"}},
+        now=bank.house.now,
+    )
+    change = scheduled(bank.house, parameters={"REGION": "sa-east-1"})
+
+    bank.start(change)
+    bank.until_state(change, "watching")
+
+    (build,) = bank.builds()
+    assert (build["REGION"], build["SHARDS"], build["VERSION"]) == ("sa-east-1", "8", "v1.5.0")
 
 
 def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(bank, settings):
@@ -56,5 +81,6 @@ def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(ba
         "change.settled",
     ]
     assert [story.index(kind) for kind in order] == sorted(story.index(kind) for kind in order)
-    assert not operations.has_active(change.pk)
+    assert str(panels.story(change)[0].text) == "The watch ended without trouble."
+    assert operations.state_on(change.stream) is None
     assert unsound() == []

@@ -127,6 +127,18 @@ def test_a_process_that_keeps_dying_is_started_again_and_then_everything_stops(o
     assert "ill ended again (exit code 3); giving up, everything stops." in told
 
 
+def test_a_worker_that_keeps_dying_is_started_again_and_the_others_go_on(open_house):
+    house = open_house(well=WAITS, worker=DIES)
+
+    lines = []
+    while sum("worker ended (exit code 3); starting it again" in line for line in lines) < 5:
+        lines.append(house.stdout.readline())
+        assert lines[-1], f"the house ended: {lines}"
+
+    assert house.poll() is None
+    assert sum("| pid " in line for line in lines) == 1
+
+
 def test_every_line_says_who_wrote_it(open_house):
     house = open_house(talker="print('one'); print('two', end=''); raise SystemExit(0)")
 

@@ -7,8 +7,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from releases.accounts.models import User
+from releases.calendar import services as calendar
+from releases.calendar.kinds import WindowKind
 from releases.changes.states import State
 from tests.factories.changes import a_change, approve
+from tests.factories.factors import an_app
 
 UNSAFE = (
     "/changes/1001/vote",
@@ -86,6 +90,29 @@ def test_a_vote_on_high_risk_asks_for_a_fresh_sign_in_where_the_policy_does(hous
     assert "Approve as Security" in fresh.content.decode()
 
 
+def test_a_vote_asks_for_a_second_factor_where_the_policy_does(house, browse):
+    change = a_change(house, at=State.AUTHORIZING)
+    change.round.second_factor = True
+    change.round.save()
+    without = browse(house.security)
+    page = without.get(f"/changes/{change.number}").content.decode()
+    assert "The policy asks for a sign-in with a second factor before this vote." in page
+    assert 'href="/profile">Add a second factor' in " ".join(page.split())
+    answer = without.post(
+        f"/changes/{change.number}/vote", {"decision": "approve", "seen_digest": change.content_digest}
+    )
+    assert answer.status_code == 403
+
+    an_app(User.objects.get(person=house.security))
+    assert (
+        f"/sign-in/again?next=%2Fchanges%2F{change.number}" in without.get(f"/changes/{change.number}").content.decode()
+    )
+    session = without.session
+    session["methods"] = ["password", "totp"]
+    session.save()
+    assert "Approve as Security" in without.get(f"/changes/{change.number}").content.decode()
+
+
 def test_who_asked_reads_why_they_cannot_vote(house, browse):
     change = a_change(house, at=State.AUTHORIZING)
     text = browse(house.engineer).get(f"/changes/{change.number}?part=decision").content.decode()
@@ -158,3 +185,26 @@ def test_a_change_that_was_authorized_says_so(house, browse):
 
     assert "Authorized: 2 of 2 approved." in text
     assert "Start the rollout" in text
+
+
+@pytest.mark.parametrize(
+    ("hours", "says"),
+    [((0, 2), "The gate opens"), ((0, 9), "The gate will refuse."), ((2, 9), "The gate will refuse.")],
+    ids=["over the beginning", "over all of it", "over the end"],
+)
+def test_who_chooses_a_window_reads_of_the_freeze_that_lies_over_it(house, browse, hours, says):
+    calendar.set_window(
+        kind=WindowKind.FREEZE,
+        actor=house.actor("manager"),
+        environment_id=house.environment.pk,
+        title="End of month",
+        starts_at=house.now + timedelta(hours=hours[0]),
+        ends_at=house.now + timedelta(hours=hours[1]),
+        now=house.now,
+    )
+    change = a_change(house)  # from the first to the third hour
+
+    text = browse(house.engineer).get(f"/changes/{change.number}/edit").content.decode()
+
+    assert "End of month" in text
+    assert says in text

@@ -5,6 +5,7 @@ import pytest
 from releases.catalog import services as catalog
 from releases.catalog.kinds import Purpose
 from releases.changes.states import State
+from releases.delivery import services as delivery
 from releases.operations.models import Operation, Step
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
@@ -66,6 +67,114 @@ def test_who_may_not_go_back_reads_who_can(wired, released, browse):
     assert "Davi Nunes" in answer.content.decode()
 
 
+def test_a_release_that_somebody_else_carries_out_has_its_live_page_and_the_way_back(wired, browse):
+    change = a_change(wired, at=State.IMPLEMENTING, starts_at=wired.now + timedelta(seconds=1))
+    browser = browse(wired.on_call)
+
+    assert "v1.5.0 is being deployed outside GMUD" in browser.get("/live").content.decode()
+    text = browser.get(f"/live/{change.number}").content.decode()
+    assert 'data-open="go-back"' in text
+    assert f'href="/changes/{change.number}#acts"' in text
+    answer = browser.post(f"/live/{change.number}/go-back", {"reason": "500s"}, follow=True)
+    assert "Going back to v1.4.2" in answer.content.decode()
+
+
+def test_what_neither_moves_nor_was_started_here_has_no_live_page(wired, browse):
+    change = a_change(wired, at=State.SCHEDULED)
+
+    assert browse(wired.on_call).get(f"/live/{change.number}").status_code == 404
+
+
+@pytest.fixture
+def failed_back(wired, released):
+    """Return a change whose way back has failed: its job ended red."""
+    rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
+    back = Operation.objects.get(subject=released.pk, kind=rollback.KIND)
+    earlier = wired.now - timedelta(minutes=1)
+    Operation.objects.filter(pk=back.pk).update(state="failed", begun_at=earlier, ended_at=wired.now)
+    Step.objects.filter(operation=back, kind="delivery.deploy").update(
+        state="failed", note={"text": "The job failed.", "parts": {}}
+    )
+    rollback.ended(operation_id=back.pk, state="failed", now=wired.now + timedelta(seconds=9))
+    return released
+
+
+def test_a_rollback_that_failed_says_why_and_is_begun_anew_with_one_press(wired, failed_back, browse):
+    browser = browse(wired.on_call)
+    text = browser.get(f"/live/{failed_back.number}").content.decode()
+
+    assert "Going back has failed. Customers may still be on v1.5.0." in text
+    assert "The job failed." in text
+    assert f'action="/live/{failed_back.number}/take-over"' in text
+    assert "Retry this step" not in text
+
+    answer = browser.post(f"/live/{failed_back.number}/take-over", {"reason": "Jenkins is up again"}, follow=True)
+
+    assert "Going back to v1.4.2" in answer.content.decode()
+    assert [one.state for one in Operation.objects.filter(kind=rollback.KIND).order_by("pk")] == ["failed", "pending"]
+    assert "Jenkins is up again" in browser.get(f"/changes/{failed_back.number}").content.decode()
+
+
+@pytest.mark.parametrize("door", ["go-back", "by-hand"])
+def test_a_press_for_a_change_that_does_not_exist_is_answered(wired, browse, door):
+    answer = browse(wired.on_call).post(f"/live/9999/{door}", {"how": "stay", "reason": "a", "evidence": "b"})
+
+    assert (answer.status_code, "There is no change" in answer.content.decode()) == (404, True)
+
+
+def test_a_rollback_that_does_not_end_is_ended_by_hand_with_a_reason_and_evidence(wired, failed_back, browse):
+    browser, place = browse(wired.on_call), f"/live/{failed_back.number}/by-hand"
+    said = {"how": "back_by_hand", "reason": "The figures never fit.", "evidence": "https://wiki.example/7"}
+
+    assert place in browser.get(f"/live/{failed_back.number}").content.decode()
+    form = browser.get(place).content.decode()
+    bare = browser.post(place, {**said, "evidence": ""})
+    done = browser.post(place, said, follow=True)
+    after = browser.get(f"/live/{failed_back.number}").content.decode()
+
+    assert "Everything is back on v1.4.2: people brought it there" in form
+    assert (bare.status_code, "evidence-error" in bare.content.decode()) == (422, True)
+    assert "The rollback is ended, the review is open." in done.content.decode()
+    assert "says that everything is back, brought there by hand." in done.content.decode()
+    assert "Everything is back on v1.4.2, by hand" in after
+    assert "Begin the rollback anew" not in after
+    assert browser.get(place).status_code == 404
+
+
+def test_who_may_not_end_a_rollback_by_hand_reads_who_can(wired, failed_back, browse):
+    shown = browse(wired.engineer).get(f"/live/{failed_back.number}/by-hand").content.decode()
+
+    assert "You may not do this." in shown
+    assert "<textarea" not in shown
+
+
+def test_who_may_not_begin_a_rollback_anew_reads_who_can(wired, failed_back, browse):
+    text = browse(wired.engineer).get(f"/live/{failed_back.number}").content.decode()
+
+    assert "take-over" not in text
+    assert "You may not do this. Davi Nunes or Marta Sá can." in text
+
+
+def test_a_build_that_cannot_be_called_off_asks_whoever_is_on_call_beside_the_way_back(wired, released, browse):
+    forward = Operation.objects.get(subject=released.pk)
+    Step.objects.filter(operation=forward, kind="delivery.deploy").update(sent_at=wired.now, state="applied")
+    rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
+    off = delivery.call_off(operation_id=forward.pk, now=wired.now + timedelta(seconds=6))
+    Operation.objects.filter(pk=off.pk).update(state="needs_human")
+    Step.objects.filter(operation=off).update(state="needs_human", note={"text": "No answer.", "parts": {}})
+    browser = browse(wired.on_call)
+
+    text = browser.get(f"/live/{released.number}").content.decode()
+
+    assert "Going back to v1.4.2" in text
+    assert "Call off the deployment of ledgerwriter" in text
+    assert "take-over" not in text
+    step = Step.objects.get(operation=off)
+    assert browser.post(f"/live/{released.number}/steps/{step.pk}/retry").status_code == 302
+    step.refresh_from_db()
+    assert step.state != "needs_human"
+
+
 def test_a_step_that_waits_for_a_person_says_so_and_offers_both_ways(wired, released, browse):
     rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
     back = Operation.objects.get(subject=released.pk, kind=rollback.KIND)
@@ -77,7 +186,7 @@ def test_a_step_that_waits_for_a_person_says_so_and_offers_both_ways(wired, rele
     assert "a step waits for you" in text
     assert "503 queue is paused" in text
     assert "Retry this step" in text
-    assert "Begin anew" in text
+    assert "Begin the rollback anew" in text
 
 
 def test_polling_the_same_state_costs_no_page(wired, released, browse):

@@ -7,7 +7,7 @@ STATES = (State.DRAFT, State.AUTHORIZING, State.SCHEDULED, State.IMPLEMENTING, S
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/changes", "/changes/new", "/gate", "/live", "/catalog", "/catalog/ledgerwriter"]
+    "path", ["/", "/board", "/audit", "/changes", "/changes/new", "/gate", "/live", "/catalog", "/catalog/ledgerwriter"]
 )
 @pytest.mark.parametrize("language", ["en", "pt-br"])
 def test_every_page_answers_in_both_languages(house, browse, path, language):
@@ -15,7 +15,7 @@ def test_every_page_answers_in_both_languages(house, browse, path, language):
 
     answer = browse(house.security).get(path, headers={"Accept-Language": language})
 
-    assert answer.status_code == (403 if path == "/changes/new" else 200)
+    assert answer.status_code == (403 if path in {"/audit", "/changes/new"} else 200)
     assert f'<html lang="{"pt-BR" if language == "pt-br" else "en"}">' in answer.content.decode()
 
 

@@ -1,5 +1,6 @@
 """Names, tokens and scopes."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -107,9 +108,15 @@ def test_ninety_days_and_a_moment_are_too_long(now: datetime):
     assert not rules.expiry_is_fair(now, now + rules.LONGEST_TOKEN_LIFE + timedelta(microseconds=1))
 
 
+def test_a_password_made_here_can_be_read_aloud_and_is_long_enough():
+    made = {rules.new_password() for _ in range(50)}
+    assert len(made) == 50
+    assert all(re.fullmatch(r"([a-km-np-z2-9]{5}-){4}[a-km-np-z2-9]{5}", one) for one in made)
+
+
 def test_every_role_has_its_rights_and_every_right_but_those_of_machines_has_a_role():
     assert set(ROLE_RIGHTS) == set(Role)
-    only_machines = {Right.SYSTEM_ACT, Right.GATE_ASK, Right.PERMIT_REDEEM}
+    only_machines = {Right.SYSTEM_ACT, Right.GATE_ASK, Right.METRICS_READ, Right.PERMIT_REDEEM}
     assert {right for right in Right if not roles_with(right)} == only_machines
 
 

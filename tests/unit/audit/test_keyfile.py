@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from releases.core.keyfile import BadKey, load, load_or_make
+from releases.core.keyfile import load, load_or_make
+from releases.core.ownfile import BadFile
 
 
 def test_no_file_is_no_key(tmp_path):
@@ -36,7 +37,7 @@ def test_a_file_open_to_others_is_refused(tmp_path, mode):
     load_or_make(place)
     place.chmod(mode)
 
-    with pytest.raises(BadKey, match="0600"):
+    with pytest.raises(BadFile, match="0600"):
         load(place)
 
 
@@ -44,7 +45,7 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path):
     place = tmp_path / "one.pem"
     place.write_text("no key")
     place.chmod(0o600)
-    with pytest.raises(BadKey, match="PEM"):
+    with pytest.raises(BadFile, match="PEM"):
         load(place)
 
     place.write_bytes(
@@ -52,5 +53,5 @@ def test_what_is_no_ed25519_key_is_refused(tmp_path):
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
-    with pytest.raises(BadKey, match="Ed25519"):
+    with pytest.raises(BadFile, match="Ed25519"):
         load(place)

@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from releases.core import keyring
+from releases.core.ownfile import BadFile
 
 SECRET = "canary-secret-value"
 
@@ -64,14 +65,14 @@ def test_what_a_dropped_key_sealed_no_longer_opens(tmp_path):
     keyring.drop(tmp_path, old.first)
     with pytest.raises(keyring.Unopenable):
         keyring.load(tmp_path).open(box, bound_to="x")
-    with pytest.raises(keyring.BadRing):
+    with pytest.raises(BadFile):
         keyring.drop(tmp_path, keyring.load(tmp_path).first)
 
 
 def test_a_ring_that_everybody_can_read_is_refused(tmp_path):
     keyring.load(tmp_path)
     (tmp_path / keyring.FILE).chmod(0o644)
-    with pytest.raises(keyring.BadRing, match="0600"):
+    with pytest.raises(BadFile, match="0600"):
         keyring.load(tmp_path)
 
 
@@ -96,7 +97,7 @@ def test_a_ring_that_is_no_ring_is_refused_and_not_replaced(tmp_path, content):
     place = tmp_path / keyring.FILE
     place.write_text(content)
     place.chmod(0o600)
-    with pytest.raises(keyring.BadRing):
+    with pytest.raises(BadFile):
         keyring.load(tmp_path)
     assert place.read_text() == content
 

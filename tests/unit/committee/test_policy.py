@@ -44,6 +44,22 @@ def test_the_freshest_sign_in_any_rule_asks_for_wins():
     assert need(relaxed, HIGH_IN_PRODUCTION, level="high").fresh_sign_in_minutes == 5
 
 
+@pytest.mark.parametrize(("level", "minutes"), [("low", None), ("moderate", None), ("high", 5), ("very_high", 5)])
+def test_high_risk_asks_for_a_fresh_sign_in_also_where_no_rule_does(level, minutes):
+    assert need(EVERYTHING, level=level).fresh_sign_in_minutes == minutes
+    assert need({**EVERYTHING, "fresh_sign_in_minutes": 60}, level=level).fresh_sign_in_minutes == (minutes or 60)
+    assert need({**EVERYTHING, "fresh_sign_in_minutes": 2}, level=level).fresh_sign_in_minutes == 2
+
+
+def test_a_second_factor_is_asked_when_any_rule_that_holds_asks_for_it():
+    guarded = {**HIGH_IN_PRODUCTION, "second_factor": True}
+    assert not need(EVERYTHING, guarded).second_factor
+    assert need(EVERYTHING, guarded, level="high").second_factor
+    assert need(EVERYTHING, guarded, level="high", kinds=("production", "staging")).second_factor
+    assert canonical_form(parse([guarded]))[0]["second_factor"] is True
+    assert canonical_form(parse([EVERYTHING]))[0]["second_factor"] is False
+
+
 @pytest.mark.parametrize(
     ("kinds", "level", "change_type"),
     [
@@ -116,6 +132,8 @@ def test_a_pre_approval_yields_to_any_rule_that_asks_somebody():
         ([{**EVERYTHING, "when": {"type": ["retroactive"]}}], "rules[0].when.type"),
         ([{**EVERYTHING, "fresh_sign_in_minutes": 0}], "rules[0].fresh_sign_in_minutes"),
         ([{**EVERYTHING, "fresh_sign_in_minutes": "5"}], "rules[0].fresh_sign_in_minutes"),
+        ([{**EVERYTHING, "second_factor": "yes"}], "rules[0].second_factor"),
+        ([{**EVERYTHING, "second_factor": None}], "rules[0].second_factor"),
         ([EVERYTHING, {"seats": {"seat_parking": 1}}], "rules[1].seats.seat_parking"),
     ],
 )

@@ -52,7 +52,9 @@ def test_a_permit_never_outlives_the_window():
     assert decide(facts(change=replace(CHANGE, ends_at=ends)), NOW).valid_until == ends
 
 
+AGAINST = Sentence("Something was rewritten.")
 DENIED = {
+    "the record contradicts its witness": (facts(contradiction=AGAINST), ReasonCode.RECORD_CONTRADICTED),
     "no change names it": (facts(change=None), ReasonCode.NO_CHANGE_REQUEST),
     "there is no policy": (facts(has_policy=False), ReasonCode.POLICY_ERROR),
     "it is a draft": (facts(change=replace(CHANGE, state=State.DRAFT)), ReasonCode.NOT_AUTHORIZED),
@@ -182,13 +184,33 @@ def test_a_rollback_is_denied_without_a_live_warrant_for_that_artifact(changed, 
     assert codes(found) == {code}
 
 
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        (State.IMPLEMENTING, Verdict.DENY),
+        (State.WATCHING, Verdict.DENY),
+        (State.ROLLING_BACK, Verdict.ALLOW),
+    ],
+)
+def test_while_the_record_contradicts_its_witness_only_a_rollback_under_way_goes_on(state, verdict):
+    change = replace(CHANGE, state=state, watch_until_at=NOW + MICROSECOND)
+
+    found = decide(facts(Intent.ROLLBACK, BACK, change=change, contradiction=AGAINST), NOW)
+
+    assert found.verdict is verdict
+    assert codes(found) == (set() if verdict is Verdict.ALLOW else {ReasonCode.RECORD_CONTRADICTED})
+
+
 def oracle(given_facts: Facts, now: datetime) -> bool:
     """Say whether forward may pass, from the sentence in the design and nothing else.
 
     No allow without quorum of distinct, eligible people on exactly this content, inside an open window, for exactly
-    this artifact digest; nothing frozen, locked, held, quarantined, untested, without a way back, or busy.
+    this artifact digest; nothing frozen, locked, held, quarantined, untested, without a way back, or busy; and no
+    allow while the record contradicts its witness.
     """
     change = given_facts.change
+    if given_facts.contradiction is not None:
+        return False
     if change is None or not given_facts.has_policy or change.starts_at is None or change.ends_at is None:
         return False
     wanted = {
@@ -244,6 +266,7 @@ worlds = st.builds(
         intent=st.sampled_from([Intent.DEPLOY, Intent.DEPLOY, Intent.PROMOTE, Intent.TRAFFIC_SHIFT]),
     ),
     change=st.one_of(changes, changes, changes, st.none()),
+    contradiction=st.sampled_from([None, None, None, AGAINST]),
     has_policy=mostly,
     is_quarantined=mostly.map(lambda one: not one),
     closures=st.sampled_from([(), (), (), (FREEZE,), (LOCK,)]),

@@ -1,5 +1,7 @@
 """Permits: signed by us, for one audience, for minutes; everything else is refused."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -101,13 +103,18 @@ def test_a_receipt_verifies_offline_and_a_permit_is_no_receipt():
         permits.verify_receipt(signed(), keys=KEYS)
 
 
-def test_the_newest_key_signs_and_all_keys_verify(tmp_path: Path):
-    old = keys.make(tmp_path)
-    new = keys.make(tmp_path)
-    found = keys.signing(tmp_path)
+def age(folder: Path, kid: str, seconds: float) -> None:
+    at = time.time() - seconds
+    os.utime(folder / f"permit-{kid}.pem", (at, at))
 
-    assert found is not None
-    assert found[0] == new
+
+def test_the_newest_key_signs_once_everybody_can_know_it_and_all_keys_verify(tmp_path: Path):
+    old, new = keys.make(tmp_path), keys.make(tmp_path)
+
+    for ages, signs in (((9000, 9000 - 1), new), ((9000, 301), new), ((9000, 100), old), ((100, 50), new)):
+        age(tmp_path, old, ages[0])
+        age(tmp_path, new, ages[1])
+        assert keys.signing(tmp_path)[0] == signs, ages
     assert set(keys.verifying(tmp_path)) == {old, new}
     assert all(place.stat().st_mode & 0o777 == 0o600 for place in tmp_path.iterdir())
 

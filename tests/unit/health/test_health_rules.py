@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from releases.catalog.kinds import Figure
 from releases.health.ports import Measure, Question
-from releases.health.rules import Limits, judge, watched
+from releases.health.rules import SAID, Limits, judge, watched
 from releases.health.states import Health
 from tests.factories.health import measures
 
@@ -46,10 +47,24 @@ def test_enough_measures_in_too_short_a_time_are_not_healthy_yet(now):
     assert str(verdict.sentence) == "5 of 3 healthy measures in a row, over 16 of 20 seconds."
 
 
-def test_an_unhealthy_verdict_says_the_figure_and_the_limit(now):
-    sentence = str(judge(measures([0.1, 0.2], since=now), LIMITS).sentence)
+@pytest.mark.parametrize(
+    ("figure", "value", "limit", "said"),
+    [
+        ("errors", 0.4, 0.05, "40 % of requests failed, the limit is 5 %; measured 2 times in a row."),
+        ("errors", 0.0512, 0.005, "5.12 % of requests failed, the limit is 0.5 %; measured 2 times in a row."),
+        ("seconds", 1.25, 0.8, "Requests took 1250 ms, the limit is 800 ms; measured 2 times in a row."),
+        ("number", 7.5, 5, "7.5 was measured, the limit is 5; 2 times in a row."),
+        ("answer", 1.0, 0.5, "It said 2 times in a row that it is ill."),
+    ],
+)
+def test_an_unhealthy_verdict_says_the_figure_and_the_limit_as_people_say_them(now, figure, value, limit, said):
+    limits = Limits(at_most=limit, figure=Figure(figure))
 
-    assert sentence == "0.2 is above the limit of 0.05, 2 measures in a row."
+    assert str(judge(measures([value, value], since=now), limits).sentence) == said
+
+
+def test_every_kind_of_figure_has_its_words():
+    assert set(SAID) == set(Figure)
 
 
 def test_a_measure_without_a_value_says_why(now):

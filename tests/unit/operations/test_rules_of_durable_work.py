@@ -99,6 +99,7 @@ def test_waits_grow_and_never_exceed_a_lease():
     waits = [rules.wait_after(failures, lease=LEASE).total_seconds() for failures in range(1, 7)]
 
     assert waits == [5, 10, 20, 30, 30, 30]
+    assert rules.wait_after(100_000, lease=LEASE) == LEASE  # an hour without an answer, and many more
 
 
 @pytest.mark.parametrize("asked", [-5, 0, 0.01])

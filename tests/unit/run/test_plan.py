@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from gmud.run import plan as plans
 from tests.house.tree import ROOT
@@ -74,11 +75,28 @@ def test_a_folder_too_deep_for_a_socket_gets_one_elsewhere(tmp_path, monkeypatch
     assert len(str(a_plan(deep).broker)) < 108
 
 
-def test_the_rollback_queue_has_a_worker_of_its_own(tmp_path):
+def test_the_rollback_queue_has_workers_of_its_own(tmp_path):
     commands = {program.name: program.command for program in plans.house(a_plan(tmp_path))}
 
     queues = {name: command[command.index("-Q") + 1] for name, command in commands.items() if "-Q" in command}
-    assert queues == {"worker": "deploy,notify,default", "rollback": "rollback"}
+    assert queues == {
+        "work-1": "deploy,notify,default",
+        "work-2": "deploy,notify,default",
+        "rollback-1": "rollback",
+        "rollback-2": "rollback",
+    }
+
+
+def test_a_worker_is_started_again_however_often_it_dies(tmp_path):
+    lasting = {program.name for program in plans.house(a_plan(tmp_path)) if program.lasting}
+
+    assert lasting == set(plans.WORKERS)
+
+
+def test_no_worker_forks(tmp_path):
+    assert settings.CELERY_WORKER_POOL == "solo"
+    for program in plans.house(a_plan(tmp_path)):
+        assert not {"-P", "--pool", "-c", "--concurrency", "--autoscale"} & set(program.command)
 
 
 def test_what_was_given_wins_over_defaults_but_not_over_the_plan(tmp_path):

@@ -19,6 +19,10 @@ TOLD_ON_CHANGES = (
 names = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
+def percent(value):
+    return f"{value * 100:.2g} %"
+
+
 def test_every_word_of_the_rooms_has_a_look():
     assert set(looks.STATES) == set(State)
     assert set(looks.OUTCOMES) == set(Outcome)
@@ -95,7 +99,7 @@ def test_a_clash_is_exactly_the_common_time():
 
 def test_a_curve_ends_at_the_last_value_and_marks_the_click():
     values = [(NOON, 0.074), (NOON + HOUR, 0.003)]
-    curve = curves.draw("Error rate", values, limit=0.01, click=NOON + HOUR / 2)
+    curve = curves.draw("Error rate", values, limit=0.01, say=percent, click=NOON + HOUR / 2)
 
     assert curve is not None
     assert (curve.was, curve.now, curve.limit) == ("7.4 %", "0.3 %", "1 %")
@@ -104,4 +108,4 @@ def test_a_curve_ends_at_the_last_value_and_marks_the_click():
 
 
 def test_without_values_there_is_no_curve():
-    assert curves.draw("Error rate", [], limit=0.01) is None
+    assert curves.draw("Error rate", [], limit=0.01, say=percent) is None

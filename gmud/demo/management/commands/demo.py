@@ -1,5 +1,6 @@
 """``manage.py demo``: tell the story of the demo in an empty installation."""
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,16 @@ class Command(BaseCommand):
             raise CommandError("The demo runs only with GMUD_DEMO=1.")
         if Person.objects.exists():
             raise CommandError("Somebody lives here already: the demo is for an empty installation.")
+        os.environ.setdefault("GMUD_OUTBOUND_NETWORKS", "127.0.0.0/8")  # where the stand-ins listen
         call_command("keys", "make", "--if-missing", stdout=StringIO())
+        put_witness_aside(Path(settings.GMUD_WITNESS_FILE))
         with haste():
             tell(now=clock.now(), folder=Path(DATA))
         told, places = ChangeRequest.objects.count(), Environment.objects.count()
         self.stdout.write(f"The demo is told: a bank, {places} environments, {told} changes.")
+
+
+def put_witness_aside(witness: Path) -> None:
+    """Keep what an earlier database's witness saw under another name: this record is a new one."""
+    if witness.exists():
+        witness.rename(witness.with_name(f"{witness.name}.{clock.now():%Y%m%dT%H%M%S}"))

@@ -1,0 +1,109 @@
+"""Who calls whom, who is served, and what is wrong now."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from releases.catalog.cards import CustomerCard, Edge, IncidentCard, Reach, Reached
+from releases.catalog.kinds import DependencySource
+from releases.catalog.models import Customer, Dependency, Incident, Service
+from releases.catalog.rules import hops_to
+
+
+def dependents(service_ids: Iterable[UUID]) -> Reach:
+    """Return who may feel a change of these services: callers, callers of callers, circles counted once.
+
+    Unconfirmed hints are followed too, since a reach that is too small is the dangerous mistake; each service
+    says whether facts alone lead to it. Edges that a person denied are left out.
+    """
+    targets = frozenset(service_ids)
+    edges = _edges()
+    everything = hops_to(targets, _callers(edges))
+    certain = hops_to(targets, _callers(edge for edge in edges if edge.is_fact))
+    rows = Service.objects.filter(pk__in=everything, retired_at=None).order_by("name")
+    reached = [
+        Reached(
+            id=row.pk,
+            name=row.name,
+            title=row.title,
+            tier=row.tier,
+            criticality=row.criticality,
+            hops=everything[row.pk],
+            is_fact=row.pk in certain,
+        )
+        for row in rows
+    ]
+    inside = targets | everything.keys()
+    return Reach(
+        direct=tuple(one for one in reached if everything[one.id] == 1),
+        indirect=tuple(one for one in reached if everything[one.id] > 1),
+        edges=tuple(edge for edge in edges if edge.callee_id in inside),
+    )
+
+
+def edges_of(service_id: UUID) -> list[Edge]:
+    """Return the edges that begin or end at a service, for its owners to confirm."""
+    return [edge for edge in _edges() if service_id in {edge.caller_id, edge.callee_id}]
+
+
+def customers_of(service_ids: Iterable[UUID]) -> list[CustomerCard]:
+    """Return the customers these services serve, each once, the largest first."""
+    wanted = frozenset(service_ids)
+    rows = Customer.objects.filter(services__in=wanted).distinct().prefetch_related("services")
+    return [
+        CustomerCard(
+            id=row.pk,
+            name=row.name,
+            segment=row.segment,
+            size=row.size,
+            notice_hours=row.notice_hours,
+            services=tuple(one.name for one in row.services.all() if one.pk in wanted),
+        )
+        for row in rows.order_by("-size", "name")
+    ]
+
+
+def customers_by_segment(service_ids: Iterable[UUID]) -> dict[str, int]:
+    """Return how many people or firms stand behind the customers of these services, by segment."""
+    total: dict[str, int] = {}
+    for card in customers_of(service_ids):
+        total[card.segment] = total.get(card.segment, 0) + card.size
+    return total
+
+
+def open_incidents(service_ids: Iterable[UUID], environment_ids: Iterable[UUID] | None = None) -> list[IncidentCard]:
+    """Return what is wrong now with these services, in all environments or in those named."""
+    rows = Incident.objects.filter(service_id__in=list(service_ids), closed_at=None)
+    if environment_ids is not None:
+        rows = rows.filter(environment_id__in=list(environment_ids))
+    return [IncidentCard(row.pk, row.service_id, row.environment_id, row.title, row.opened_at) for row in rows]
+
+
+def _edges() -> list[Edge]:
+    """Return one edge per pair, with all its sources but those a person denied; what was retired calls nobody."""
+    pairs: dict[tuple[UUID, UUID], list[Dependency]] = {}
+    for row in Dependency.objects.filter(denied_at=None, caller__retired_at=None).select_related("caller", "callee"):
+        pairs.setdefault((row.caller_id, row.callee_id), []).append(row)
+    return [_edge(rows) for rows in pairs.values()]
+
+
+def _edge(rows: list[Dependency]) -> Edge:
+    first = rows[0]
+    sources = tuple(DependencySource(row.source) for row in rows)
+    is_confirmed = any(row.confirmed_at is not None for row in rows)
+    return Edge(
+        ids=tuple(row.pk for row in rows),
+        caller_id=first.caller_id,
+        callee_id=first.callee_id,
+        caller=first.caller.name,
+        callee=first.callee.name,
+        sources=sources,
+        is_confirmed=is_confirmed,
+        is_fact=is_confirmed or not all(source.is_hint for source in sources),
+    )
+
+
+def _callers(edges: Iterable[Edge]) -> dict[UUID, list[UUID]]:
+    callers: dict[UUID, list[UUID]] = {}
+    for edge in edges:
+        callers.setdefault(edge.callee_id, []).append(edge.caller_id)
+    return callers

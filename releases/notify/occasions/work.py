@@ -1,0 +1,121 @@
+"""Durable work moved, a message was given up, the record is contradicted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from releases.audit import queries as audit
+from releases.changes import queries as changes
+from releases.changes.models import ChangeRequest
+from releases.changes.states import State
+from releases.core.errors import Missing, Sentence
+from releases.core.words import mark as _
+from releases.notify import queries as notices
+from releases.notify import services
+from releases.notify.facts import Occasion
+from releases.notify.kinds import Topic
+from releases.notify.occasions import evidence, people
+from releases.notify.occasions.changes import went_wrong
+from releases.notify.services.telling import DUE
+from releases.operations import queries as operations
+from releases.operations.models import Operation, OutboxMessage
+from releases.operations.queries import OperationView
+from releases.operations.states import OperationState
+
+ROLLBACK = "rollback"
+UNDER_WAY = frozenset({State.IMPLEMENTING, State.WATCHING})
+
+
+def work_moved(*, operation_id: UUID, state: str, message_id: UUID, now: datetime) -> None:
+    """Page when work waits for a person or a rollback failed, tell when a release did; take back what is over.
+
+    ``message_id`` tells one time from the next: work may wait, go on, and wait again.
+    """
+    settle_work(now=now)
+    operation = operations.operation(operation_id)
+    if operation.state != state:
+        return
+    if state == OperationState.NEEDS_HUMAN:
+        _needs_human(operation, message_id, now=now)
+    elif state == OperationState.FAILED:
+        _failed(operation, now=now)
+
+
+def settle_work(*, now: datetime) -> None:
+    """Take back every page about work that went on since."""
+    waits = {
+        Topic.NEEDS_HUMAN: (1, OperationState.NEEDS_HUMAN),
+        Topic.ROLLBACK_FAILED: (3, OperationState.FAILED),
+    }
+    for topic, (place, state) in waits.items():
+        for case in notices.open_cases(topic):
+            if not _still(UUID(case.split(":")[place]), state):
+                services.withdraw(case=case, now=now)
+
+
+def message_given_up(*, message_id: UUID, now: datetime) -> None:
+    """Page about a message that was tried often enough; once a day when it is our own letters that cannot be sent."""
+    settle_messages(now=now)
+    message = OutboxMessage.objects.filter(pk=message_id).exclude(dead_at=None).first()
+    if message is None:
+        return
+    which = f"{message_id}" if message.kind != DUE else f"{DUE}:{now:%Y-%m-%d}"
+    reason = Sentence(
+        _("A message was given up after %(count)s tries: %(kind)s."), {"count": message.attempts, "kind": message.kind}
+    )
+    error = Sentence(_("The last error: %(error)s"), {"error": message.last_error})
+    occasion = Occasion(Topic.MESSAGE_DEAD, f"message:{which}", reason, (error,), "/")
+    services.tell(occasion=occasion, people=people.of_services(Topic.MESSAGE_DEAD, ()), now=now)
+
+
+def settle_messages(*, now: datetime) -> None:
+    """Take back every page about a message that is on its way again."""
+    for case in notices.open_cases(Topic.MESSAGE_DEAD):
+        which = case.removeprefix("message:")
+        still = OutboxMessage.objects.exclude(dead_at=None)
+        still = still.filter(kind=DUE) if which.startswith(DUE) else still.filter(pk=which)
+        if not still.exists():
+            services.withdraw(case=case, now=now)
+
+
+def record_contradicted(*, now: datetime) -> None:
+    """Page while the record contradicts itself or its witness, once a day; take it back when it agrees again."""
+    found = audit.contradiction()
+    if found is None:
+        for case in notices.open_cases(Topic.WITNESS_INCONSISTENT):
+            services.withdraw(case=case, now=now)
+        return
+    reason = Sentence(_("The record is in doubt: %(what)s"), {"what": found.what})
+    line = Sentence(_("Until it is explained the gate is shut, and going back takes two people."))
+    occasion = Occasion(Topic.WITNESS_INCONSISTENT, f"witness:{now:%Y-%m-%d}", reason, (line,), "/audit")
+    services.tell(occasion=occasion, people=people.of_services(Topic.WITNESS_INCONSISTENT, ()), now=now)
+
+
+def _still(operation_id: UUID, state: OperationState) -> bool:
+    """Say whether an operation stands there and no other one has taken its place."""
+    known = Operation.objects.filter(pk=operation_id, state=state).first()
+    active = operations.active_on(known.target) if known else None
+    return known is not None and (active is None or active.id == operation_id)
+
+
+def _needs_human(operation: OperationView, message_id: UUID, *, now: datetime) -> None:
+    key = f"operation:{operation.id}:{Topic.NEEDS_HUMAN}:{message_id}"
+    lines = tuple(evidence.of_work(operation))
+    try:
+        change = changes.by_id(operation.subject)
+    except Missing:
+        reason = Sentence(_("The work on %(target)s waits for a person."), {"target": operation.target})
+        occasion = Occasion(Topic.NEEDS_HUMAN, key, reason, lines, "/live")
+        services.tell(occasion=occasion, people=people.of_services(Topic.NEEDS_HUMAN, ()), now=now)
+    else:
+        went_wrong(change, Topic.NEEDS_HUMAN, key=key, lines=lines, now=now)
+
+
+def _failed(operation: OperationView, *, now: datetime) -> None:
+    change = ChangeRequest.objects.filter(pk=operation.subject).first()
+    is_rollback = operation.kind == ROLLBACK
+    if change is None or not (is_rollback or change.state in UNDER_WAY):
+        return  # what failed before any traffic is told with the move of the change
+    topic = Topic.ROLLBACK_FAILED if is_rollback else Topic.VERDICT_BAD
+    key = f"change:{change.pk}:{topic}:{operation.id}"
+    whole = changes.by_id(change.pk)
+    went_wrong(whole, topic, key=key, lines=tuple(evidence.of_work(operation)), now=now)

@@ -1,0 +1,1 @@
+"""Slack: incoming webhooks; the path of the address is the secret."""

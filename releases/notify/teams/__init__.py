@@ -1,0 +1,1 @@
+"""Microsoft Teams: incoming webhooks and workflows; path and query of the address are the secret."""

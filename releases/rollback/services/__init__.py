@@ -1,0 +1,16 @@
+"""Everything that is done with a rollback, split by verb."""
+
+from releases.rollback.services.beginning import KIND, AlreadyRolledBack, SecondPersonNeeded, begin, take_over
+from releases.rollback.services.ending import end_by_hand, ended
+from releases.rollback.services.planning import TRAFFIC_STAGE
+
+__all__ = [
+    "KIND",
+    "TRAFFIC_STAGE",
+    "AlreadyRolledBack",
+    "SecondPersonNeeded",
+    "begin",
+    "end_by_hand",
+    "ended",
+    "take_over",
+]

@@ -1,0 +1,237 @@
+"""Bindings: what a service in an environment uses connections for, and how."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from releases.accounts.rights import Right
+from releases.audit import queries as audit
+from releases.audit.actor import Actor
+from releases.catalog import services
+from releases.catalog.kinds import Figure, Purpose
+from releases.catalog.models import Binding
+from releases.core.errors import Missing, Sentence
+from releases.core.words import mark
+from releases.web.looks import Fact
+from releases.web.pages.settings import wires
+from releases.web.pages.settings.form import SettingForm, Text
+from releases.web.pages.settings.section import MOST, Act, Entry, Section, Thing, Values, uuid_of
+from releases.web.pages.settings.wires import FIGURES, PURPOSES, Pairs, href, lines_of
+from releases.web.tags import number
+
+# Which fields say how a connection is used, by purpose; the others are not asked for.
+FIELDS: Mapping[Purpose, tuple[str, ...]] = {
+    Purpose.DEPLOY: ("job", "parameters"),
+    Purpose.TRAFFIC: (),
+    Purpose.HEALTH: ("query", "limit", "figure", "url"),
+}
+OURS = frozenset(name for names in FIELDS.values() for name in names)
+
+
+class BindingForm(SettingForm):
+    """What a binding uses; its place and purpose stay."""
+
+    code = frozenset({"job", "parameters", "query", "url"})
+    connection = forms.ChoiceField(label=_("Connection"))
+    job = Text(
+        required=False,
+        max_length=250,
+        label=_("Job"),
+        help_text=_("To deploy: the full name of the job in Jenkins, such as bank/deploy-ledger."),
+    )
+    parameters = Pairs(
+        texts=True,
+        label=_("Parameters"),
+        help_text=_("To deploy: one name: value in each line. Never a secret; service, version and digest are given."),
+    )
+    query = Text(
+        required=False,
+        max_length=2000,
+        label=_("Query"),
+        help_text=_("For health, to Prometheus: one figure, where less is better. $service, $environment, $version."),
+        widget=forms.Textarea,
+    )
+    limit = forms.FloatField(
+        required=False, label=_("Limit"), help_text=_("For health, with a query: what must not be exceeded.")
+    )
+    figure = forms.ChoiceField(required=False, label=_("The figure is"), help_text=_("For health, with a query."))
+    url = Text(
+        required=False,
+        max_length=500,
+        label=_("Health address"),
+        help_text=_("For health, over HTTP: the path that is asked, such as /ready."),
+    )
+
+    def prepare(self) -> None:
+        """Offer the connections and figures, and leave out what another purpose needs."""
+        self.offer("connection", wires.connections())
+        self.offer("figure", list(FIGURES.items()))
+        purpose = (
+            Binding.objects.filter(pk=self.about).values_list("purpose", flat=True).first() if self.about else None
+        )
+        if purpose:
+            for name in OURS - set(FIELDS[Purpose(purpose)]):
+                del self.fields[name]
+
+
+class NewBindingForm(BindingForm):
+    """A new binding."""
+
+    service = forms.ChoiceField(label=_("Service"))
+    environment = forms.ChoiceField(label=_("Environment"))
+    purpose = forms.ChoiceField(label=_("For"))
+    field_order = ("service", "environment", "purpose", "connection")
+
+    def prepare(self) -> None:
+        """Offer places and purposes, too."""
+        super().prepare()
+        self.offer("service", wires.services())
+        self.offer("environment", wires.environments())
+        self.offer("purpose", list(PURPOSES.items()))
+
+
+def _entries(asked: str) -> Sequence[Entry]:
+    rows = Binding.objects.select_related("service", "environment", "connection")
+    if asked:
+        named = Q(service__name__icontains=asked) | Q(environment__name__icontains=asked)
+        rows = rows.filter(named | Q(connection__name__icontains=asked))
+    return [
+        Entry(
+            str(row.pk),
+            row.service.name,
+            (row.environment.name, PURPOSES[row.purpose], row.connection.name),
+            note=_how(row),
+        )
+        for row in rows[: MOST + 1]
+    ]
+
+
+def _how(row: Binding) -> str:
+    return str(row.settings.get("job") or row.settings.get("url") or row.settings.get("query") or "")
+
+
+def _found(key: str) -> Binding:
+    rows = Binding.objects.select_related("service", "environment", "connection")
+    row = rows.filter(pk=uuid_of(key)).first()
+    if row is None:
+        raise Missing(Sentence(mark("There is no such binding.")))
+    return row
+
+
+def _thing(key: str, _actor: Actor) -> Thing:
+    row = _found(key)
+    words = {"service": row.service.name, "environment": row.environment.name, "connection": row.connection.name}
+    headlines = {
+        Purpose.DEPLOY: mark("%(connection)s deploys %(service)s in %(environment)s"),
+        Purpose.TRAFFIC: mark("%(connection)s carries the traffic of %(service)s in %(environment)s"),
+        Purpose.HEALTH: mark("%(connection)s tells how %(service)s is doing in %(environment)s"),
+    }
+    return Thing(
+        name=f"{row.service.name}, {row.environment.name}",
+        headline=Sentence(headlines[Purpose(row.purpose)], words),
+        facts=tuple(_facts(row)),
+        events=[one for one in audit.story(row.service.stream) if one.data.get("binding") == key],
+    )
+
+
+def _facts(row: Binding) -> Iterable[Fact]:
+    yield Fact(_("Service"), row.service.name, href=href("services", row.service_id))
+    yield Fact(_("Environment"), row.environment.name, href=href("environments", row.environment_id))
+    yield Fact(_("For"), PURPOSES[row.purpose])
+    yield Fact(_("Connection"), row.connection.name, href=href("connections", row.connection_id))
+    said = row.settings
+    if said.get("job"):
+        yield Fact(_("Job"), said["job"], code=True)
+    if said.get("parameters"):
+        yield Fact(_("Parameters"), lines_of(said["parameters"]).replace("\n", ", "))
+    if said.get("query"):
+        yield Fact(_("Query"), said["query"], code=True)
+        yield Fact(_("Limit"), number(said["limit"]), note=FIGURES[said.get("figure", Figure.ERRORS.value)])
+    if said.get("url"):
+        yield Fact(_("Health address"), said["url"], code=True)
+
+
+def _settings(values: Values, purpose: Purpose, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the connection is used: what the form asks for, and what else was there before."""
+    asked = {name: values.get(name) for name in FIELDS[purpose]}
+    if not asked.get("query"):
+        asked.pop("limit", None)
+        asked.pop("figure", None)
+    said = {name: value for name, value in asked.items() if value not in ("", None)}
+    return {**{name: value for name, value in before.items() if name not in OURS}, **said}
+
+
+def _add(actor: Actor, values: Values, now: datetime) -> str:
+    purpose = Purpose(values["purpose"])
+    row = services.bind(
+        actor=actor,
+        service_id=UUID(values["service"]),
+        environment_id=UUID(values["environment"]),
+        purpose=purpose,
+        connection_id=UUID(values["connection"]),
+        settings=_settings(values, purpose, {}),
+        must_be_new=True,
+        now=now,
+    )
+    return str(row.pk)
+
+
+def _described(key: str) -> Values:
+    row = _found(key)
+    said = {name: row.settings.get(name, "") for name in FIELDS[Purpose(row.purpose)]}
+    if "parameters" in said:
+        said["parameters"] = lines_of(said["parameters"] or {})
+    if "figure" in said:
+        said["figure"] = said["figure"] or Figure.ERRORS.value
+    return {**said, "connection": str(row.connection_id)}
+
+
+def _change(actor: Actor, key: str, values: Values, now: datetime) -> None:
+    row = _found(key)
+    services.rebind(
+        actor=actor,
+        binding_id=row.pk,
+        connection_id=UUID(values["connection"]),
+        settings=_settings(values, Purpose(row.purpose), row.settings),
+        now=now,
+    )
+
+
+def _remove(actor: Actor, key: str, _values: Values, now: datetime) -> None:
+    services.unbind(actor=actor, binding_id=UUID(key), now=now)
+
+
+WARNING = _("Changes that go there and are approved must be approved again: their wiring is another.")
+
+SECTION = Section(
+    slug="bindings",
+    word=_("Bindings"),
+    note=_("Which connection deploys a service, carries its traffic, or tells how it is doing."),
+    group="wires",
+    right=Right.CATALOG_EDIT,
+    columns=(_("Service"), _("Environment"), _("For"), _("Connection")),
+    entries=_entries,
+    thing=_thing,
+    empty=_("None yet. Without one nothing is deployed and nothing is measured."),
+    search=_("Service, environment or connection"),
+    add_word=_("Add a binding"),
+    form=NewBindingForm,
+    add=_add,
+    acts=(
+        Act("edit", _("Edit"), _change, form=BindingForm, initial=_described, confirm=WARNING),
+        Act(
+            "remove",
+            _("Remove the binding"),
+            _remove,
+            confirm=WARNING,
+            tone="stop",
+            goes_back=True,
+            done=_("The binding is removed."),
+        ),
+    ),
+)

@@ -1,0 +1,48 @@
+"""How sentences read: one of something and many, and numbers as the reader writes them."""
+
+import pytest
+from django.utils import translation
+
+from releases.core.errors import Sentence
+from releases.core.words import plural
+from releases.impact import rules
+from releases.web.tags import say
+
+TESTS = "%(passed)s test passed."
+
+
+@pytest.mark.parametrize(
+    ("language", "passed", "said"),
+    [
+        ("en", 0, "0 tests passed."),
+        ("en", 1, "1 test passed."),
+        ("en", 2, "2 tests passed."),
+        ("pt-br", 1, "1 teste passou."),
+        ("pt-br", 2, "2 testes passaram."),
+    ],
+)
+def test_a_number_chooses_the_words(language, passed, said):
+    assert rules  # whose words these are
+    with translation.override(language):
+        assert say(Sentence(TESTS, {"passed": passed, "failed": 0})) == said
+
+
+def test_a_number_that_was_kept_as_text_chooses_as_well():
+    assert say(Sentence(TESTS, {"passed": "1"})) == "1 test passed."
+    assert str(Sentence(TESTS, {"passed": "2"})) == "2 tests passed."
+
+
+def test_a_sentence_says_the_same_to_people_and_to_machines_in_english():
+    text = plural("%(n)s customer waits", "%(n)s customers wait", by="n")
+
+    assert [str(Sentence(text, {"n": n})) for n in (0, 1, 2)] == [
+        "0 customers wait",
+        "1 customer waits",
+        "2 customers wait",
+    ]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "0.4 and 1002"), ("pt-br", "0,4 and 1002")])
+def test_a_fraction_has_the_comma_of_the_reader_and_a_name_stays_a_name(language, said):
+    with translation.override(language):
+        assert say(Sentence("%(share)s and %(number)s", {"share": 0.4, "number": 1002})) == said
