@@ -15,6 +15,7 @@ class Topic(StrEnum):
     REJECTED = "rejected"
     REVIEW_DUE = "review_due"
     REVIEW_OVERDUE = "review_overdue"
+    ROLLBACK_ASKED = "rollback_asked"
     ROLLBACK_BEGUN = "rollback_begun"
     ROLLBACK_FAILED = "rollback_failed"
     ROLLED_BACK = "rolled_back"

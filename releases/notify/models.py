@@ -89,7 +89,7 @@ class Subscription(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.person_id or self.channel_id}"
+        return str(self.channel or self.person)
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):

@@ -62,6 +62,11 @@ def tell_of_dead_message(message: Message) -> None:
     occasions.message_given_up(message_id=message.ref, now=operations.database_now())
 
 
+def tell_of_second_person(message: Message) -> None:
+    """Page for the second person that going back takes while the record is in doubt."""
+    occasions.second_person_asked(change_id=message.ref, now=operations.database_now())
+
+
 def send_notices(message: Message) -> None:
     """Send what is due; which message called for it does not matter."""
     notices.send_due(now=operations.database_now)
@@ -84,4 +89,5 @@ TELLING: Mapping[str, Sequence[Reaction]] = {
     "person.deactivated": (tell_of_votes,),
     "policy.proposed": (tell_of_votes,),
     "policy.saved": (tell_of_votes,),
+    "rollback.asked": (tell_of_second_person,),
 }

@@ -3,7 +3,7 @@
 from releases.notify.occasions.changes import called_for_votes, moved
 from releases.notify.occasions.clock import foresee
 from releases.notify.occasions.places import artifact_cleared, artifact_quarantined, line_opened, line_shut
-from releases.notify.occasions.work import message_given_up, record_contradicted, work_moved
+from releases.notify.occasions.work import message_given_up, record_contradicted, second_person_asked, work_moved
 
 __all__ = [
     "artifact_cleared",
@@ -15,5 +15,6 @@ __all__ = [
     "message_given_up",
     "moved",
     "record_contradicted",
+    "second_person_asked",
     "work_moved",
 ]

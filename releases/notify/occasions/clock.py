@@ -13,7 +13,7 @@ from releases.notify import services
 from releases.notify.kinds import Topic
 from releases.notify.models import Notice
 from releases.notify.occasions.changes import called_for_votes, case_of, review_due, window_soon
-from releases.notify.occasions.work import record_contradicted, settle_messages, settle_work
+from releases.notify.occasions.work import record_contradicted, settle_messages, settle_second_person, settle_work
 from releases.notify.services.telling import DUE, QUEUE
 from releases.operations import services as operations
 from releases.operations.models import OutboxMessage
@@ -78,6 +78,7 @@ STEPS: tuple[Callable[..., object], ...] = (
     called_for_votes,
     settle_work,
     settle_messages,
+    settle_second_person,
     record_contradicted,
     call_for_what_is_left,
     services.forget,

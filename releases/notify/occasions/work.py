@@ -10,7 +10,7 @@ from releases.changes.states import State
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
 from releases.notify import queries as notices
-from releases.notify import services
+from releases.notify import rules, services
 from releases.notify.facts import Occasion
 from releases.notify.kinds import Topic
 from releases.notify.occasions import evidence, people
@@ -20,6 +20,8 @@ from releases.operations import queries as operations
 from releases.operations.models import Operation, OutboxMessage
 from releases.operations.queries import OperationView
 from releases.operations.states import OperationState
+from releases.rollback.models import Asked
+from releases.rollback.services import SECOND_PRESSES_WITHIN
 
 ROLLBACK = "rollback"
 UNDER_WAY = frozenset({State.IMPLEMENTING, State.WATCHING})
@@ -88,6 +90,43 @@ def record_contradicted(*, now: datetime) -> None:
     line = Sentence(_("Until it is explained the gate is shut, and going back takes two people."))
     occasion = Occasion(Topic.WITNESS_INCONSISTENT, f"witness:{now:%Y-%m-%d}", reason, (line,), "/audit")
     services.tell(occasion=occasion, people=people.of_services(Topic.WITNESS_INCONSISTENT, ()), now=now)
+
+
+def second_person_asked(*, change_id: UUID, now: datetime) -> None:
+    """Page for the second person that going back takes while the record is in doubt, unless it is too late for one."""
+    settle_second_person(now=now)
+    asked = Asked.objects.select_related("person").filter(change=change_id).first()
+    change = changes.by_id(change_id)
+    if asked is None or _ran_out(asked, now) or not rules.holds_in(Topic.ROLLBACK_ASKED, change.state):
+        return
+    if any(topic is Topic.ROLLBACK_ASKED for topic, _case in notices.open_cases_of(f"change:{change.pk}")):
+        return  # the first pressed once more: the others know
+    parts = {"who": asked.person.name, "name": change.name, "title": change.title}
+    reason = Sentence(_("%(who)s asks you to go back with %(name)s “%(title)s”: it takes a second person."), parts)
+    line = Sentence(
+        _("The record is in doubt, so one person is not enough. Look, and press the button until %(until)s."),
+        {"until": asked.asked_at + SECOND_PRESSES_WITHIN},
+    )
+    lines = (line, *evidence.of_change(change))
+    case = f"change:{change.pk}:{Topic.ROLLBACK_ASKED}:{asked.asked_at.timestamp():.0f}"
+    occasion = Occasion(Topic.ROLLBACK_ASKED, case, reason, lines, f"/live/{change.number}", people.services_of(change))
+    whom = people.of_change(Topic.ROLLBACK_ASKED, change) - {asked.person_id}
+    services.tell(occasion=occasion, people=whom, now=now)
+
+
+def settle_second_person(*, now: datetime) -> None:
+    """Take back every page for a second person whose time is over: the first has to press again."""
+    for case in notices.open_cases(Topic.ROLLBACK_ASKED):
+        asked = Asked.objects.select_related("change").filter(change=UUID(case.split(":")[1])).first()
+        if asked is not None and _ran_out(asked, now):
+            text = _(
+                "The time to go back with %(name)s as the second person is over. Whoever still wants it asks anew."
+            )
+            services.withdraw(case=case, now=now, why=Sentence(text, {"name": asked.change.name}))
+
+
+def _ran_out(asked: Asked, now: datetime) -> bool:
+    return now - asked.asked_at >= SECOND_PRESSES_WITHIN
 
 
 def _still(operation_id: UUID, state: OperationState) -> bool:

@@ -48,6 +48,10 @@ MANNERS: Mapping[Topic, Manner] = MappingProxyType(
             _("A release went wrong"), U.NOW, G.ON_CALL, G.OWNER_TEAM, G.RUNNERS,
             asks=True, holds=frozenset({S.IMPLEMENTING, S.WATCHING, S.REVIEWING}),
         ),
+        T.ROLLBACK_ASKED: _row(
+            _("Going back waits for a second person"), U.PAGE, G.ON_CALL, G.RELEASE_MANAGERS,
+            asks=True, holds=frozenset({S.IMPLEMENTING, S.WATCHING}),
+        ),
         T.ROLLBACK_BEGUN: _row(
             _("A rollback began"), U.NOW, G.ON_CALL, G.OWNER_TEAM, G.REQUESTER, holds=frozenset({S.ROLLING_BACK})
         ),

@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from releases.audit import services as audit
 from releases.audit.actor import system
@@ -61,23 +62,29 @@ class _Batch:
 
 
 def _claim(now: datetime) -> _Batch | None:
-    """Claim the next letter and count the try before it is made: one that kills its worker counts, too."""
+    """Claim the next letter, pages first, and count the try before it is made: what kills its worker counts, too."""
     with transaction.atomic(durable=True):
         due = Notice.objects.due(now).order_by("due_at", "pk").select_for_update(of=("self",), skip_locked=True)
         due = due.select_related("person", "channel", "follows")
-        rows = {row.pk: row for row in due[:LOOK_AT]}
-        busy = Notice.objects.filter(state=NoticeState.PENDING, claimed_until__gt=now).exists()
-        for letter in rules.gathered(_due(row) for row in rows.values()):
-            if busy and not rules.MANNERS[letter[0].topic].is_page:
-                break
-            mine = [row for one in letter if not _given_up(row := rows[one.id], now=now)]
-            if mine:
-                claim = uuid7()
-                for row in mine:
-                    row.attempts += 1
-                    row.claim, row.claimed_until = claim, now + 2 * timedelta(seconds=settings.GMUD_LEASE_SECONDS)
-                    row.save(update_fields=("attempts", "claim", "claimed_until"))
-                return _Batch(tuple(mine), claim)
+        if batch := _first(due.filter(topic__in=taking.PAGES)[:LOOK_AT], now):
+            return batch
+        calm = Notice.objects.exclude(topic__in=taking.PAGES)
+        if calm.filter(state=NoticeState.PENDING, claimed_until__gt=now).exists():
+            return None
+        return _first(due.exclude(topic__in=taking.PAGES)[:LOOK_AT], now)
+
+
+def _first(due: QuerySet[Notice], now: datetime) -> _Batch | None:
+    rows = {row.pk: row for row in due}
+    for letter in rules.gathered(_due(row) for row in rows.values()):
+        mine = [row for one in letter if not _given_up(row := rows[one.id], now=now)]
+        if mine:
+            claim = uuid7()
+            for row in mine:
+                row.attempts += 1
+                row.claim, row.claimed_until = claim, now + 2 * timedelta(seconds=settings.GMUD_LEASE_SECONDS)
+                row.save(update_fields=("attempts", "claim", "claimed_until"))
+            return _Batch(tuple(mine), claim)
     return None
 
 

@@ -1,11 +1,19 @@
 """Everything that is done with a rollback, split by verb."""
 
-from releases.rollback.services.beginning import KIND, AlreadyRolledBack, SecondPersonNeeded, begin, take_over
+from releases.rollback.services.beginning import (
+    KIND,
+    SECOND_PRESSES_WITHIN,
+    AlreadyRolledBack,
+    SecondPersonNeeded,
+    begin,
+    take_over,
+)
 from releases.rollback.services.ending import end_by_hand, ended
 from releases.rollback.services.planning import TRAFFIC_STAGE
 
 __all__ = [
     "KIND",
+    "SECOND_PRESSES_WITHIN",
     "TRAFFIC_STAGE",
     "AlreadyRolledBack",
     "SecondPersonNeeded",

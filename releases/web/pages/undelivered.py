@@ -28,6 +28,9 @@ WORDS: Mapping[str, str] = {
     "follow_operation": mark("Work on %(name)s moved on and the change did not hear of it: it stays where it was."),
     "call_off": mark("What still runs of %(name)s was not called off: look at the CI system."),
     "close_ledger": mark("The ledger of traffic lacks how a shift of %(name)s ended."),
+    "tell_of_second_person": mark(
+        "Nobody was called to go back with %(name)s as the second person. Call somebody who may."
+    ),
 }
 TELLING = "tell_"
 NOT_TOLD = mark("People were not told what happened to %(name)s.")

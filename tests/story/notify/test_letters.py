@@ -241,6 +241,16 @@ def test_a_thousand_events_in_a_minute_are_a_handful_of_letters(mailbox, clock):
     assert len(mailbox.mails()) == 5 + 3  # 95 in letters of forty
 
 
+def test_a_page_goes_before_hundreds_that_can_wait(mailbox, clock):
+    for number in range(sending.LOOK_AT + 5):
+        told(a_person(f"Person {number}"), now=clock())
+    page = told(a_person("Davi Nunes"), topic=Topic.NEEDS_HUMAN, now=clock.tick(seconds=1))
+
+    batch = sending._claim(clock())
+
+    assert [notice.case for notice in batch.notices] == [page]
+
+
 def test_a_server_that_is_busy_gets_it_later(mailbox, clock):
     case = told(a_person("Ana Reis"))
     mailbox.answer("451 come back later")

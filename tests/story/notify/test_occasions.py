@@ -25,6 +25,7 @@ from releases.notify.states import NoticeState
 from releases.operations import services as operations
 from releases.operations.models import Operation, OutboxMessage
 from releases.operations.ports import Failed, NeedsHuman
+from releases.rollback import services as rollback
 from releases.worker.reactions import REACTIONS
 from releases.worker.sweeper import Sweeper
 from releases.worker.telling import TELLING
@@ -392,6 +393,54 @@ def test_a_record_that_contradicts_its_witness_pages_until_it_agrees_again(house
     occasions.foresee(now=clock())
 
     assert asked(Topic.WITNESS_INCONSISTENT) == set()
+
+
+@pytest.fixture
+def watched_in_doubt(house, clock, settings, tmp_path):
+    """Return a change under watch whose record contradicts its witness since."""
+    change = a_change(house, at=State.WATCHING)
+    clock.at = inside(change)
+    settings.GMUD_WITNESS_FILE = str(tmp_path / "witness.jsonl")
+    (tmp_path / "witness.jsonl").write_text('{"epoch": 1, "size": 999, "root": "00", "note": ""}\n')
+    return change
+
+
+def ask_for_a_second(change, house, clock):
+    with pytest.raises(rollback.SecondPersonNeeded):
+        rollback.begin(change_id=change.pk, actor=house.actor("on_call"), reason="INC-4711", now=clock())
+    work(clock)
+
+
+def test_whoever_may_be_the_second_to_go_back_is_paged_once_until_somebody_is(house, clock, watched_in_doubt):
+    change, iara = watched_in_doubt, a_person("Iara Melo", Role.ON_CALL)
+
+    ask_for_a_second(change, house, clock)
+    clock.tick(minutes=1)
+    ask_for_a_second(change, house, clock)
+
+    assert asked(Topic.ROLLBACK_ASKED) == {"Iara Melo", "Marta Sá"}
+    page = Notice.objects.get(person=iara, topic=Topic.ROLLBACK_ASKED)
+    assert page.link == f"/live/{change.number}"
+    assert page.reason["parts"]["who"] == "Davi Nunes"
+
+    with transaction.atomic():
+        changes.move(changes.locked(change.pk), "roll_back", actor=actor_of(iara), now=clock())
+    work(clock)
+    assert asked(Topic.ROLLBACK_ASKED) == set()
+
+
+def test_nobody_is_called_for_a_wish_that_ran_out_and_for_the_next_one_they_are(house, clock, watched_in_doubt):
+    change = watched_in_doubt
+    ask_for_a_second(change, house, clock)
+    assert asked(Topic.ROLLBACK_ASKED) == {"Marta Sá"}
+
+    occasions.foresee(now=clock.tick(minutes=15))
+    assert asked(Topic.ROLLBACK_ASKED) == set()
+    occasions.second_person_asked(change_id=change.pk, now=clock())
+    assert asked(Topic.ROLLBACK_ASKED) == set()
+
+    ask_for_a_second(change, house, clock)
+    assert asked(Topic.ROLLBACK_ASKED) == {"Marta Sá"}
 
 
 def test_what_a_dead_worker_left_is_called_for_again(house, clock):
