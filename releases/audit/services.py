@@ -1,8 +1,8 @@
 """Write to the record: add an event, erase a text, seal; keep what was found when it was looked at."""
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
@@ -29,6 +29,7 @@ from releases.core.words import mark as _
 
 EPOCHS = "audit:epochs"
 RECORD = "audit:record"
+BATCH = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -84,6 +85,72 @@ def record(
     )
     Unsealed.objects.create(event_id=content.event_id)
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One of many things that happened at once; as the arguments of :func:`record` say."""
+
+    stream: str
+    kind: Kind
+    data: Mapping[str, JSON]
+    text: Mapping[str, str] = field(default_factory=dict)
+
+
+def record_all(*, actor: Actor, events: Sequence[Happened]) -> None:
+    """Add many things that happened at once, each to the end of its own stream, inside the caller's transaction.
+
+    The same events as :func:`record` would add one by one, in a few statements. Takes no locks of its own: the caller
+    holds the row of every subject, or has just made it.
+
+    :raises Invalid: a field holds what cannot be kept; names it
+    :raises Stale: somebody else added to one of the streams at the same moment; the caller's transaction is lost
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Record inside the transaction that changes the subjects.")
+    actor = actor if actor.request else replace(actor, request=request_id.current())
+    occurred_us = database_us()
+    for begin in range(0, len(events), BATCH):
+        _record_batch(actor, events[begin : begin + BATCH], occurred_us)
+
+
+def _record_batch(actor: Actor, events: Sequence[Happened], occurred_us: int) -> None:
+    heads = heads_of({one.stream for one in events})
+    rows, texts, waiting = [], [], []
+    for one in events:
+        check(dict(one.text), "text")
+        salted = {name: (secrets.token_hex(32), body) for name, body in one.text.items()}
+        content = Content(
+            event_id=uuid7(),
+            stream=one.stream,
+            kind=one.kind,
+            actor=actor,
+            data=one.data,
+            text={name: commitment(*pair) for name, pair in salted.items()},
+        )
+        head = heads.get(one.stream, Head())
+        body = compose(content, head=head, occurred_us=occurred_us)
+        heads[one.stream] = Head(head.version + 1, leaf_hash(body), max(occurred_us, head.occurred_us))
+        rows.append(AuditEvent(leaf_hash=heads[one.stream].leaf_hash, body=body))
+        waiting.append(Unsealed(event_id=content.event_id))
+        texts += [
+            AuditText(event_id=content.event_id, field=name, salt=salt, body=text)
+            for name, (salt, text) in salted.items()
+        ]
+    try:
+        with transaction.atomic():
+            AuditEvent.objects.bulk_create(rows)
+    except IntegrityError as error:
+        raise Stale(_("Somebody else wrote to this record at the same moment; look again, then repeat.")) from error
+    AuditText.objects.bulk_create(texts)
+    Unsealed.objects.bulk_create(waiting)
+
+
+def heads_of(streams: Collection[str]) -> dict[str, Head]:
+    """Return the last event of each of these streams that somebody wrote to."""
+    rows = AuditEvent.objects.filter(stream__in=streams).order_by("stream", "stream_version")
+    found = rows.values_list("stream", "stream_version", "leaf_hash", "occurred_us")
+    return {stream: Head(version, leaf, at) for stream, version, leaf, at in found}
 
 
 def erase_text(*, event_id: UUID, actor: Actor, reason: str, fields: Collection[str] | None = None) -> AuditEvent:

@@ -60,17 +60,19 @@ class Figure(StrEnum):
 
 
 class DependencySource(StrEnum):
-    """Where an edge was read; from a shared address book it is a hint until somebody confirms it."""
+    """Where an edge was read; from a shared address book or a list somebody keeps it is a hint until confirmed."""
 
     MANUAL = "manual"
     ENVIRONMENT = "environment"
     CONFIG = "config"
     SHARED_CONFIG = "shared_config"
+    BACKSTAGE = "backstage"
+    CSV = "csv"
 
     @property
     def is_hint(self) -> bool:
         """Say whether this source alone proves nothing."""
-        return self is DependencySource.SHARED_CONFIG
+        return self in {DependencySource.SHARED_CONFIG, DependencySource.BACKSTAGE, DependencySource.CSV}
 
 
 class DataClass(StrEnum):

@@ -42,6 +42,8 @@ SOURCES: Mapping[str, str | Promise] = {
     "environment": _("read in its settings"),
     "config": _("read in its own configuration"),
     "shared_config": _("hint from a shared address book"),
+    "backstage": _("read in Backstage"),
+    "csv": _("read in a CSV file"),
 }
 
 
