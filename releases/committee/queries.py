@@ -10,9 +10,9 @@ from releases.committee.models import Delegation, Policy, Round, Vote
 from releases.committee.rules import Ballot, Decision, Lent, Member, Standing, Tally, tally, ways, why_no_way
 from releases.committee.rules import policy as policies
 from releases.committee.rules.policy import Need, Rule
-from releases.committee.seats import SEATS
+from releases.committee.seats import SEATS, Relation
 from releases.core import canonical
-from releases.core.errors import Invalid, Reason, Refused, Sentence
+from releases.core.errors import Invalid, Missing, Reason, Refused, Sentence
 from releases.core.words import mark as _
 
 
@@ -25,6 +25,71 @@ def proposed_policies() -> list[Policy]:
     """Return the policies that wait for the committee, newest first."""
     waiting = Round.objects.filter(closed_at=None).values("subject")
     return list(Policy.objects.filter(in_force_at=None, pk__in=waiting))
+
+
+def policy_of(version: int) -> Policy:
+    """Return the policy of that version.
+
+    :raises Missing: there is none
+    """
+    found = Policy.objects.filter(version=version).select_related("based_on").first()
+    if found is None:
+        raise Missing(Sentence(_("There is no such version of the policy.")))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody knew of the policies who begins to edit: the version in force, and the latest one there was."""
+
+    in_force: int
+    latest: int
+
+
+def seen_now() -> Seen:
+    """Return the version in force and the latest one; 0 where there is none."""
+    known = dict(Policy.objects.values_list("version", "is_current"))
+    return Seen(next((version for version, is_current in known.items() if is_current), 0), max(known, default=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A policy that was put before the committee: its round, who proposed it, and how it stands."""
+
+    policy: Policy
+    round: Round
+    tally: Tally
+
+    @property
+    def author(self) -> UUID | None:
+        """Return whose proposal it is: who cannot vote on it, and can withdraw it."""
+        return next((who for who, how in self.round.relations.items() if how == Relation.AUTHOR), None)
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the committee still decides."""
+        return self.round.closed_at is None
+
+
+def proposals_of(proposed: Iterable[Policy], now: datetime) -> list[Proposal]:
+    """Return how these stand, in the same order; one that nobody had to vote on is left out."""
+    by_id = {policy.pk: policy for policy in proposed}
+    latest = {one.subject: one for one in Round.objects.filter(subject__in=by_id).order_by("opened_at", "id")}
+    counts = counts_of(latest.values(), now)
+    return [Proposal(policy, latest[pk], counts[latest[pk].pk].tally) for pk, policy in by_id.items() if pk in latest]
+
+
+def voices_for(author: UUID | None, now: datetime) -> Tally | None:
+    """Return whose votes an edit of the policy by this person would need; ``None`` while there is no policy.
+
+    :raises Refused: (``policy_error``) the policy in force cannot be read
+    """
+    current = current_policy()
+    if current is None:
+        return None
+    excluded = {author: Relation.AUTHOR.value} if author else {}
+    standing = Standing(members=members(), excluded=excluded, delegations=_delegations())
+    return tally(needed=hardest_need(current).seats, ballots=(), standing=standing, now=now)
 
 
 def rules_of(policy: Policy) -> tuple[Rule, ...]:

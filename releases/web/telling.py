@@ -18,6 +18,12 @@ DECISIONS: Mapping[str, str] = {
     "request_changes": mark("%(who)s requested changes."),
     "abstain": mark("%(who)s abstained."),
 }
+VOICES: Mapping[str, str] = {
+    "approve": mark("%(who)s voted for version %(version)s."),
+    "reject": mark("%(who)s voted against version %(version)s."),
+    "request_changes": mark("%(who)s asked for changes to version %(version)s."),
+    "abstain": mark("%(who)s abstained from version %(version)s."),
+}
 WATCHES: Mapping[str, str] = {
     "watch succeeded": mark("The watch ended without trouble."),
     "watch failed": mark("The time of the watch is over; it had found trouble: %(why)s"),
@@ -124,7 +130,9 @@ TOLD: Mapping[str, str] = {
     "environment.removed": mark("%(who)s removed the environment %(name)s."),
     "policy.proposed": mark("%(who)s proposed version %(version)s."),
     "policy.saved": mark("Version %(version)s came into force."),
-    "policy.vote_refused": mark("A vote of %(who)s was refused."),
+    "policy.superseded": mark("Version %(version)s waits no longer: version %(successor)s came into force."),
+    "policy.vote_refused": mark("A vote of %(who)s on version %(version)s was refused."),
+    "policy.withdrawn": mark("%(who)s withdrew version %(version)s."),
     "route.registered": mark("%(who)s set where the traffic of %(service)s in %(environment)s is split."),
     "route.removed": mark("%(who)s removed the route of %(service)s in %(environment)s."),
     "service.described": mark("%(who)s described the service anew: %(name)s, owned by %(team)s."),
@@ -187,7 +195,7 @@ ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "change.settled": (("work", "work_state"), WATCHES),
     "change.voted": (("decision",), DECISIONS),
     "connection.checked": (("light",), CHECKED),
-    "policy.voted": (("decision",), DECISIONS),
+    "policy.voted": (("decision",), VOICES),
     "shift.ended": (("shift_state",), SHIFTS),
     "verdict.given": (("health",), JUDGED),
 }

@@ -89,5 +89,7 @@ TELLING: Mapping[str, Sequence[Reaction]] = {
     "person.deactivated": (tell_of_votes,),
     "policy.proposed": (tell_of_votes,),
     "policy.saved": (tell_of_votes,),
+    "policy.voted": (tell_of_votes,),
+    "policy.withdrawn": (tell_of_votes,),
     "rollback.asked": (tell_of_second_person,),
 }

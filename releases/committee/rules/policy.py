@@ -11,7 +11,7 @@ for a sign-in of the last five minutes, also where no rule does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -157,6 +157,18 @@ class Shortfall:
             {"seat": title_of(self.seat), "needed": self.needed, "missing": self.missing},
         )
         return Reason("unsatisfiable", sentence, Sentence(_("Give the seat to more people, or ask for fewer.")))
+
+    def reason_naming(self, holders: Iterable[str]) -> Reason:
+        """Say it with who holds the seat now."""
+        names, seat = ", ".join(sorted(holders)), title_of(self.seat)
+        if not names:
+            fix = Sentence(_("Nobody holds the seat %(seat)s: give it to somebody, or ask for fewer."), {"seat": seat})
+        else:
+            fix = Sentence(
+                _("The seat %(seat)s is held by %(people)s: give it to more people, or ask for fewer."),
+                {"seat": seat, "people": names},
+            )
+        return replace(self.reason, fix=fix)
 
 
 def shortfalls(rules: Iterable[Rule], holders: Mapping[UUID, frozenset[str]]) -> list[Shortfall]:

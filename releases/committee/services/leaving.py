@@ -21,6 +21,7 @@ from releases.committee.models import Policy
 from releases.committee.rules import policy as policies
 from releases.committee.rules.policy import Shortfall
 from releases.committee.seats import SEATS, title_of
+from releases.committee.services.policies import locked_current
 from releases.core.errors import GmudError, Reason, Refused, Sentence
 from releases.core.words import mark as _
 
@@ -34,7 +35,7 @@ def revoke_role(*, actor: Actor, person_id: UUID, role: Role, now: datetime) -> 
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    current = _current()
+    current = locked_current()  # two last holders who lose their seats at once wait here for one another
     person = locked(person_id)
     if role.value in SEATS:
         _keep_satisfiable(current, person, frozenset({role.value}))
@@ -50,15 +51,10 @@ def deactivate_person(*, actor: Actor, person_id: UUID, now: datetime) -> None:
     :raises Missing: there is no such person
     """
     require(actor, Right.PEOPLE_EDIT)
-    current = _current()
+    current = locked_current()  # two last holders who lose their seats at once wait here for one another
     person = locked(person_id)
     _keep_satisfiable(current, person, SEATS)
     leave(person=person, actor=actor, now=now)
-
-
-def _current() -> Policy | None:
-    """Return the policy in force, locked: two last holders who lose their seats at once wait here for one another."""
-    return Policy.objects.select_for_update().filter(is_current=True).first()
 
 
 def _keep_satisfiable(current: Policy | None, person: Person, lost: frozenset[str]) -> None:
