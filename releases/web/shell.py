@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from releases.audit.actor import Actor
+from releases.web.looks import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,24 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """The band of an installation that is being set up: how far it is, and what this person does next."""
+
+    said: Words
+    lacks: Words
+    word: Words
+    href: str
+    all_href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The frame of a page for one person."""
 
     links: tuple[Link, ...]
     person: str
     waiting: int
+    hint: Hint | None = None
 
 
 PLACES = (
@@ -62,6 +75,7 @@ PLACES = (
 
 Counter = Callable[[Actor, datetime], Count | None]
 COUNTS: dict[str, Counter] = {}
+HINTS: dict[str, Callable[[Actor, datetime], Hint | None]] = {}
 
 
 def shell(actor: Actor, *, here: str, now: datetime) -> Shell:
@@ -69,4 +83,5 @@ def shell(actor: Actor, *, here: str, now: datetime) -> Shell:
     counts = {name: count(actor, now) for name, count in COUNTS.items()}
     links = tuple(Link(place, reverse(place.name), place.name == here, counts.get(place.name)) for place in PLACES)
     today = counts.get("today")
-    return Shell(links, actor.name, today.number if today else 0)
+    hint = HINTS[here](actor, now) if here in HINTS else None
+    return Shell(links, actor.name, today.number if today else 0, hint)

@@ -9,6 +9,7 @@ from releases.web.pages import (
     change,
     changes,
     configuration,
+    first_run,
     gate,
     live,
     new,
@@ -22,10 +23,13 @@ from releases.web.sign_in import urls as sign_in
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
 shell.COUNTS.update({"today": today.count, "live": progress.count})
+# Where the band of an installation that is being set up stands.
+shell.HINTS.update(dict.fromkeys(("today", "settings", "profile"), first_run.hint))
 
 urlpatterns = [
     *sign_in.urlpatterns,
     *today.urlpatterns,
+    *first_run.urlpatterns,
     *board.urlpatterns,
     *changes.urlpatterns,
     *new.urlpatterns,

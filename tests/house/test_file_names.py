@@ -30,7 +30,7 @@ OWN = {
     "impact": {"lenses", "scales"},
     "notify": {"letters", "mail", "occasions", "sinks", "wording"},
     "operations": {"bell", "failpoints", "trouble"},
-    "setup": {"checks", "document", "plan", "shape"},
+    "setup": {"checks", "document", "plan", "progress", "shape"},
     "traffic": {"providers"},
 }
 

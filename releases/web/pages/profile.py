@@ -34,6 +34,7 @@ from releases.web.sign_in.page import provider_name
 from releases.web.sign_in.passkeys import answer_of
 from releases.web.tags import say
 
+PROFILE, HERE = "profile/profile.html", "profile"
 METHODS = {
     "password": pgettext_lazy("proof", "password"),
     "totp": pgettext_lazy("proof", "authenticator app"),
@@ -94,14 +95,14 @@ def _again(request: Request, error: GmudError, **_kwargs: object) -> HttpRespons
     """Show the profile with what was refused; who signed in too long ago is asked again first."""
     if any(reason.code == "sign_in_again" for reason in error.reasons):
         return redirect(f"{reverse('sign-in-again')}?{urlencode({'next': reverse('profile')})}")
-    return page(request, "profile/profile.html", _mine(request, trouble=trouble_of(error)), status=error.status)
+    return page(request, PROFILE, _mine(request, trouble=trouble_of(error)), here=HERE, status=error.status)
 
 
 @require_GET
 @recognised
 def profile(request: Request) -> HttpResponse:
     """Show how this account is guarded and where it is signed in."""
-    return page(request, "profile/profile.html", _mine(request))
+    return page(request, PROFILE, _mine(request), here=HERE)
 
 
 @require_POST
@@ -132,7 +133,7 @@ def password(request: Request) -> HttpResponse:
         except Invalid as error:
             errors = {name: [say(one) for one in many] for name, many in error.fields.items()}
     if errors:
-        return page(request, "profile/profile.html", _mine(request, errors=errors), status=422)
+        return page(request, PROFILE, _mine(request, errors=errors), here=HERE, status=422)
     before = request.session.session_key or ""
     update_session_auth_hash(request, account)
     services.move_session(key=before, to=request.session.session_key or "")
