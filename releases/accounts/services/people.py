@@ -1,5 +1,6 @@
 """People and the accounts they sign in with."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from releases.accounts.models import Grant, Person, User
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.accounts.services.roles import give, keep_an_owner, locked, require, take
+from releases.accounts.services.teams import join, locked_team
 from releases.audit import services as audit
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
@@ -41,15 +43,19 @@ def admit_person(
     username: str = "",
     with_password: bool = False,
     language: str = "",
+    roles: Iterable[Role] = (),
+    team_id: UUID | None = None,
     now: datetime,
 ) -> tuple[Person, str]:
     """Add a person, at once with an account when a user name is given; return the password made for it, or nothing.
 
+    ``roles`` and the team are given in the same breath, or nothing is done.
+
     :raises NotPermitted: the actor may not edit people
     :raises Invalid: no name, a user name that is taken or not plain, a password without a user name
+    :raises Missing: there is no such team
     """
     require(actor, Right.PEOPLE_EDIT)
-    del now  # the record takes its time from the database
     if with_password and not username:
         raise _bad("username", Sentence(_("A password needs a user name to go with it.")))
     password = rules.new_password() if with_password else None
@@ -59,6 +65,10 @@ def admit_person(
         person = enter(actor=actor, name=name, email=email)
         if username:
             open_account(actor=actor, person=person, username=username, password=password, language=language)
+        for role in roles:
+            give(person=person, role=role, actor=actor, now=now)
+        if team_id is not None:
+            join(actor=actor, team=locked_team(team_id), person=person)
     return person, password or ""
 
 

@@ -62,7 +62,7 @@ def join_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) ->
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
         person = locked(person_id)
-        join(actor=actor, team=_locked_team(team_id), person=person)
+        join(actor=actor, team=locked_team(team_id), person=person)
 
 
 def leave_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) -> None:
@@ -74,7 +74,7 @@ def leave_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) -
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        person, team = locked(person_id), _locked_team(team_id)
+        person, team = locked(person_id), locked_team(team_id)
         if not team.members.filter(pk=person.pk).exists():
             return
         team.members.remove(person)
@@ -96,7 +96,7 @@ def describe_team(*, actor: Actor, team_id: UUID, name: str, title: str = "", no
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        return describe(team=_locked_team(team_id), actor=actor, name=name, title=title)
+        return describe(team=locked_team(team_id), actor=actor, name=name, title=title)
 
 
 def describe(*, team: Team, actor: Actor, name: str, title: str) -> Team:
@@ -134,7 +134,7 @@ def remove_team(*, actor: Actor, team_id: UUID, now: datetime) -> None:
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        team = _locked_team(team_id)
+        team = locked_team(team_id)
         stream, data = team.stream, {"team": str(team.pk), "name": team.name, "title": team.title}
         members = sorted(str(pk) for pk in team.members.values_list("pk", flat=True))
         try:
@@ -168,7 +168,11 @@ def team_for(*, actor: Actor, name: str, title: str = "") -> tuple[Team, bool]:
     return team, is_new
 
 
-def _locked_team(team_id: UUID) -> Team:
+def locked_team(team_id: UUID) -> Team:
+    """Return the team, locked until the caller's transaction ends.
+
+    :raises Missing: there is no such team
+    """
     team = Team.objects.select_for_update().filter(pk=team_id).first()
     if team is None:
         raise Missing(Sentence(_("There is no such team.")))

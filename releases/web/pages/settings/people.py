@@ -27,7 +27,7 @@ from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Shown, Thing, Values, uuid_of
 from releases.web.pages.settings.ways_in import ACTS as WAYS_IN
 from releases.web.pages.settings.ways_in import ONCE, verbs_of, ways_in
-from releases.web.pages.settings.words import NOBODY, capitalized, rights
+from releases.web.pages.settings.words import NOBODY, capitalized, rights, teams
 from releases.web.tags import both
 
 LEFT = Look("", "✕", pgettext_lazy("person", "Left"))
@@ -56,9 +56,15 @@ class PersonForm(NameForm):
         label=_("Make a password"),
         help_text=_("It is shown once. Not needed where people sign in through your identity provider."),
     )
+    roles = forms.MultipleChoiceField(
+        required=False, label=_("Roles and seats"), help_text=_("Without one a person may do nothing here.")
+    )
+    team_id = forms.ChoiceField(required=False, label=_("Team"))
 
     def prepare(self) -> None:
-        """Leave the password out where nobody signs in with one."""
+        """Offer roles and teams; leave the password out where nobody signs in with one."""
+        self.offer("roles", [(role.value, capitalized(ROLES[role])) for role in Role])
+        self.offer("team_id", teams())
         if not settings.GMUD_PASSWORDS:
             del self.fields["with_password"]
 
@@ -200,7 +206,12 @@ def _machines(person: Person) -> Iterable[Item]:
 
 
 def _add(actor: Actor, values: Values, now: datetime) -> str | Shown:
-    person, password = services.admit_person(actor=actor, now=now, **values)
+    asked = {
+        **values,
+        "roles": [Role(one) for one in values["roles"]],
+        "team_id": UUID(values["team_id"]) if values["team_id"] else None,
+    }
+    person, password = services.admit_person(actor=actor, now=now, **asked)
     if not password:
         return str(person.pk)
     title = Sentence(mark("The password of %(name)s"), {"name": values["username"]})
