@@ -19,6 +19,7 @@ class WayBack:
     target_digest: str = ""
     traffic_snapshot: dict[str, Any] = field(default_factory=dict)
     job: dict[str, Any] = field(default_factory=dict)
+    is_traffic_unread: bool = False  # a route is there, and nobody has looked at it yet
 
 
 def propose(places: Iterable[Place]) -> dict[Place, WayBack]:
@@ -41,4 +42,5 @@ def _way(running: RunningCard | None, route: RouteCard | None, job: BindingCard 
         target_digest=running.artifact.digest if running else "",
         traffic_snapshot={"route": str(route.id), "weights": weights} if route and weights else {},
         job={"connection": str(job.connection.id), **job.settings} if job else {},
+        is_traffic_unread=route is not None and not weights,
     )

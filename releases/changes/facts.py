@@ -164,6 +164,7 @@ def _item(item: Item, route: RouteCard | None, others: Iterable[_Other]) -> Item
         back_digest=back.digest if back else "",
         back_is_quarantined=bool(back and back.is_quarantined),
         migration_class=MigrationClass(plan.migration_class),
+        is_traffic_unread=route is not None and not plan.traffic_snapshot,
         is_traffic_as_planned=_as_planned(plan.traffic_snapshot, route),
         busy_with=_busy(item.place, others),
     )
@@ -180,4 +181,5 @@ def _drafted(one: KnownItem, quarantined: frozenset[str]) -> ItemFacts:
         back_digest=one.back_digest,
         back_is_quarantined=one.back_digest in quarantined,
         migration_class=MigrationClass(one.draft.migration_class),
+        is_traffic_unread=one.way.is_traffic_unread,
     )

@@ -33,6 +33,7 @@ class ItemFacts:
     back_digest: str = ""
     back_is_quarantined: bool = False
     migration_class: MigrationClass = MigrationClass.NONE
+    is_traffic_unread: bool = False
     is_traffic_as_planned: bool = True
     busy_with: tuple[int, ...] = ()
 
@@ -133,6 +134,12 @@ def has_rollback_plan(facts: Facts) -> Sentence | None:
             return Sentence(_("%(service)s would go back to itself: choose an earlier version."), names)
         if item.back_is_quarantined:
             return Sentence(_("%(service)s cannot go back to %(version)s: it is in quarantine."), names)
+        if item.is_traffic_unread:
+            text = _(
+                "Nobody has looked yet how the traffic of %(service)s is split in %(environment)s: have somebody look "
+                "at its route under Settings, then save again."
+            )
+            return Sentence(text, names)
     return None
 
 

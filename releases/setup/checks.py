@@ -6,6 +6,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import F
+
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
@@ -24,6 +27,7 @@ from releases.delivery.ports import Target
 from releases.health.endpoint.adapter import EndpointProbe
 from releases.health.ports import Question
 from releases.health.prometheus.adapter import PrometheusProbe
+from releases.traffic import services as traffic
 from releases.traffic.providers import istio, reference
 
 MOST = 5  # jobs or routes that one test looks at
@@ -85,14 +89,18 @@ def _jenkins(row: Connection, door: Door, _now: datetime) -> Answer:
     ]
 
 
-def _kubernetes(row: Connection, door: Door, _now: datetime) -> Answer:
+def _kubernetes(row: Connection, door: Door, now: datetime) -> Answer:
+    """Look at the cluster and at routes, those first that were seen longest ago; what is seen is kept."""
     cluster, mesh = ClusterClient(door), istio(door)
     version = cluster.version()
     lines: list[Sentence] = []
-    for route_id in row.routes.values_list("pk", flat=True)[:MOST]:
+    longest_ago = F("reading__seen_at").asc(nulls_first=True)
+    for route_id in list(row.routes.order_by(longest_ago, "pk").values_list("pk", flat=True)[:MOST]):
         ref = reference(catalog.route(route_id))
         try:
-            mesh.read(ref)
+            seen = mesh.read(ref)
+            with transaction.atomic(durable=True):
+                traffic.note(route_id=route_id, weights=seen.weights, version=seen.version.token, now=now)
             if not cluster.may("patch", VIRTUAL_SERVICES, ref.namespace, ref.name):
                 parts = {"name": f"{ref.namespace}/{ref.name}"}
                 lines.append(Sentence(_("The token may read %(name)s, but not change it."), parts))

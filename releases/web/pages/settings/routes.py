@@ -1,6 +1,7 @@
 """Routes: where the traffic of a service is split, and how it was last seen."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,13 +11,15 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from releases.accounts.rights import Right
+from releases.accounts.services import require
 from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.catalog import services
 from releases.catalog.kinds import ConnectionKind
 from releases.catalog.models import Reading, Route
-from releases.core.errors import Missing, Sentence
+from releases.core.errors import External, Missing, Refused, Sentence
 from releases.core.words import mark
+from releases.traffic import services as traffic
 from releases.web.looks import Fact, Words
 from releases.web.pages.settings import wires
 from releases.web.pages.settings.bindings import WARNING
@@ -131,7 +134,14 @@ def _asked(values: Values, before: Mapping[str, str]) -> dict[str, Any]:
 def _add(actor: Actor, values: Values, now: datetime) -> str:
     place: dict[str, Any] = {"service_id": UUID(values["service"]), "environment_id": UUID(values["environment"])}
     row = services.register_route(actor=actor, must_be_new=True, now=now, **place, **_asked(values, {}))
+    with suppress(External, Refused):  # its page says that it was not seen; looking again there says why
+        traffic.look(route_id=row.pk, now=now)
     return str(row.pk)
+
+
+def _look(actor: Actor, key: str, _values: Values, now: datetime) -> None:
+    require(actor, Right.CATALOG_EDIT)
+    traffic.look(route_id=UUID(key), now=now)
 
 
 def _described(key: str) -> Values:
@@ -164,6 +174,7 @@ SECTION = Section(
     form=NewRouteForm,
     add=_add,
     acts=(
+        Act("look", _("Look at its traffic now"), _look, done=_("So the traffic is split now.")),
         Act("edit", _("Edit"), _change, form=RouteForm, initial=_described, confirm=WARNING),
         Act(
             "remove",
