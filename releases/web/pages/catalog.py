@@ -1,6 +1,6 @@
 """Catalog: what we have, who owns it, what runs of it and who is hurt when it breaks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,23 +13,25 @@ from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from releases.accounts import queries as accounts
+from releases.accounts.models import Team
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.catalog import queries, services
-from releases.catalog.cards import Edge, RunningCard, ServiceCard
+from releases.catalog.cards import CustomerCard, Edge, RunningCard, ServiceCard
 from releases.changes import queries as changes
-from releases.committee import queries as committee
 from releases.core import clock
-from releases.core.errors import Missing, Refused, Sentence
-from releases.core.words import mark
-from releases.web import looks
+from releases.core.errors import Missing, Sentence
+from releases.core.words import mark, plural
+from releases.web import around
 from releases.web.answer import page
+from releases.web.around import Picture
 from releases.web.looks import Fact, Line, Look, Words
 from releases.web.pages.changes import Row, row_of
+from releases.web.pages.who_decides import Deciding, deciding
 from releases.web.request import Request, signed_in
-from releases.web.tags import either, number
+from releases.web.tags import both, number
 
 MOST = 10
 DATA: Mapping[str, str | Promise] = {
@@ -47,14 +49,19 @@ SOURCES: Mapping[str, str | Promise] = {
 }
 
 
+NOTICE = plural("told %(n)s hour before", "told %(n)s hours before", by="n")
+CALLERS = plural("%(n)s service calls it", "%(n)s services call it", by="n")
+CALLEES = plural("it calls %(n)s service", "it calls %(n)s services", by="n")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What runs of a service in one environment."""
+    """What runs of a service in one environment; without a version nothing is known to."""
 
     environment: str
-    version: str
-    digest: str
-    since: Words
+    version: str = ""
+    digest: str = ""
+    since: Words = ""
     change: str = ""
     change_href: str = ""
 
@@ -90,11 +97,14 @@ class Service:
     headline: Words
     description: str
     facts: tuple[Fact, ...]
+    picture: Picture | None
+    picture_says: Words
     callers: tuple[Line, ...]
     callees: tuple[Line, ...]
     places: tuple[Place, ...]
-    policy: tuple[Line, ...]
-    policy_note: Words
+    deciding: Deciding
+    on_call: tuple[Line, ...]
+    customers: tuple[Line, ...]
     changes: tuple[Row, ...]
     quarantined: tuple[Quarantined, ...]
     badges: tuple[Look, ...] = ()
@@ -136,20 +146,31 @@ def service(request: Request, name: str) -> HttpResponse:
 
 
 def _service(card: ServiceCard, actor: Actor) -> Service:
-    places = tuple(_places([card.id]).get(card.id, ()))
+    environments = sorted(queries.environments(), key=lambda one: (-one.rank, one.name))
+    running = {one.environment: one for one in _places([card.id]).get(card.id, ())}
     edges = queries.edges_of(card.id)
-    policy, note = _policy()
+    calls = sorted((edge for edge in edges if edge.callee_id == card.id), key=lambda edge: edge.caller)
+    called = sorted((edge for edge in edges if edge.caller_id == card.id), key=lambda edge: edge.callee)
+    team = Team.objects.prefetch_related("members").get(name=card.team)
+    members = {one.pk: one.name for one in team.members.all() if one.is_active}
     return Service(
         name=card.name,
         title=card.title,
-        headline=_headline(card, places),
+        headline=_headline(card, tuple(running.values())),
         description=card.description,
-        facts=_facts(card),
-        callers=tuple(_edge(edge, edge.caller) for edge in edges if edge.callee_id == card.id),
-        callees=tuple(_edge(edge, edge.callee) for edge in edges if edge.caller_id == card.id),
-        places=places,
-        policy=policy,
-        policy_note=note,
+        facts=_facts(card, team, members.values()),
+        picture=around.lay_out(
+            card.name,
+            callers=[_neighbour(edge, edge.caller) for edge in calls],
+            callees=[_neighbour(edge, edge.callee) for edge in called],
+        ),
+        picture_says=_picture_says(card, calls, called),
+        callers=tuple(_edge(edge, edge.caller) for edge in calls),
+        callees=tuple(_edge(edge, edge.callee) for edge in called),
+        places=tuple(running.get(one.name, Place(one.name)) for one in environments),
+        deciding=deciding(environments),
+        on_call=tuple(_on_call(members)),
+        customers=tuple(_customers(card)),
         changes=tuple(row_of(one) for one in changes.page(service=card.name).cards[:MOST]),
         quarantined=tuple(_quarantined(card, actor)),
         badges=(Look("", "✕", _("Retired")),) if card.retired_at else (),
@@ -164,18 +185,54 @@ def _headline(card: ServiceCard, places: tuple[Place, ...]) -> Words:
     return Sentence(mark("%(name)s runs %(version)s in %(where)s"), parts)
 
 
-def _facts(card: ServiceCard) -> tuple[Fact, ...]:
-    customers = queries.customers_by_segment([card.id])
-    facts = [
-        Fact(_("Title"), card.title or card.name),
-        Fact(_("Team"), card.team),
-        Fact(pgettext_lazy("of a service", "Tier"), card.tier),
-        Fact(_("Criticality"), Sentence(mark("%(n)s of 4"), {"n": card.criticality})),
-    ]
+def _facts(card: ServiceCard, team: Team, members: Iterable[str]) -> tuple[Fact, ...]:
+    who = both(members) or Sentence(mark("Nobody is in it yet."))
+    facts = [Fact(_("Owner"), team.title, note=who, href=reverse("settings-one", args=["teams", team.pk]))]
+    if card.title and card.title != card.name:
+        facts.append(Fact(_("Title"), card.title))
+    if card.tier:
+        facts.append(Fact(pgettext_lazy("of a service", "Tier"), card.tier))
+    facts.append(Fact(_("Criticality"), Sentence(mark("%(n)s of 4"), {"n": card.criticality})))
     if card.data_classes:
-        facts.append(Fact(_("Data"), either([DATA.get(name, name) for name in card.data_classes])))
-    facts += [Fact(_("Customers"), number(size), note=segment) for segment, size in sorted(customers.items())]
+        facts.append(Fact(_("Data"), both([DATA.get(name, name) for name in card.data_classes])))
     return tuple(facts)
+
+
+def _customers(card: ServiceCard) -> Iterable[Line]:
+    """Yield whom it serves, the largest first, and how many more there are."""
+    cards = queries.customers_of([card.id])
+    yield from (_customer(one) for one in cards[:MOST])
+    if (rest := len(cards) - MOST) > 0:
+        href = reverse("settings-list", args=["customers"])
+        yield Line("", "…", Sentence(mark("and %(n)s more"), {"n": rest}), href=href)
+
+
+def _customer(card: CustomerCard) -> Line:
+    parts = {"segment": card.segment, "size": number(card.size)}
+    notice = Sentence(NOTICE, {"n": card.notice_hours}) if card.notice_hours else ""
+    return Line("", "○", card.name, detail=Sentence(mark("%(segment)s, %(size)s"), parts), end=notice)
+
+
+def _on_call(members: Mapping[UUID, str]) -> Iterable[Line]:
+    """Yield who is on call, the members of the team that owns the service first."""
+    known = sorted(accounts.holders_of(Role.ON_CALL), key=lambda one: one.id not in members)
+    for one in known:
+        yield Line("", "☎", one.name, detail=Sentence(mark("member of the team")) if one.id in members else "")
+    if not known:
+        href = reverse("settings-one", args=["roles", Role.ON_CALL.value])
+        yield Line("wait", "!", Sentence(mark("Nobody is on call: give somebody the role.")), href=href)
+
+
+def _neighbour(edge: Edge, other: str) -> around.Neighbour:
+    return around.Neighbour(other, _source(edge), edge.is_confirmed)
+
+
+def _picture_says(card: ServiceCard, calls: Sequence[Edge], called: Sequence[Edge]) -> Words:
+    callers = Sentence(CALLERS, {"n": len(calls)})
+    callees = Sentence(CALLEES, {"n": len(called)})
+    return Sentence(
+        mark("%(name)s: %(callers)s, %(callees)s"), {"name": card.name, "callers": callers, "callees": callees}
+    )
 
 
 def _places(service_ids: Iterable[UUID]) -> dict[UUID, list[Place]]:
@@ -204,30 +261,16 @@ def _place(running: RunningCard, environment: str) -> Place:
     )
 
 
+def _source(edge: Edge) -> str:
+    return both([SOURCES.get(one, one) for one in edge.sources])
+
+
 def _edge(edge: Edge, other: str) -> Line:
-    href = reverse("service", args=[other])
-    source = either([SOURCES.get(one, one) for one in edge.sources])
+    href, parts = reverse("service", args=[other]), {"source": _source(edge)}
     if edge.is_confirmed:
-        return Line("go", "✓", other, detail=Sentence(mark("%(source)s, confirmed"), {"source": source}), href=href)
-    if edge.is_fact:
-        return Line("", "→", other, detail=source, href=href)
-    return Line("wait", "?", other, detail=Sentence(mark("%(source)s, not confirmed"), {"source": source}), href=href)
-
-
-def _policy() -> tuple[tuple[Line, ...], Words]:
-    policy = committee.current_policy()
-    if policy is None:
-        return (), Sentence(mark("There is no policy yet."))
-    try:
-        need = committee.required(policy, environment_kinds=["production"], level="high", change_type="normal")
-    except Refused as error:
-        return (), error.detail
-    lines = tuple(
-        Line("", str(people), looks.SEATS[seat], detail=either([one.name for one in accounts.holders_of(Role(seat))]))
-        for seat, people in need.seats.items()
-    )
-    note = Sentence(mark("For a normal change of high risk; policy version %(version)s."), {"version": policy.version})
-    return lines, note
+        return Line("go", "✓", other, detail=Sentence(mark("%(source)s, confirmed"), parts), href=href)
+    tone, sign = ("", "→") if edge.is_fact else ("wait", "?")
+    return Line(tone, sign, other, detail=Sentence(mark("%(source)s, not confirmed"), parts), href=href)
 
 
 def _quarantined(card: ServiceCard, actor: Actor) -> Iterable[Quarantined]:
