@@ -11,8 +11,8 @@ from releases.catalog import queries as catalog
 from releases.changes.models import ChangeRequest, Item
 from releases.core import canonical
 
-SCHEMA = 1
-TOOK_PART = ("authors", "committers", "implementers")
+SCHEMA = 2
+SCHEMAS = {1: ("authors", "implementers"), SCHEMA: ("authors", "committers", "implementers")}  # who took part
 
 IN_DIGEST: Mapping[str, frozenset[str]] = {
     "ChangeRequest": frozenset(
@@ -44,16 +44,17 @@ OUT_OF_DIGEST: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def content(change: ChangeRequest) -> dict[str, Any]:
-    """Return the whole document of a change as it stands now, ready for canonical JSON.
+def content(change: ChangeRequest, *, schema: int | None = None) -> dict[str, Any]:
+    """Return the whole document of a change as it stands now, ready for canonical JSON; in this schema, or the latest.
 
     Moments are epoch microseconds; people are ids in order. Assessment and policy are present once submitted.
     """
+    schema = schema or SCHEMA
     assessment, policy = change.assessment, change.policy
     items = items_of(change)
     wiring = catalog.wiring_in(item.place for item in items)
     return {
-        "schema": SCHEMA,
+        "schema": schema,
         "change": str(change.pk),
         "revision": change.revision_number,
         "type": change.type,
@@ -67,7 +68,7 @@ def content(change: ChangeRequest) -> dict[str, Any]:
             "ends_us": canonical.microseconds(change.ends_at) if change.ends_at else None,
         },
         "requester": str(change.requester_id),
-        **{name: sorted(map(str, getattr(change, name).values_list("pk", flat=True))) for name in TOOK_PART},
+        **{name: sorted(map(str, getattr(change, name).values_list("pk", flat=True))) for name in SCHEMAS[schema]},
         "items": [_item(item, wiring[item.place]) for item in items],
         "assessment": {
             "impact": assessment.impact,
@@ -83,6 +84,16 @@ def content(change: ChangeRequest) -> dict[str, Any]:
 def digest_of(change: ChangeRequest) -> str:
     """Return the content digest of a change as it stands now."""
     return canonical.digest(content(change))
+
+
+def is_intact(change: ChangeRequest) -> bool:
+    """Return whether a change still says what its digest was made of, in the schema of that time.
+
+    What the first schema did not carry must be empty, or it would slip past the vote.
+    """
+    if digest_of(change) == change.content_digest:
+        return True
+    return not change.committers.exists() and canonical.digest(content(change, schema=1)) == change.content_digest
 
 
 def items_of(change: ChangeRequest) -> list[Item]:

@@ -10,7 +10,7 @@ from releases.calendar.rules import Closure as Closed
 from releases.catalog import queries as catalog
 from releases.catalog.cards import EnvironmentCard, ServiceCard
 from releases.catalog.kinds import Place
-from releases.changes.document import digest_of
+from releases.changes.document import is_intact
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import gather as gather_change
 from releases.changes.rules import Facts as Whole
@@ -116,7 +116,7 @@ def _change_facts(change: ChangeRequest, whole: Whole) -> ChangeFacts:
     return ChangeFacts(
         number=change.number,
         state=State(change.state),
-        is_intact=digest_of(change) == change.content_digest,
+        is_intact=is_intact(change),
         is_authorized=whole.has_quorum,
         missing_seats=tuple(reason.message for reason in whole.tally.missing) if whole.tally else (),
         self_voters=_self_voters(change),

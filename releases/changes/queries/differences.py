@@ -31,15 +31,16 @@ def between(change: ChangeRequest, seen_digest: str) -> list[Reason]:
     seen = Revision.objects.filter(change=change, content_digest=seen_digest).first()
     if seen is None:
         return []
+    before = json.loads(seen.document)
     return [
         Reason(
             "difference",
             Sentence(
                 _("%(field)s was “%(before)s” and is “%(after)s” now."),
-                {"field": _field(name), "before": _shown(name, before), "after": _shown(name, after)},
+                {"field": _field(name), "before": _shown(name, was), "after": _shown(name, now)},
             ),
         )
-        for name, before, after in differences(json.loads(seen.document), content(change))
+        for name, was, now in differences(before, content(change, schema=before["schema"]))
     ]
 
 

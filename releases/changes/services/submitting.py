@@ -137,7 +137,7 @@ def excluded(change: ChangeRequest) -> dict[str, str]:
     relations: dict[str, str] = {}
     for name, relation in RELATIONS:
         people = {str(pk) for pk in getattr(change, name).values_list("pk", flat=True)}
-        people.update(*(document[name] for document in submitted))
+        people.update(*(document.get(name, ()) for document in submitted))
         relations |= dict.fromkeys(people, relation)
     return relations | {str(change.requester_id): Relation.REQUESTER}
 
