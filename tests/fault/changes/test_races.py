@@ -15,7 +15,7 @@ from tests.factories.changes import House, a_change, a_house, approve, fields
 from tests.factories.committee import another_account
 from tests.factories.races import at_once
 
-ROUNDS = [pytest.param(30, id="30"), pytest.param(500, id="500", marks=pytest.mark.long)]
+ROUNDS = [pytest.param(12, id="12"), pytest.param(500, id="500", marks=pytest.mark.long)]
 EDITOR = "engineer"
 
 

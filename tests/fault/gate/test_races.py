@@ -24,7 +24,7 @@ from tests.factories.changes import House, a_change, a_house, fields, inside
 from tests.factories.gate import CI, RUN, a_permit, a_question
 from tests.factories.races import at_once
 
-ROUNDS = [pytest.param(30, id="30"), pytest.param(500, id="500", marks=pytest.mark.long)]
+ROUNDS = [pytest.param(12, id="12"), pytest.param(500, id="500", marks=pytest.mark.long)]
 
 
 @pytest.fixture(scope="module")
