@@ -36,6 +36,7 @@ class Plan:
     sandbox_port: int
     broker: Path | None
     demo: bool
+    each: int = 1  # how many web servers (at one address), clocks and sealers; workers are two of a kind anyway
 
     @property
     def address(self) -> str:
@@ -76,7 +77,7 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
     elif demo:
         kept.write_text(json.dumps({"port": sandbox_port}))
     broker = None if environment.get("REDIS_URL") else _socket_in(data)
-    return Plan(data, host, port, sandbox_port, broker, demo)
+    return Plan(data, host, port, sandbox_port, broker, demo, each=int(environment.get("GMUD_RUN_EACH") or 1))
 
 
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
@@ -139,14 +140,20 @@ def house(plan: Plan) -> list[Program]:
     """Return the house itself: pages and API, the workers, the clock, the sealer."""
     web = ("--interface", "wsgi", "--host", plan.host, "--port", str(plan.port), "--workers-kill-timeout", "5")
     calm = ("--blocking-threads", THREADS, "--log-level", "warning")
+    beat = ("beat", "--loglevel", "WARNING", "--pidfile=")
     worker = ("worker", "--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
     table = {
-        "web": _script("granian", *web, *calm, "gmud.wsgi:application"),
+        **{name: _script("granian", *web, *calm, "gmud.wsgi:application") for name in _each("web", plan)},
         **{name: _celery(*worker, "-n", f"{name}@%h", "-Q", queues) for name, queues in WORKERS.items()},
-        "beat": _celery("beat", "--loglevel", "WARNING", "-s", str(plan.data / "beat"), "--pidfile="),
-        "sealer": _python("manage.py", "sealer"),
+        **{name: _celery(*beat, "-s", str(plan.data / name)) for name in _each("beat", plan)},
+        **{name: _python("manage.py", "sealer") for name in _each("sealer", plan)},
     }
     return [Program(name, command, stage=HOUSE, lasting=name in WORKERS) for name, command in table.items()]
+
+
+def _each(name: str, plan: Plan) -> list[str]:
+    """Return the names of those that do the same; the web servers share one port, and the kernel deals out callers."""
+    return [name] if plan.each == 1 else [f"{name}-{number}" for number in range(1, plan.each + 1)]
 
 
 def _socket_in(data: Path) -> Path:

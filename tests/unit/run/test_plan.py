@@ -93,6 +93,15 @@ def test_a_worker_is_started_again_however_often_it_dies(tmp_path):
     assert lasting == set(plans.WORKERS)
 
 
+def test_of_everything_there_can_be_two(tmp_path):
+    programs = {program.name: program.command for program in plans.house(a_plan(tmp_path, GMUD_RUN_EACH="2"))}
+
+    twins = {"web-1", "web-2", "beat-1", "beat-2", "sealer-1", "sealer-2"}
+    assert set(programs) == twins | set(plans.WORKERS)
+    assert programs["web-1"] == programs["web-2"]  # at one address
+    assert {programs[name][-1] for name in ("beat-1", "beat-2")} == {str(tmp_path / f"beat-{n}") for n in (1, 2)}
+
+
 def test_no_worker_forks(tmp_path):
     assert settings.CELERY_WORKER_POOL == "solo"
     for program in plans.house(a_plan(tmp_path)):
