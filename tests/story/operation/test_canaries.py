@@ -13,6 +13,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
@@ -45,6 +46,7 @@ from tests.factories.factors import an_app
 from tests.factories.notify import SLACK_PATH, TEAMS_PATH, Listener, a_channel
 from tests.factories.rollback import bank, go_back, quick
 from tests.factories.rollout import Bank, scheduled
+from tests.fault.harness import wait_for
 from tests.house.tree import ROOT
 
 __all__ = ["bank", "quick"]  # imported for what pytest finds here
@@ -283,16 +285,20 @@ def test_what_a_process_says_of_servers_it_cannot_reach_holds_no_password(tmp_pa
         "GMUD_SECRET_KEY": nest.plant("GMUD_SECRET_KEY", secrets.token_urlsafe(64)),
         "GMUD_SMTP_URL": f"smtps://gmud:{nest.plant('GMUD_SMTP_URL', secrets.token_hex(12))}@127.0.0.1:1",
         "GMUD_LOG_LEVEL": "DEBUG",
+        "GMUD_SWEEP_SECONDS": "0.5",  # the clock calls the broker for the first time after that
     }
     command = [sys.executable, *(part.format(folder=tmp_path) for part in PROCESSES[name])]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    log = tmp_path / "said"
+    with log.open("w") as lines:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=lines, stderr=subprocess.STDOUT)
     try:
-        said, _nothing = process.communicate(timeout=8)
-    except subprocess.TimeoutExpired:
+        wait_for(lambda: "refused" in log.read_text() or process.poll() is not None, what="a refusal")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)  # what stands around the refusal, such as the rest of a traceback
+    finally:
         process.kill()
-        said, _nothing = process.communicate()
+        process.wait()
+    said = log.read_text()
     nest.see("said", said)
 
     assert "refused" in said
