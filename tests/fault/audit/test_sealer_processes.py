@@ -13,8 +13,11 @@ import pytest
 from django.conf import settings as configured
 from django.db import connection
 
-from releases.audit.models import Checkpoint, Leaf, Unsealed
+from releases.audit import services
+from releases.audit.models import Checkpoint, LastLook, Leaf, Looker, Unsealed
+from releases.audit.moments import database_us
 from releases.audit.queries import verify
+from releases.audit.verification.written import GRACE_US
 from tests.factories.audit import an_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,6 +150,19 @@ def test_a_sealer_ends_when_asked_to(start, witness, number):
     process.send_signal(number)
 
     assert process.wait(PATIENCE) == 0
+
+
+def test_a_sealer_that_begins_late_finds_nothing_wrong_with_what_waited(start, witness, monkeypatch):
+    monkeypatch.setattr(services, "database_us", lambda: database_us() - 2 * GRACE_US)
+    an_event()
+    assert "waits for its leaf" in str(verify().findings[0])
+
+    process = start("manage.py", "sealer")
+    until(lambda: LastLook.objects.filter(by=Looker.VERIFICATION).exists())
+    process.terminate()
+
+    assert "critical" not in process.communicate(timeout=PATIENCE)[0]
+    assert LastLook.objects.get(by=Looker.VERIFICATION).since_us is None
 
 
 def test_without_its_witness_a_sealer_signs_nothing_and_goes_on_when_it_is_back(start, witness):
