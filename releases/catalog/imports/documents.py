@@ -1,7 +1,7 @@
-"""Read the YAML documents of a folder; what cannot be read names file, document and field. Nothing here writes."""
+"""Read YAML documents; what cannot be read names file, document and field. Nothing here writes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,8 @@ from releases.core.errors import Invalid, Sentence
 from releases.core.words import mark as _
 
 LARGEST_FILE = 1024 * 1024
+_DEEPEST = 64
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same language; ten times as fast where libyaml is
 _NOT_OBJECTS = frozenset({"kustomization.yaml", "kustomization.yml"})
 _WORDS: dict[type, str] = {dict: "a mapping", list: "a list", str: "a text (quote it)"}
 T = TypeVar("T")
@@ -85,7 +87,7 @@ def read_folder(folder: Path) -> tuple[list[Document], list[Problem]]:
     for path in files:
         if path.name in _NOT_OBJECTS:
             continue
-        for one in _read_file(path, path.relative_to(folder).as_posix()):
+        for one in documents_in(_bytes_of(path), path.relative_to(folder).as_posix()):
             if isinstance(one, Document):
                 documents.append(one)
             else:
@@ -114,27 +116,100 @@ def pick(body: object, path: str, kind: type[T], default: T | None = None, *, at
     return here
 
 
-def _read_file(path: Path, name: str) -> Iterator[Document | Problem]:
-    if path.stat().st_size > LARGEST_FILE:
+def _bytes_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST_FILE + 1)
+
+
+def documents_in(data: bytes, name: str) -> Iterator[Document | Problem]:
+    """Yield every document of one file, and what cannot be read: plain YAML only, no aliases, tags or double keys.
+
+    The file is looked through before anything is built of it, so that a small one cannot become large (an alias of an
+    alias of an alias), and nothing in it chooses what is built.
+    """
+    if len(data) > LARGEST_FILE:
         yield Problem(f"{name}, document 1", "file", Sentence(_("The file is larger than 1 MiB.")))
         return
     number = 0
     try:
-        for number, body in enumerate(yaml.safe_load_all(path.read_text(encoding="utf-8")), start=1):
+        text = data.decode("utf-8-sig")
+        if trouble := _trouble(text):
+            yield Problem(f"{name}, document {trouble[0]}", *trouble[1:])
+            return
+        for number, body in enumerate(yaml.load_all(text, Loader=_LOADER), start=1):
             if body is None:
                 continue
             if not isinstance(body, dict) or not isinstance(body.get("kind"), str):
-                yield Problem(f"{name}, document {number}", "kind", Sentence(_("This is no Kubernetes object.")))
+                sentence = Sentence(_("This is neither a Kubernetes object nor a Backstage entity: say its kind."))
+                yield Problem(f"{name}, document {number}", "kind", sentence)
                 continue
             yield Document(name, number, body)
     except UnicodeDecodeError:
         yield Problem(f"{name}, document {number + 1}", "file", Sentence(_("The file is not UTF-8.")))
-    except RecursionError:
-        yield Problem(f"{name}, document {number + 1}", "file", Sentence(_("The file is nested too deeply.")))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "syntax"
-        said = str(getattr(error, "problem", None) or "not YAML")
-        yield Problem(
-            f"{name}, document {number + 1}", line, Sentence(_("This is not YAML: %(said)s."), {"said": said})
-        )
+        yield Problem(f"{name}, document {number + 1}", *_said(error))
+    except ValueError as error:  # a date without such a day, a number of thousands of figures
+        sentence = Sentence(_("This is not YAML: %(said)s."), {"said": str(error).splitlines()[0][:80]})
+        yield Problem(f"{name}, document {number + 1}", "syntax", sentence)
+
+
+def _said(error: yaml.YAMLError) -> tuple[str, Sentence]:
+    mark = getattr(error, "problem_mark", None)
+    line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "syntax"
+    said = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML")
+    return line, Sentence(_("This is not YAML: %(said)s."), {"said": said})
+
+
+def _trouble(text: str) -> tuple[int, str, Sentence] | None:
+    """Return the document, the line and what is wrong with the first thing that is not plain data."""
+    number, open_ones = 0, list[_Open]()
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            number += isinstance(event, yaml.DocumentStartEvent)
+            if trouble := _trouble_of(event, open_ones):
+                mark = event.start_mark
+                return number, f"line {mark.line + 1}" if mark else "file", trouble
+    except yaml.YAMLError as error:
+        return max(number, 1), *_said(error)
+    return None
+
+
+def _trouble_of(event: Any, open_ones: "list[_Open]") -> Sentence | None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        return Sentence(_("Anchors and aliases are not read: write out what is meant."))
+    tag = getattr(event, "tag", None)
+    if tag and tag != "!":
+        return Sentence(_("Tags such as %(tag)s are not read: write plain values."), {"tag": tag[:80]})
+    if isinstance(event, yaml.CollectionEndEvent):
+        open_ones.pop()
+    if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+        return None
+    name = event.value if isinstance(event, yaml.ScalarEvent) else ""
+    if open_ones and (double := open_ones[-1].takes(name)):
+        return Sentence(_("“%(name)s” stands here twice: keep one."), {"name": double[:80]})
+    if isinstance(event, yaml.CollectionStartEvent):
+        open_ones.append(_Open(is_mapping=isinstance(event, yaml.MappingStartEvent)))
+        if len(open_ones) > _DEEPEST:
+            return Sentence(_("The file is nested too deeply."))
+    return None
+
+
+@dataclass
+class _Open:
+    """A mapping or list whose end was not read yet; of a mapping every second thing is a name."""
+
+    is_mapping: bool
+    is_name: bool = True
+    names: set[str] = field(default_factory=set)
+
+    def takes(self, name: str) -> str:
+        """Take the next thing, and return its name when it stands here already."""
+        if not self.is_mapping:
+            return ""
+        was_name, self.is_name = self.is_name, not self.is_name
+        if not was_name or not name:
+            return ""
+        if name in self.names:
+            return name
+        self.names.add(name)
+        return ""

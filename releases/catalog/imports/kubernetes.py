@@ -22,7 +22,7 @@ from releases.catalog.models import Artifact, Dependency, Environment, Service
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 
-_KINDS = {
+KINDS = {
     "production": EnvironmentKind.PRODUCTION,
     "prod": EnvironmentKind.PRODUCTION,
     "staging": EnvironmentKind.STAGING,
@@ -30,7 +30,7 @@ _KINDS = {
     "development": EnvironmentKind.DEVELOPMENT,
     "dev": EnvironmentKind.DEVELOPMENT,
 }
-_RANKS = {EnvironmentKind.DEVELOPMENT: 10, EnvironmentKind.STAGING: 20, EnvironmentKind.PRODUCTION: 30}
+RANKS = {EnvironmentKind.DEVELOPMENT: 10, EnvironmentKind.STAGING: 20, EnvironmentKind.PRODUCTION: 30}
 _READ_HERE = (DependencySource.ENVIRONMENT, DependencySource.CONFIG, DependencySource.SHARED_CONFIG)
 
 
@@ -86,10 +86,10 @@ def take_over(*, found: Manifests, actor: Actor, now: datetime, dry_run: bool = 
 def _environment(name: str, actor: Actor, now: datetime, summary: Summary) -> None:
     if Environment.objects.filter(name=name).exists():
         return
-    kind = _KINDS.get(name, EnvironmentKind.DEVELOPMENT)
-    services.register_environment(actor=actor, name=name, kind=kind, rank=_RANKS[kind], now=now)
+    kind = KINDS.get(name, EnvironmentKind.DEVELOPMENT)
+    services.register_environment(actor=actor, name=name, kind=kind, rank=RANKS[kind], now=now)
     summary.environments.append(name)
-    if name not in _KINDS:
+    if name not in KINDS:
         summary.notes.append(
             Sentence(_("Nothing says what the environment %(name)s is for; it counts as development."), {"name": name})
         )

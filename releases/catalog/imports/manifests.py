@@ -119,7 +119,9 @@ class ConfigMap:
     data: Mapping[str, str]
 
 
-def understand(documents: Iterable[Document], *, default_team: str = "") -> tuple[Manifests, list[Problem]]:
+def understand(
+    documents: Iterable[Document], *, default_team: str = "", needs_team: bool = True
+) -> tuple[Manifests, list[Problem]]:
     """Return what the documents say, and every field that cannot be read; other kinds of objects are passed over."""
     objects, problems = _objects(documents)
     problems += _doubles(objects)
@@ -128,7 +130,7 @@ def understand(documents: Iterable[Document], *, default_team: str = "") -> tupl
     maps = {one.name: one for one in objects if isinstance(one, ConfigMap)}
     names = {workload.name: _service_name(workload, hosts) for workload in workloads}
     behind = _behind(hosts, workloads, names)
-    services, bad = _services(workloads, hosts, names, behind, default_team)
+    services, bad = _services(workloads, hosts, names, behind, default_team, needs_team=needs_team)
     edges = _edges(workloads, names, behind, maps)
     artifacts = [one for workload in workloads for one in _artifact(names[workload.name], workload.image)]
     found = Manifests(
@@ -280,6 +282,8 @@ def _services(
     names: Mapping[str, str],
     behind: Mapping[str, str],
     default_team: str,
+    *,
+    needs_team: bool,
 ) -> tuple[list[FoundService], list[Problem]]:
     labels: dict[str, dict[str, str]] = {}
     where: dict[str, str] = {}
@@ -296,7 +300,7 @@ def _services(
         said = labels[name]
         team = said.get("team") or default_team
         services.append(FoundService(name, team, said.get("tier", ""), said.get("environment", ""), where[name]))
-        for label, value, needed in (("team", team, True), ("environment", said.get("environment", ""), False)):
+        for label, value, needed in (("team", team, needs_team), ("environment", said.get("environment", ""), False)):
             if (needed or value) and not is_slug(value):
                 problems.append(Problem(where[name], f"metadata.labels.{label}", _label_sentence(label, value)))
     return services, problems

@@ -138,12 +138,12 @@ def describe_customer(
         row = found(Customer, customer_id, lock=True)
         if Customer.objects.filter(folded_name=folded(name)).exclude(pk=row.pk).exists():
             raise invalid("name", Sentence(_("The customer %(name)s exists already."), {"name": name}))
-        before = (row.name, _customer_facts(row))
+        before = (row.name, customer_facts(row))
         row.name, row.folded_name, row.segment = name, folded(name), segment
         row.size, row.notice_hours = size, notice_hours
         row.save()
         row.services.set([found(Service, service_id) for service_id in service_ids])
-        after = (row.name, _customer_facts(row))
+        after = (row.name, customer_facts(row))
         if after != before:
             kind = Kind.CUSTOMER_DESCRIBED
             audit.record(stream=row.stream, kind=kind, actor=actor, data=after[1], text={"name": name})
@@ -160,7 +160,7 @@ def remove_customer(*, actor: Actor, customer_id: UUID, now: datetime) -> None:
     del now  # the record takes its time from the database
     with transaction.atomic():
         row = found(Customer, customer_id, lock=True)
-        stream, data, text = row.stream, _customer_facts(row), {"name": row.name}
+        stream, data, text = row.stream, customer_facts(row), {"name": row.name}
         row.delete()
         audit.record(stream=stream, kind=Kind.CUSTOMER_REMOVED, actor=actor, data=data, text=text)
 
@@ -191,13 +191,16 @@ def _environment_facts(row: Environment) -> dict[str, JSON]:
     return {"environment": str(row.pk), "name": row.name, "kind": row.kind, "rank": row.rank}
 
 
-def _customer_facts(row: Customer) -> dict[str, JSON]:
+def customer_facts(row: Customer, served: Iterable[UUID] | None = None) -> dict[str, JSON]:
+    """Return what the record says of a customer; ``served`` are the ids of its services when they are known."""
+    if served is None:
+        served = row.services.values_list("pk", flat=True)
     return {
         "customer": str(row.pk),
         "segment": row.segment,
         "size": row.size,
         "notice_hours": row.notice_hours,
-        "services": sorted(str(pk) for pk in row.services.values_list("pk", flat=True)),
+        "services": sorted(str(pk) for pk in served),
     }
 
 

@@ -12,6 +12,7 @@ from releases.accounts.rules import one_line
 from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog.kinds import DependencySource
 from releases.catalog.models import Dependency, Service
@@ -101,12 +102,16 @@ def _judge(actor: Actor, row: Dependency) -> Person:
     return person
 
 
-def _tell(row: Dependency, kind: Kind, actor: Actor) -> None:
-    data = {
+def edge_facts(row: Dependency) -> dict[str, JSON]:
+    """Return what the record says of an edge."""
+    return {
         "dependency": str(row.pk),
         "caller": row.caller.name,
         "callee": row.callee.name,
         "source": row.source,
         "detail": row.detail,
     }
-    audit.record(stream=row.stream, kind=kind, actor=actor, data=data)
+
+
+def _tell(row: Dependency, kind: Kind, actor: Actor) -> None:
+    audit.record(stream=row.stream, kind=kind, actor=actor, data=edge_facts(row))

@@ -56,7 +56,7 @@ def register_service(
             description=visible(description),
         )
         inserted(row, taken=Sentence(_("The service %(name)s exists already."), {"name": name}))
-        audit.record(stream=row.stream, kind=Kind.SERVICE_REGISTERED, actor=actor, data=_service_facts(row))
+        audit.record(stream=row.stream, kind=Kind.SERVICE_REGISTERED, actor=actor, data=service_facts(row))
         return row
 
 
@@ -91,7 +91,7 @@ def describe_service(
         row = found(Service, service_id, lock=True)
         if name is not None and Service.objects.filter(name=name).exclude(pk=row.pk).exists():
             raise invalid("name", Sentence(_("The service %(name)s exists already."), {"name": name}))
-        before = _service_facts(row)
+        before = service_facts(row)
         given = {
             "name": name,
             "title": None if title is None else one_line(title)[:120] or name,
@@ -104,7 +104,7 @@ def describe_service(
         for field, value in given.items():
             if value is not None:
                 setattr(row, field, value)
-        after = _service_facts(row)
+        after = service_facts(row)
         if after != before:
             row.save()
             audit.record(stream=row.stream, kind=Kind.SERVICE_DESCRIBED, actor=actor, data=after)
@@ -123,7 +123,7 @@ def retire(*, actor: Actor, service_id: UUID, now: datetime) -> Service:
         if row.retired_at is None:
             row.retired_at = now
             row.save(update_fields=("retired_at",))
-            audit.record(stream=row.stream, kind=Kind.SERVICE_RETIRED, actor=actor, data=_service_facts(row))
+            audit.record(stream=row.stream, kind=Kind.SERVICE_RETIRED, actor=actor, data=service_facts(row))
         return row
 
 
@@ -188,7 +188,8 @@ def register_customer(
         return row
 
 
-def _service_facts(row: Service) -> dict[str, JSON]:
+def service_facts(row: Service) -> dict[str, JSON]:
+    """Return what the record says of a service."""
     return {
         "service": str(row.pk),
         "name": row.name,

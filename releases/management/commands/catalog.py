@@ -1,4 +1,4 @@
-"""Fill the catalogue from manifests, and change the keys of its secrets."""
+"""Fill the catalogue from manifests and from files of other tools, and change the keys of its secrets."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -10,17 +10,27 @@ from django.core.management.base import BaseCommand, CommandError
 from releases.accounts import services as accounts
 from releases.audit.actor import system
 from releases.catalog import services
-from releases.catalog.imports import kubernetes
+from releases.catalog.imports import applying, kubernetes
+from releases.catalog.imports.files import LARGEST, File
+from releases.catalog.imports.plan import Act, Answer
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
 from releases.core.ownfile import BadFile
 from releases.notify import services as notices
 
 
-class Command(BaseCommand):
-    """``manage.py catalog import-kubernetes DIR [--dry-run]`` and ``manage.py catalog rotate-keys``."""
+def _bytes_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise CommandError(f"{path.name} cannot be read: {error.strerror}.") from error
 
-    help = "Fill the catalogue from Kubernetes manifests, or change the key that seals connection secrets."
+
+class Command(BaseCommand):
+    """``manage.py catalog import FILE…``, ``import-kubernetes DIR`` and ``rotate-keys``."""
+
+    help = "Fill the catalogue from files of other tools, or change the key that seals connection secrets."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -28,12 +38,20 @@ class Command(BaseCommand):
         manifests.add_argument("folder", type=Path, metavar="DIR")
         manifests.add_argument("--dry-run", action="store_true", help="say what would be added, add nothing")
         manifests.add_argument("--team", default="", help="owner of services whose manifests name none")
+        files = verbs.add_parser("import", help="services, dependencies and customers from Backstage, CSV, manifests")
+        files.add_argument("files", type=Path, metavar="FILE", nargs="+")
+        files.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+        files.add_argument("--team", default="", help="owner of new services of which no file says whose they are")
+        files.add_argument("--keep-ours", action="store_const", dest="rest", const=Answer.OURS, help="in conflicts")
+        files.add_argument("--take-theirs", action="store_const", dest="rest", const=Answer.THEIRS, help="in conflicts")
         verbs.add_parser("rotate-keys", help="make a new key and seal every secret again with it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             if options["verb"] == "rotate-keys":
                 self._rotate()
+            elif options["verb"] == "import":
+                self._take(options["files"], dry_run=options["dry_run"], team=options["team"], rest=options["rest"])
             else:
                 self._import(options["folder"], dry_run=options["dry_run"], team=options["team"])
         except Invalid as error:
@@ -62,6 +80,40 @@ class Command(BaseCommand):
             self.stdout.write("Nothing is new.")
         elif dry_run:
             self.stdout.write("Dry run: nothing was written.")
+
+    def _take(self, paths: list[Path], *, dry_run: bool, team: str, rest: Answer | None) -> None:
+        files = [File(path.name, _bytes_of(path)) for path in paths]
+        actor = system("catalog")
+        plan = applying.preview(actor=actor, files=files, default_team=team)
+        for line in [*plan.forms, *plan.left]:
+            self.stdout.write(str(line))
+        for step in plan.steps:
+            if step.act is not Act.KEEP or step.note:
+                changes = "; ".join(
+                    f"{one.field}: {one.before} → {one.after}" for one in step.fields if step.act != "add"
+                )
+                note = f" ({step.note})" if step.note else ""
+                self.stdout.write(f"{step.act} {step.section} {step.name}{': ' if changes else ''}{changes}{note}")
+        for one in plan.conflicts:
+            ours, theirs = f"{one.edit.by} wrote {one.ours}", f"{one.place.told} says {one.theirs}"
+            self.stdout.write(f"conflict {one.section} {one.name}, {one.field}: {ours}, {theirs}")
+        if plan.is_empty:
+            self.stdout.write("Nothing is new.")
+        elif dry_run:
+            self.stdout.write("Dry run: nothing was written.")
+        elif plan.conflicts and rest is None:
+            raise CommandError("Conflicts: say --keep-ours or --take-theirs, or decide each on the page Import.")
+        else:
+            done = applying.apply(
+                actor=actor,
+                files=files,
+                default_team=team,
+                answers={},
+                rest=rest,
+                seen_digest=plan.digest,
+                now=clock.now(),
+            )
+            self.stdout.write(f"{done.written} things were written.")
 
     def _rotate(self) -> None:
         name = keyring.rotate(Path(settings.GMUD_KEYS))
