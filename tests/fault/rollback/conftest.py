@@ -1,4 +1,4 @@
-"""Real processes on one database for all tests of this folder: workers, broker, web server and what is outside."""
+"""Real processes on one database for all tests of this folder: two of each of ours, the broker and what is outside."""
 
 import pytest
 
@@ -36,6 +36,7 @@ def ready(request, settings, silent_bell):
     place, outside = request.getfixturevalue("place"), request.getfixturevalue("outside")
     for name, value in SHORT.items():
         setattr(settings, name, value)
+    settings.GMUD_WITNESS_FILE = str(place.folder / "data" / "witness" / "checkpoints.jsonl")  # the sealers' own
     place.crew.disarm()
     bell.install(place.broker.ring)
     yield

@@ -1,11 +1,11 @@
-"""Jenkins, a cluster, Prometheus and our own web server, each a process of its own."""
+"""Jenkins, a cluster, Prometheus and our own servers, two of each, all processes of their own."""
 
 import contextlib
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,8 +28,9 @@ from tests.factories.catalog import a_digest
 from tests.factories.changes import House, a_change, a_house
 from tests.factories.delivery import ask, basic, control, fault, requests_of
 from tests.factories.rollout import STANDS, another_service, connect, runs, wire
-from tests.fault.harness import ROOT, free_port, wait_for
+from tests.fault.harness import ROOT
 from tests.fault.harness import House as Place
+from tests.fault.twins import Twins, twins
 
 APP = "tests.fault.rollback.app"
 BAD = "v9.9.9"
@@ -52,6 +53,7 @@ class Outside:
     """What stands outside, and the house that was wired to it."""
 
     place: Place
+    twins: Twins
     house: House
     jenkins: str
     kubernetes: str
@@ -155,36 +157,6 @@ def process(name: str, *options: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def web_server(environment: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """Run our own web server on that database while the block lasts."""
-    port = free_port()
-    command = (sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port))
-    with (folder / "web.log").open("wb") as log:
-        running = subprocess.Popen(
-            (*command, "--log-level", "warning", "gmud.wsgi:application"),
-            cwd=ROOT,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            wait_for(lambda: _answers(url), what="the web server", report=(folder / "web.log").read_text)
-            yield url
-        finally:
-            running.terminate()
-            running.wait(15)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return bool(ask(url, "GET", "/healthz").status == 200)
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
 def outside_of(place: Place) -> Iterator[Outside]:
     """Start everything outside, and wire a house of the place's database to it."""
     if keys.signing(Path(settings.GMUD_KEYS)) is None:
@@ -194,7 +166,8 @@ def outside_of(place: Place) -> Iterator[Outside]:
     secret = place.folder / "jenkins.token"
     secret.write_text(token)
     with ExitStack() as stack:
-        web = stack.enter_context(web_server(place.crew.environment, place.folder))
+        pairs = stack.enter_context(twins(place.crew.environment, place.folder))
+        web = pairs.address
         kubernetes = stack.enter_context(process("kubernetes"))
         gate = ("--gate-url", web, "--gate-token-file", str(secret))
         jenkins = stack.enter_context(process("jenkins", *gate, "--kubernetes", kubernetes, "--speed", "40"))
@@ -202,7 +175,7 @@ def outside_of(place: Place) -> Iterator[Outside]:
         house = a_house(now - AGO)
         wires = connect({"jenkins": jenkins, "kubernetes": kubernetes, "prometheus": prometheus}, house.now)
         on_call = house.actor("on_call", signed_in_at=now)
-        outside = Outside(place, house, jenkins, kubernetes, prometheus, web, token, on_call)
+        outside = Outside(place, pairs, house, jenkins, kubernetes, prometheus, web, token, on_call)
         runs(house, house.service, STANDS)
         wire(house, wires, house.service)
         outside.services[house.service.name] = house.service
