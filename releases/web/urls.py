@@ -11,6 +11,7 @@ from releases.web.pages import (
     configuration,
     first_run,
     gate,
+    imports,
     live,
     new,
     notices,
@@ -19,6 +20,7 @@ from releases.web.pages import (
     today,
 )
 from releases.web.pages.settings import doors as settings
+from releases.web.pages.settings import policies
 from releases.web.sign_in import urls as sign_in
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
@@ -41,6 +43,8 @@ urlpatterns = [
     *catalog.urlpatterns,
     *notices.urlpatterns,
     *configuration.urlpatterns,
+    *imports.urlpatterns,
+    *policies.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,
 ]

@@ -36,7 +36,10 @@ class Altered:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked before and after, wherever it is the same; ``None`` where no rule holds."""
+    """What is asked before and after, wherever it is the same; ``None`` where no rule holds.
+
+    Of a difference only what differs: seats that stay are left out on both sides, and so is a sign-in that stays.
+    """
 
     kinds: tuple[str, ...]
     levels: tuple[str, ...]
@@ -88,10 +91,26 @@ def asked(after: Iterable[Rule], before: Iterable[Rule] | None = None) -> list[A
         was, now = _need(old, cell) if old is not None else None, _need(new, cell)
         if old is None or was != now:
             kind, level, change_type = cell
-            lines.append(Asked((kind,), (level,), (change_type,), was, now))
+            told = (was, now) if old is None else _what_differs(was, now)
+            lines.append(Asked((kind,), (level,), (change_type,), *told))
     for part in ("types", "levels", "kinds"):
         lines = _joined(lines, part)
     return lines
+
+
+def _what_differs(before: Need | None, after: Need | None) -> tuple[Need | None, Need | None]:
+    if before is None or after is None:
+        return before, after
+    if before.seats == after.seats:
+        before, after = replace(before, seats={}), replace(after, seats={})
+    if _sign_in(before) == _sign_in(after):
+        same: dict[str, Any] = {"fresh_sign_in_minutes": None, "second_factor": False}
+        before, after = replace(before, **same), replace(after, **same)
+    return before, after
+
+
+def _sign_in(need: Need) -> tuple[int | None, bool]:
+    return need.fresh_sign_in_minutes, need.second_factor
 
 
 def _need(rules: tuple[Rule, ...], cell: Cell) -> Need | None:

@@ -95,16 +95,20 @@ def put_forward(*, actor: Actor, name: str, rules: object, now: datetime, seen: 
     return saved
 
 
-def check_policy(*, actor: Actor, name: str, rules: object) -> tuple[Rule, ...]:
+def check_policy(*, actor: Actor, name: str, rules: object, seen: Seen | None = None) -> tuple[Rule, ...]:
     """Refuse what :func:`save_policy` would refuse, and write nothing; return the rules as they are understood.
 
     :raises NotPermitted: the actor may not edit policies
     :raises Invalid: the rules cannot be read, with the name of every wrong field
+    :raises Stale: somebody proposed another one, or another one came into force, since ``seen``
     :raises Refused: it changes nothing, some change would be covered by no rule, or a seat could never be filled by
         distinct people
     """
     require(actor, Right.POLICY_EDIT)
-    return _checked(queries.current_policy(), name, rules)
+    parsed = _checked(queries.current_policy(), name, rules)
+    if seen is not None:
+        _nothing_moved_since(seen)
+    return parsed
 
 
 def locked_current() -> Policy | None:

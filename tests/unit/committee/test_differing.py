@@ -11,11 +11,16 @@ from tests.unit.committee.test_policy import EVERYTHING, HIGH_IN_PRODUCTION, RUL
 
 ANY = parse([EVERYTHING])
 GUARDED = parse([EVERYTHING, HIGH_IN_PRODUCTION])
+ANY_PROOF = (None, False)
 
 
 def need(rules, cell):
     kind, level, change_type = cell
     return required(rules, environment_kinds=[kind], level=level, change_type=change_type)
+
+
+def proof(need):
+    return need.fresh_sign_in_minutes, need.second_factor
 
 
 def test_the_same_rules_differ_in_nothing():
@@ -42,9 +47,15 @@ def test_what_is_asked_is_told_in_one_line_wherever_it_is_the_same():
     line, *more = asked(GUARDED, ANY)
     assert more == []
     assert (line.kinds, line.levels, line.types) == (("production",), ("high", "very_high"), TYPES)
-    assert line.before == Need({"seat_engineering": 1}, 5)
-    assert line.after == Need({"seat_engineering": 2, "seat_security": 1}, 5)
+    assert line.before == Need({"seat_engineering": 1})
+    assert line.after == Need({"seat_engineering": 2, "seat_security": 1})
     assert line.way is Direction.MORE
+
+
+def test_what_stays_is_left_out_so_that_one_line_tells_it():
+    (line,) = asked(parse([{**EVERYTHING, "second_factor": True}]), parse([EVERYTHING]))[:1]
+    assert (line.before, line.after) == (Need({}), Need({}, second_factor=True))
+    assert line.levels == ("low", "moderate")
 
 
 def test_where_no_rule_holds_any_more_nothing_passes():
@@ -73,7 +84,13 @@ def test_every_difference_is_told_once_and_truly(some, others):
         was, now = need(before, cell), need(after, cell)
         assert (cell in told) == (was != now)
         if cell in told:
-            assert (told[cell].before, told[cell].after) == (was, now)
+            line = told[cell]
+            assert line.way is direction(was, now)
+            seats, sign_in = was.seats != now.seats, proof(was) != proof(now)
+            assert (line.before.seats, line.after.seats) == ((was.seats, now.seats) if seats else ({}, {}))
+            assert (proof(line.before), proof(line.after)) == (
+                (proof(was), proof(now)) if sign_in else (ANY_PROOF,) * 2
+            )
 
 
 @given(RULES)

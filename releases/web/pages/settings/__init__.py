@@ -41,6 +41,20 @@ SECTIONS: dict[str, Section] = {
 # Pages of the settings with views of their own.
 ELSEWHERE: tuple[Elsewhere, ...] = (
     Elsewhere(
+        "import",
+        _("Import"),
+        _("Services, dependencies and customers from Backstage, Kubernetes manifests or CSV."),
+        "wires",
+        "import",
+    ),
+    Elsewhere(
+        "policies",
+        _("Policies"),
+        _("Who must approve what, and how they prove who they are: in force, proposed, and before."),
+        "rules",
+        "policies",
+    ),
+    Elsewhere(
         "configuration",
         _("Configuration"),
         _("Everything under settings as one file: read it out, see what another would do, apply it."),
