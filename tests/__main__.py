@@ -1,6 +1,6 @@
 """``make test``: the whole suite on SQLite, then on PostgreSQL and Redis, each with the browser; the count comes last.
 
-House tests read files and unit tests touch nothing, but unit tests run twice all the same: they cost little.
+House tests read files and unit tests touch no database: they run once.
 """
 
 import os
@@ -23,6 +23,7 @@ LIMIT_SECONDS = 1800
 FONTS = "fonts-liberation"  # a browser without a font shows boxes
 PROCESSES = ("-n", "2")
 WITHOUT_BROWSER = ("tests", "--ignore=tests/browser")
+RUN_ONCE = ("--ignore=tests/house", "--ignore=tests/unit")
 BROWSER = ("-p", "playwright", "tests/browser")
 
 
@@ -67,7 +68,7 @@ def main() -> int:
         try:
             with postgresql(folder, guard=guard) as database, redis(folder, guard=guard) as broker:
                 there = {**environment, "DATABASE_URL": database, "REDIS_URL": broker}
-                again = (*PROCESSES, profile, "-m", chosen, *WITHOUT_BROWSER, "--ignore=tests/house")
+                again = (*PROCESSES, profile, "-m", chosen, *WITHOUT_BROWSER, *RUN_ONCE)
                 _pytest("PostgreSQL and Redis", again, there, folder, count, guard)
                 _pytest("PostgreSQL and Redis, browser", ("-m", chosen, *BROWSER), there, folder, count, guard)
         except CannotStart as error:
