@@ -3,9 +3,9 @@
 ``python -m gmud.sandbox.prometheus --port 9090 --kubernetes http://127.0.0.1:8082 --bad ledgerwriter=v0.6.11:0.4``
 
 It knows one metric, ``istio_requests_total``, and of the query language what health checks need: ``sum(rate(metric{…}[
-1m]))`` and the quotient of two of them. What it answers is computed at every query from the weights in the
-VirtualService and the versions in the Deployments behind its subsets; a version that ends in ``-bad`` (or is named by
-``--bad``) fails often, every other one hardly ever.
+1m]))``, the quotient of two of them, and ``vector(0)``. What it answers is computed at every query from the weights in
+the VirtualService and the versions in the Deployments behind its subsets; a version that ends in ``-bad``, or is named
+by ``--bad``, fails often, every other one hardly ever.
 
 ``GET /health/<environment>/<service>`` answers 503 as often as the service's requests fail, else 200.
 """
@@ -23,12 +23,14 @@ from urllib.parse import urlsplit
 
 from gmud.sandbox.server import Answer, Call, Sandbox, arguments, json_answer, serve, text_answer
 
+VERSION = "3.5.0"
 REQUESTS_PER_SECOND = 40.0
 USUAL_RATE = 0.002
 BAD_RATE = 0.8
 LOOKBACK_SECONDS = 300.0
 LONGEST_RANGE = 11_000
 SUM = re.compile(r"sum\s*\(\s*rate\s*\(\s*istio_requests_total\s*\{(?P<labels>[^}]*)\}\s*\[\w+\]\s*\)\s*\)")
+PLAIN = re.compile(r"vector\s*\(\s*(?P<number>\d+)\s*\)")
 LABEL = re.compile(r'\s*(?P<name>\w+)\s*(?P<match>=~|!~|!=|=)\s*"(?P<value>(?:[^"\\]|\\.)*)"\s*(?:,|$)')
 
 
@@ -158,6 +160,8 @@ class Prometheus(Sandbox):
                 return self._answered(lambda: self._instant(asked))
             case ["api", "v1", "query_range"]:
                 return self._answered(lambda: self._range(asked))
+            case ["api", "v1", "status", "buildinfo"]:
+                return json_answer({"status": "success", "data": {"version": VERSION}})
             case ["-", "healthy" | "ready"]:
                 return text_answer("Prometheus Server is Healthy.\n")
             case ["health", environment, service]:
@@ -174,8 +178,10 @@ class Prometheus(Sandbox):
             return json_answer(told, 503)
 
     def _instant(self, asked: Mapping[str, str]) -> dict[str, Any]:
-        selectors = parse(asked.get("query", ""))
         moment = _number(asked, "time", time.time())
+        if plain := PLAIN.fullmatch(asked.get("query", "").strip()):
+            return {"resultType": "vector", "result": [{"metric": {}, "value": [moment, plain["number"]]}]}
+        selectors = parse(asked.get("query", ""))
         self._look()
         value = self._value(selectors, moment)
         samples = [] if value is None else [{"metric": {}, "value": [moment, _text(value)]}]

@@ -94,6 +94,13 @@ def test_a_cluster_tells_its_version_and_which_route_is_missing():
     assert len(found.lines) == 1
 
 
+def test_prometheus_to_which_nothing_is_bound_tells_its_version():
+    with a_mesh() as mesh:
+        row = a_connection("metrics", ConnectionKind.PROMETHEUS, origin=mesh.url, account="", secret=None)
+        assert looked_at(row).light == Light.GO
+    assert row.check_version.startswith("3.")
+
+
 def test_prometheus_is_asked_what_is_bound():
     with a_mesh() as mesh:
         row = a_connection("metrics", ConnectionKind.PROMETHEUS, origin=mesh.url, account="", secret=None)
