@@ -93,6 +93,9 @@ class NewBindingForm(BindingForm):
         self.offer("service", wires.services())
         self.offer("environment", wires.environments())
         self.offer("purpose", list(PURPOSES.items()))
+        if (asked := self.filled.get("purpose", "")) in set(Purpose):
+            for name in OURS - set(FIELDS[Purpose(asked)]):
+                del self.fields[name]
 
 
 def _entries(asked: str) -> Sequence[Entry]:

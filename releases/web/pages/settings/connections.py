@@ -149,7 +149,9 @@ def _uses(row: Connection) -> Iterable[Item]:
 
 def _add(actor: Actor, values: Values, now: datetime) -> str:
     said = {**values, "kind": ConnectionKind(values["kind"]), "secret": values["secret"].strip() or None}
-    return str(services.connect(actor=actor, must_be_new=True, now=now, **said).pk)
+    row = services.connect(actor=actor, must_be_new=True, now=now, **said)
+    checks.check(actor=actor, connection_id=row.pk, now=now)
+    return str(row.pk)
 
 
 def _described(key: str) -> Values:
@@ -197,6 +199,7 @@ SECTION = Section(
     add_word=_("Add a connection"),
     form=NewConnectionForm,
     add=_add,
+    added=_("Added and tested. Read what was found."),
     acts=(
         Act("test", _("Test it now"), _test, done=_("It was tested. Read what was found.")),
         Act("edit", _("Edit"), _change, form=ConnectionForm, initial=_described),

@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from releases.accounts.rights import Right
@@ -196,7 +195,7 @@ def add(request: Request, slug: str) -> HttpResponse:
     made = section.add(request.actor, form.cleaned_data, clock.now())
     if isinstance(made, Shown):
         return _shown(request, section, made)
-    messages.success(request, _("Added."))
+    messages.success(request, say(section.added))
     return HttpResponseRedirect(reverse("settings-one", args=[slug, made]))
 
 

@@ -24,7 +24,7 @@ GROUPS: Mapping[str, str | Promise] = {
     "wires": _("What we run"),
     "rules": _("Rules"),
 }
-SAVED, BY_NAME, ADD = _("Saved."), _("Name"), _("Add")
+SAVED, ADDED, BY_NAME, ADD = _("Saved."), _("Added."), _("Name"), _("Add")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,7 @@ class Section:
     add_word: str | Promise = ADD
     form: type[SettingForm] | None = None
     add: Callable[[Actor, Values, datetime], str | Shown] | None = None
+    added: str | Promise = ADDED
     acts: tuple[Act, ...] = ()
     in_configuration: bool = True
 
