@@ -162,7 +162,10 @@ STEPS: tuple[Step, ...] = (
             Part(
                 "provider",
                 PEOPLE,
-                _when(lambda facts: facts.has_provider, _("People sign in with accounts of their own here.")),
+                _when(
+                    lambda facts: facts.has_provider,
+                    _("People sign in with passwords of their own here, not at your provider."),
+                ),
                 is_optional=True,
             ),
         ),

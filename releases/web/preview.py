@@ -36,7 +36,7 @@ WHERE_TO_MEND = {
     "items": "#items-0-service",
     "plan": "#plan",
     "evidence": "#tests_passed",
-    "rollback_plan": "#backs",
+    "rollback_plan": "#items-0-back_version",
     "window": "#starts_at",
     "window_ahead": "#starts_at",
     "twin": "#items-0-digest",

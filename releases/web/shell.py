@@ -51,6 +51,11 @@ class Hint:
     href: str
     all_href: str
 
+    @property
+    def path(self) -> str:
+        """Return the page it leads to, without what its form begins with: there the band need not lead to it."""
+        return self.href.partition("?")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Shell:

@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from releases.accounts import services
@@ -42,5 +43,6 @@ class Command(BaseCommand):
             reasons = [f"{field}: {one}" for field, many in error.fields.items() for one in many]
             raise CommandError(" ".join([str(error), *reasons])) from error
         self.stdout.write(f"{user.person.name} is the first owner and signs in as {user.username}.")
+        self.stdout.write(f"Go on at {settings.PUBLIC_URL.rstrip('/')}/start: it leads to the first change.")
         if not given:
             self.stdout.write(f"Password, shown only now: {password}")

@@ -27,7 +27,6 @@ from releases.web.answer import page
 from releases.web.looks import Look, Words
 from releases.web.request import Request, signed_in
 from releases.web.shell import Hint
-from releases.web.sign_in.page import provider_name
 from releases.web.tags import both
 
 Address = Callable[[Facts], str]
@@ -70,6 +69,7 @@ class Line:
     other: Words = ""
     other_href: str = ""
     why: Words = ""
+    detail: Words = ""
     is_next: bool = False
 
 
@@ -123,16 +123,16 @@ def _place(facts: Facts) -> dict[str, Filled]:
 def _binding(purpose: Purpose, *kinds: ConnectionKind) -> Address:
     def href(facts: Facts) -> str:
         way = facts.way(*kinds)
-        return _to(
-            "settings-add", "bindings", **_place(facts), purpose=purpose.value, connection=str(way.id) if way else ""
-        )
+        if way is None:
+            return ""
+        return _to("settings-add", "bindings", **_place(facts), purpose=purpose.value, connection=str(way.id))
 
     return href
 
 
 def _route(facts: Facts) -> str:
     way = facts.way(*MESH)
-    return _to("settings-add", "routes", **_place(facts), connection=str(way.id) if way else "")
+    return _to("settings-add", "routes", **_place(facts), connection=str(way.id)) if way else ""
 
 
 def _traffic(facts: Facts) -> str:
@@ -140,7 +140,7 @@ def _traffic(facts: Facts) -> str:
 
 
 def _policies(_facts: Facts) -> str:
-    return _to("policy-new") or _to("policies") or _to("configuration")
+    return _to("policy-edit")
 
 
 STEPS_ABOUT: Mapping[Name, About] = {
@@ -250,8 +250,8 @@ class Steps:
             about, waits_for = STEPS_ABOUT[step.name], self.found.waits_for(step)
             is_done = step.name in self.found.done
             look = DONE if is_done else WAITS if waits_for else NEXT if self._is_next(step) else OPEN
-            first = both([STEPS_ABOUT[name].title for name in waits_for])
-            end = Sentence(mark("First: %(steps)s"), {"steps": first}) if waits_for and not is_done else look.word
+            first = both([str(list(Name).index(name) + 1) for name in waits_for])
+            end = Sentence(mark("after %(steps)s"), {"steps": first}) if waits_for and not is_done else look.word
             yield Row(
                 number=number,
                 name=step.name.value,
@@ -288,10 +288,21 @@ class Steps:
             href = "" if is_waiting else way.href(self.facts)
             why = "" if is_waiting else self._why(part)
             if why or not href:
-                yield Line(look, lacks, word=way.word if why else "", why=why)
+                yield Line(look, lacks, word=way.word if why else "", why=why, detail=self._detail(part))
             else:
                 other = way.other_href(self.facts)
                 yield Line(look, lacks, way.word, href, way.other if other else "", other, is_next=is_next)
+
+    def _detail(self, part: Part) -> Words:
+        """Return how the sign-in provider is set up: that is done in the settings of the processes."""
+        if part.name != "provider":
+            return ""
+        back = settings.PUBLIC_URL.rstrip("/") + reverse("sign-in-provider-back")
+        text = mark(
+            "For a provider of your own set GMUD_OIDC_ISSUER, GMUD_OIDC_CLIENT_ID and GMUD_OIDC_CLIENT_SECRET, with "
+            "%(back)s as the address back, and start anew. Linking your account in the profile tests it."
+        )
+        return Sentence(text, {"back": back})
 
     def _why(self, part: Part) -> Words:
         """Return why this person may not, with whom to ask; empty when they may."""
@@ -322,9 +333,6 @@ def start(request: Request) -> HttpResponse:
         "percent": round(100 * len(found.done) / len(STEPS)),
         "is_over": found.is_over,
         "next": steps.hint() if len(found.done) < len(STEPS) else None,
-        "has_passwords": settings.GMUD_PASSWORDS,
-        "provider": provider_name(),
-        "back": settings.PUBLIC_URL.rstrip("/") + reverse("sign-in-provider-back"),
     }
     return page(request, "start/start.html", context)
 
