@@ -22,6 +22,7 @@ from releases.committee import services as leaving
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
+from releases.web import names
 from releases.web.looks import ROLES, Fact, Look, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Shown, Thing, Values, uuid_of
@@ -63,10 +64,15 @@ class PersonForm(NameForm):
 
     def prepare(self) -> None:
         """Offer roles and teams; leave the password out where nobody signs in with one."""
-        self.offer("roles", [(role.value, capitalized(ROLES[role])) for role in Role])
+        self.offer("roles", [(role.value, _role_word(role)) for role in Role])
         self.offer("team_id", teams())
         if not settings.GMUD_PASSWORDS:
             del self.fields["with_password"]
+
+
+def _role_word(role: Role) -> Words:
+    """Return a role among others, where a seat must say that it is one."""
+    return Sentence(mark("Seat: %(name)s"), {"name": ROLES[role]}) if role.is_seat else capitalized(ROLES[role])
 
 
 class RoleForm(SettingForm):
@@ -178,7 +184,7 @@ def _headline(person: Person, held: frozenset[Role]) -> Words:
 
 def _roles(person: Person) -> Iterable[Item]:
     for grant in person.grants.all() if person.is_active else ():
-        by = Sentence(mark("given by %(name)s"), {"name": grant.granted_by})
+        by = Sentence(mark("given by %(name)s"), {"name": names.actor(grant.granted_by)})
         href = reverse("settings-one", args=["roles", grant.role])
         fill = {"role": grant.role}
         yield Item(capitalized(ROLES[grant.role]), by, href=href, at=grant.granted_at, verbs=("revoke",), fill=fill)
