@@ -160,7 +160,14 @@ class PolicyForm:
                         hint=_("Empty: no matter when, or five minutes where the risk is high."),
                         is_optional=True,
                     ),
-                    self._one(index, "factor", "check", _("With a second factor"), "on" if one.factor else ""),
+                    self._one(
+                        index,
+                        "factor",
+                        "select",
+                        _("Second factor"),
+                        "on" if one.factor else "",
+                        options=(("", _("Not asked for")), ("on", _("Asked for"))),
+                    ),
                 ),
             )
 
