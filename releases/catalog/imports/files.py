@@ -18,11 +18,7 @@ from releases.core.words import plural
 LARGEST = 2 * 1024 * 1024
 MOST_FILES = 100
 _TABLES = (".csv", ".tsv", ".txt")
-_FORM = plural(
-    "Kubernetes: %(n)s service in %(documents)s documents",
-    "Kubernetes: %(n)s services in %(documents)s documents",
-    by="n",
-)
+_FORM = plural("Kubernetes: %(n)s service", "Kubernetes: %(n)s services", by="n")
 _NAMES = {"team": "metadata.labels.team", "tier": "metadata.labels.tier"}
 
 
@@ -56,7 +52,7 @@ def read_files(files: Sequence[File]) -> Reading:
         reading.add(backstage.understand(entities))
     if objects:
         found, problems = manifests.understand(objects, needs_team=False)
-        reading.add(Reading(list(_said(found)), [_form(found, objects)], list(found.notes), list(map(_flaw, problems))))
+        reading.add(Reading(list(_said(found)), [_form(found)], list(found.notes), list(map(_flaw, problems))))
     return reading
 
 
@@ -85,8 +81,8 @@ def _place(where: str) -> Place:
     return Place(file, document=int(number))
 
 
-def _form(found: Manifests, objects: Sequence[Document]) -> Sentence:
-    return Sentence(_FORM, {"n": len(found.services), "documents": len(objects)})
+def _form(found: Manifests) -> Sentence:
+    return Sentence(_FORM, {"n": len(found.services)})
 
 
 def _said(found: Manifests) -> Iterator[Said]:
