@@ -38,7 +38,15 @@ class Sentence:
         """Return the sentence in English."""
         forms = counted(self.text, self.parts)
         text = forms[0] if forms and forms[1] != 1 else self.text
-        return text % self.parts if self.parts else text
+        return text % {name: _said(part) for name, part in self.parts.items()} if self.parts else text
+
+
+def _said(part: object) -> object:
+    """Return a part as it stands in the English sentence: one of several as "a, b or c"."""
+    if not isinstance(part, list | tuple):
+        return part
+    *some, last = [str(one) for one in part] or [""]
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 @dataclass(frozen=True, slots=True)

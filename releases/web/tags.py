@@ -1,6 +1,7 @@
 """What templates may say: sentences in the reader's language, moments as both how long ago and exactly when."""
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,10 +17,13 @@ from releases.core import clock
 from releases.core.errors import Reason, Sentence
 from releases.core.words import counted
 from releases.core.words import mark as _
-from releases.web import looks
+from releases.web import looks, names
 
 register = template.Library()
 
+_COUNTED = frozenset({"count", "segments"})
+_NUMBERS = re.compile(r"\b\d{4,}\b")
+_HEXED = re.compile(r"[0-9a-f]{15,}")
 _UNITS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"))
 
 
@@ -31,13 +35,13 @@ def say(words: object) -> str:
     if isinstance(words, Sentence):
         forms = counted(words.text, words.parts)
         text = ngettext(words.text, *forms) if forms else gettext(words.text) if words.text else ""
-        return text % {name: _part(value) for name, value in words.parts.items()} if words.parts else text
+        return text % {name: _part(value, name) for name, value in words.parts.items()} if words.parts else text
     if isinstance(words, datetime):
         return moment(words)
     return "" if words is None else str(words)
 
 
-def _part(value: object) -> object:
+def _part(value: object, name: str = "") -> object:
     if isinstance(value, datetime):
         return moment(value)
     if isinstance(value, date):
@@ -45,7 +49,12 @@ def _part(value: object) -> object:
     if isinstance(value, Sentence | Promise | Reason):
         return say(value)
     if isinstance(value, list | tuple | frozenset | set):
-        return either(value)
+        return either([_part(one, name) for one in value])
+    if name in _COUNTED and isinstance(value, int | str):
+        return _NUMBERS.sub(lambda found: number(int(found[0])), str(value))
+    if isinstance(value, str):
+        known = names.words_of(name, value)
+        return both(known) if known else short(value) if value.startswith("sha256:") else value
     return formats.number_format(value) if isinstance(value, float) else value
 
 
@@ -96,6 +105,11 @@ def moment(at: datetime | None) -> str:
         return gettext(text) % {"hour": hour}
     shape = pgettext("date format", "D j M, H:i") if local.year == today.year else pgettext("date format", "j M Y, H:i")
     return _dated(local, shape)
+
+
+def end_of(start: datetime, end: datetime) -> datetime | str:
+    """Return how the end of a span reads after its start: the hour alone on the same day."""
+    return hour(end) if timezone.localdate(start) == timezone.localdate(end) else end
 
 
 @register.filter
@@ -194,9 +208,9 @@ def took(span: timedelta | None) -> str:
 
 @register.filter
 def short(digest: str) -> str:
-    """Return a digest as people compare it: first and last hex digits."""
+    """Return a digest as people compare it: first and last hex digits; what is none stays as it is."""
     kind, _sep, hexed = digest.rpartition(":")
-    if len(hexed) <= 14:
+    if not _HEXED.fullmatch(hexed):
         return digest
     return f"{kind}{':' if kind else ''}{hexed[:6]}…{hexed[-5:]}"
 

@@ -147,7 +147,7 @@ def keep_an_owner(*, without: Person, account: User | None = None) -> None:
         )
 
 
-def _who_can(right: Right) -> str:
+def _who_can(right: Right) -> list[str]:
     """Return up to three names of people who hold a right, else the roles that carry it."""
     names = [card.name for card in queries.holders_of_right(right)]
-    return ", ".join(names[:_NAMED] or [role.value for role in roles_with(right)]) or "—"
+    return names[:_NAMED] or [role.value for role in roles_with(right)] or ["—"]

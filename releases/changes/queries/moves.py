@@ -63,7 +63,7 @@ def buttons(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Butto
 
 
 def _lacking(right: str) -> tuple[Reason, ...]:
-    who = ", ".join(person.name for person in accounts.holders_of_right(Right(right))[:3])
+    who = [person.name for person in accounts.holders_of_right(Right(right))[:3]]
     if not who:
         return (Reason("not_permitted", Sentence(_("Nobody holds the right to do this yet."))),)
     return (Reason("not_permitted", Sentence(_("You may not do this. %(who)s can."), {"who": who})),)

@@ -28,6 +28,7 @@ from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark, plural
 from releases.web.answer import page
 from releases.web.looks import Fact, Line, Look, Words
+from releases.web.names import actor as called
 from releases.web.pages.settings.history import told_of
 from releases.web.request import Request, signed_in
 from releases.web.tags import number
@@ -62,7 +63,7 @@ class Event:
     at: datetime
     text: Words
     said: str
-    who: str
+    who: Words
     kind: str
     stream: str
     subject: str
@@ -186,7 +187,7 @@ def _events(entries: Sequence[Entry], filters: Mapping[str, str]) -> tuple[Event
             at=entry.at,
             text=line.text,
             said=line.said,
-            who=entry.actor_name,
+            who=called(entry.actor_name),
             kind=entry.kind,
             stream=entry.stream,
             subject=names.get(entry.stream) or _short(entry.stream),

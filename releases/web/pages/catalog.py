@@ -28,17 +28,13 @@ from releases.web import around
 from releases.web.answer import page
 from releases.web.around import Picture
 from releases.web.looks import Fact, Line, Look, Words
+from releases.web.names import DATA
 from releases.web.pages.changes import Row, row_of
 from releases.web.pages.who_decides import Deciding, deciding
 from releases.web.request import Request, signed_in
 from releases.web.tags import both, number
 
 MOST = 10
-DATA: Mapping[str, str | Promise] = {
-    "personal": _("personal data"),
-    "card": _("card data"),
-    "money": _("money"),
-}
 SOURCES: Mapping[str, str | Promise] = {
     "manual": _("said by a person"),
     "environment": _("read in its settings"),
@@ -228,8 +224,8 @@ def _neighbour(edge: Edge, other: str) -> around.Neighbour:
 
 
 def _picture_says(card: ServiceCard, calls: Sequence[Edge], called: Sequence[Edge]) -> Words:
-    callers = Sentence(CALLERS, {"n": len(calls)})
-    callees = Sentence(CALLEES, {"n": len(called)})
+    callers = Sentence(CALLERS, {"n": len(calls)}) if calls else Sentence(mark("no service calls it"))
+    callees = Sentence(CALLEES, {"n": len(called)}) if called else Sentence(mark("it calls none"))
     return Sentence(
         mark("%(name)s: %(callers)s, %(callees)s"), {"name": card.name, "callers": callers, "callees": callees}
     )

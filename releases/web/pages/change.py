@@ -30,7 +30,7 @@ from releases.web.errors import Trouble, trouble_of
 from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.request import Request, shows_again, signed_in
-from releases.web.tags import moment
+from releases.web.tags import end_of, moment
 from releases.web.ways_back import WayBack, way_back
 
 TEMPLATE = "changes/change.html"
@@ -138,7 +138,7 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
         facts.append(Fact(item.service, versions, note=item.environment, href=reverse("service", args=[item.service])))
         facts.append(Fact(_("Artifact"), item.digest, code=True))
     if card.starts_at and card.ends_at:
-        span = {"start": card.starts_at, "end": card.ends_at}
+        span = {"start": card.starts_at, "end": end_of(card.starts_at, card.ends_at)}
         facts.append(Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span)))
     facts += [Fact(name, value, note=_("to the job"), code=True) for name, value in sorted(row.parameters.items())]
     tests = row.test_evidence
@@ -322,7 +322,7 @@ def act(request: Request, number: int, verb: str) -> HttpResponse:
     deed = DEEDS.get(verb)
     if deed is None:
         raise Missing(Sentence(mark("There is no such act.")))
-    row, field = queries.by_number(number), panels.ACTS[verb][2] or "reason"
+    row, field = queries.by_number(number), panels.ACTS[verb][1] or "reason"
     deed(row, request.actor, request.POST.get(field, "")[:2000], clock.now())
     messages.success(request, DONE.get(verb, HANDED_IN))
     return HttpResponseRedirect(reverse("change", args=[number]))

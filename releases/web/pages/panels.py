@@ -28,6 +28,7 @@ from releases.rollout.rules import idle_target
 from releases.traffic import queries as shifts
 from releases.web import telling
 from releases.web.looks import APPROVE_AS, SEATS, VERDICTS, Bar, Line, Look, Told, Words, held, line_of
+from releases.web.names import VERBS
 from releases.web.tags import both, either
 
 
@@ -75,24 +76,24 @@ class Traffic:
     is_moving: bool
 
 
-# What people can ask for, in the order of the page: verb -> word, weight, the field it asks for.
-ACTS: Mapping[str, tuple[str | Promise, str, str]] = {
-    "submit": (_("Submit"), "main", ""),
-    "submit_standard": (_("Submit"), "main", ""),
-    "submit_emergency": (_("Submit as an emergency"), "main", ""),
-    "report": (_("Report what ran"), "main", ""),
-    "start": (_("Start the rollout"), "main", ""),
-    "roll_back": (_("Go back"), "undo", ""),
-    "back_by_hand": (_("End the rollback by hand"), "", ""),
-    "deployed": (_("Report: deployed"), "", ""),
-    "failed": (_("Report: failed"), "stop", "reason"),
-    "close": (_("Write the review"), "main", ""),
-    "revise": (_("Edit"), "", ""),
-    "withdraw": (_("Withdraw"), "", ""),
-    "hold": (_("Put on hold"), "", "reason"),
-    "resume": (_("Let it go on"), "main", ""),
-    "supersede": (_("Put another change in its place"), "", "successor"),
-    "cancel": (_("Cancel"), "stop", "reason"),
+# What people can ask for, in the order of the page: verb -> weight, the field it asks for.
+ACTS: Mapping[str, tuple[str, str]] = {
+    "submit": ("main", ""),
+    "submit_standard": ("main", ""),
+    "submit_emergency": ("main", ""),
+    "report": ("main", ""),
+    "start": ("main", ""),
+    "roll_back": ("undo", ""),
+    "back_by_hand": ("", ""),
+    "deployed": ("", ""),
+    "failed": ("stop", "reason"),
+    "close": ("main", ""),
+    "revise": ("", ""),
+    "withdraw": ("", ""),
+    "hold": ("", "reason"),
+    "resume": ("main", ""),
+    "supersede": ("", "successor"),
+    "cancel": ("stop", "reason"),
 }
 # What the table of moves still misses, because the form behind the button asks for it.
 ASKED_FOR: Mapping[str, str] = {"close": "review", "supersede": "successor"}
@@ -283,14 +284,14 @@ def acts(change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor) -> t
     return tuple(
         Act(
             verb,
-            word,
+            VERBS[verb],
             tuple(line_of(reason) for reason in found[verb] if reason.code != ASKED_FOR.get(verb)),
             weight,
             asks,
             links.get(verb, ""),
             _address(change.number, verb),
         )
-        for verb, (word, weight, asks) in ACTS.items()
+        for verb, (weight, asks) in ACTS.items()
         if verb in found and not _for_others(found[verb])
     )
 
@@ -306,7 +307,7 @@ def for_others(buttons: Iterable[Button]) -> tuple[Line, ...]:
     for button in buttons:
         refusal = next((reason for reason in button.reasons if reason.code == "not_permitted"), None)
         if refusal is not None and button.verb in ACTS:
-            found.setdefault(str(refusal.message), []).append(ACTS[button.verb][0])
+            found.setdefault(str(refusal.message), []).append(VERBS[button.verb])
             said[str(refusal.message)] = refusal
     return tuple(Line("", "–", both(words), detail=said[key].message) for key, words in found.items())
 

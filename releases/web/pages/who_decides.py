@@ -1,9 +1,8 @@
 """Who decides on a service: what the policy in force asks for, in words, for each environment."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +17,7 @@ from releases.core.errors import Invalid, Refused, Sentence
 from releases.core.words import mark, plural
 from releases.web import looks
 from releases.web.looks import Fact, Line, Words
+from releases.web.names import small
 from releases.web.tags import both, either
 
 TYPES = ("normal", "emergency", "standard")
@@ -30,6 +30,24 @@ RISKS: Mapping[str, str | Promise] = {
 }
 PEOPLE = plural("%(n)s person: %(seats)s", "%(n)s people: %(seats)s", by="n")
 FRESH = plural("signed in within the last minute", "signed in within the last %(n)s minutes", by="n")
+
+
+People = tuple[tuple[tuple[str, int], ...], bool]
+"""How many people on which seats, and whether with a second factor."""
+Needs = Mapping[tuple[str, str], Need | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is asked of some levels of risk; no ``people`` where no rule holds.
+
+    The sign-in may not be older than ``minutes``: from the level ``fresh_from`` on, or on all of them.
+    """
+
+    levels: tuple[str, ...]
+    people: People | None
+    minutes: int | None
+    fresh_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +100,53 @@ def _need(rules: Iterable[Rule], kind: str, change_type: str, level: str) -> Nee
     return Need({}) if need.is_pre_approved else need
 
 
-def lines_of(needs: Mapping[tuple[str, str], Need | None]) -> Iterator[Line]:
-    """Yield one line for each type of change and the levels of risk that are asked alike; keys are (type, level)."""
+def lines_of(needs: Needs) -> Iterator[Line]:
+    """Yield a line for each set of changes of which the same is asked; the keys of ``needs`` are (type, level)."""
+    alike: dict[tuple[Row, ...], list[str]] = {}
     for change_type in TYPES:
-        asked = [(needs[change_type, level], level) for level in LEVELS]
-        for need, some in groupby(asked, key=itemgetter(0)):
-            levels = [level for _need, level in some]
-            tone, sign = ("", "○") if need and need.is_pre_approved else ("", "→") if need else ("stop", "✕")
-            yield Line(tone, sign, _which(change_type, levels), detail=_asked(need))
+        rows = tuple(_rows([(level, needs[change_type, level]) for level in LEVELS]))
+        alike.setdefault(rows, []).append(change_type)
+    for rows, types in alike.items():
+        for row in rows:
+            yield _line(types, row)
 
 
-def _which(change_type: str, levels: list[str]) -> Words:
+def _rows(asked: Sequence[tuple[str, Need | None]]) -> Iterator[Row]:
+    """Yield what is asked of one type of change, levels of risk together that are asked the same people."""
+    for people, some in groupby(asked, key=lambda one: _people(one[1])):
+        levels = list(some)
+        spans = [(minutes, [level for level, _need in part]) for minutes, part in groupby(levels, key=_minutes)]
+        if len(spans) == 2 and spans[0][0] is None:
+            yield Row(tuple(level for level, _need in levels), people, spans[1][0], fresh_from=spans[1][1][0])
+        else:
+            yield from (Row(tuple(span), people, minutes) for minutes, span in spans)
+
+
+def _people(need: Need | None) -> People | None:
+    return None if need is None else (tuple(need.seats.items()), need.second_factor)
+
+
+def _minutes(one: tuple[str, Need | None]) -> int | None:
+    return one[1].fresh_sign_in_minutes if one[1] else None
+
+
+def _line(types: list[str], row: Row) -> Line:
+    if row.people is None:
+        tone, sign = "stop", "✕"
+    else:
+        tone, sign = "", "→" if row.people[0] else "○"
+    return Line(tone, sign, _which(types, row.levels), detail=_asked(row))
+
+
+def _which(types: list[str], levels: Sequence[str]) -> Words:
     """Return which changes a line speaks of: "Normal, from high risk"."""
-    parts = {"type": looks.TYPES[change_type].word, "from": RISKS[levels[0]], "to": RISKS[levels[-1]]}
-    if levels == list(LEVELS):
-        return looks.TYPES[change_type].word
+    if len(types) == len(TYPES):
+        whole: Words = Sentence(mark("Every change"))
+    else:
+        whole = both([looks.TYPES[types[0]].word, *(small(looks.TYPES[one].word) for one in types[1:])])
+    parts = {"type": whole, "from": RISKS[levels[0]], "to": RISKS[levels[-1]]}
+    if len(levels) == len(LEVELS):
+        return whole
     if levels[0] == levels[-1]:
         return Sentence(mark("%(type)s, %(from)s"), parts)
     if levels[0] == LEVELS[0]:
@@ -106,22 +156,22 @@ def _which(change_type: str, levels: list[str]) -> Words:
     return Sentence(mark("%(type)s, %(from)s to %(to)s"), parts)
 
 
-def _asked(need: Need | None) -> Words:
+def _asked(row: Row) -> Words:
     """Return what is asked in words: how many people on which seats, and how they must have signed in."""
-    if need is None:
+    if row.people is None:
         return Sentence(mark("No rule covers it: the gate stays shut."))
-    if need.is_pre_approved:
+    asked_for, second_factor = row.people
+    if not asked_for:
         return Sentence(mark("Nobody: approved beforehand."))
-    seats = [
-        Sentence(mark("%(n)s for %(seat)s"), {"n": people, "seat": looks.SEATS[seat]})
-        for seat, people in need.seats.items()
-    ]
-    asked: list[Words] = [Sentence(PEOPLE, {"n": sum(need.seats.values()), "seats": both(seats)})]
-    if need.fresh_sign_in_minutes:
-        asked.append(Sentence(FRESH, {"n": need.fresh_sign_in_minutes}))
-    if need.second_factor:
-        asked.append(Sentence(mark("with a second factor")))
-    return _in_a_row(asked)
+    seats = [Sentence(mark("%(n)s for %(seat)s"), {"n": n, "seat": looks.SEATS[seat]}) for seat, n in asked_for]
+    said: list[Words] = [Sentence(PEOPLE, {"n": sum(n for _seat, n in asked_for), "seats": both(seats)})]
+    if row.minutes:
+        fresh = Sentence(FRESH, {"n": row.minutes})
+        above = Sentence(mark("from %(from)s %(asked)s"), {"from": RISKS.get(row.fresh_from, ""), "asked": fresh})
+        said.append(above if row.fresh_from else fresh)
+    if second_factor:
+        said.append(Sentence(mark("with a second factor")))
+    return _in_a_row(said)
 
 
 def _in_a_row(many: list[Words]) -> Words:

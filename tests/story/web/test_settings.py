@@ -152,7 +152,7 @@ def test_the_history_of_one_is_told_from_the_record_newest_first(house, at_work,
     services.grant(actor=SETUP, person_id=house.engineer.pk, role=Role.ON_CALL, now=now)
     page = in_words(at_work.get(f"/settings/people/{house.engineer.pk}"))
 
-    assert page.index("setup gave Ana Reis the role on call.") < page.index("setup added Ana Reis.")
+    assert page.index("Installation gave Ana Reis the role on call.") < page.index("Installation added Ana Reis.")
 
 
 def test_the_history_of_a_person_tells_what_was_changed_and_not_when_they_came_and_went(house, owner, at_work, now):

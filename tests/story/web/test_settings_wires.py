@@ -358,7 +358,7 @@ def test_a_health_binding_offers_its_figure(at_work, house):
         ({"job": ""}, "Deploying needs the name of a job"),
         ({"parameters": "API_TOKEN: abc"}, "looks like a secret"),
         ({"purpose": "health"}, "Health needs an address"),
-        ({"purpose": "traffic"}, "for traffic take one to kubernetes"),
+        ({"purpose": "traffic"}, "for traffic take one to Kubernetes"),
         ({"parameters": "REGION"}, "Write one name: value in each line"),
     ],
 )

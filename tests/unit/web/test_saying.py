@@ -46,3 +46,35 @@ def test_a_sentence_says_the_same_to_people_and_to_machines_in_english():
 def test_a_fraction_has_the_comma_of_the_reader_and_a_name_stays_a_name(language, said):
     with translation.override(language):
         assert say(Sentence("%(share)s and %(number)s", {"share": 0.4, "number": 1002})) == said
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "english", "portuguese"),
+    [
+        ("state", "rolling_back", "rolling back", "em rollback"),
+        ("state", "rolling back", "rolling back", "em rollback"),
+        ("kinds", "card, money", "card data and money", "dados de cartão e dinheiro"),
+        ("right", "people.edit", "edit people", "editar pessoas"),
+        ("level", "very high", "very high", "muito alto"),
+        ("purpose", "deploy", "deploy", "implantação"),
+        ("who", ["release_manager", "owner"], "release manager or owner", "gerente de mudanças ou dono"),
+        ("who", "setup", "Installation", "Instalação"),
+        ("who", "Ana Reis", "Ana Reis", "Ana Reis"),
+        ("count", 412000, "412,000", "412.000"),
+        ("segments", "retail 412000, sme 12", "retail 412,000, sme 12", "retail 412.000, sme 12"),
+        ("digest", "sha256:" + "ab" * 32, "sha256:ababab…babab", "sha256:ababab…babab"),
+        ("title", "closed", "closed", "closed"),
+    ],
+)
+def test_a_key_that_a_sentence_carries_is_said_in_words(part, key, english, portuguese):
+    sentence = Sentence(f"%({part})s", {part: key})
+
+    with translation.override("en"):
+        assert say(sentence) == english
+    with translation.override("pt-br"):
+        assert say(sentence) == portuguese
+
+
+def test_one_of_several_reads_in_english_where_nobody_translates():
+    assert str(Sentence("%(who)s can help.", {"who": ["Ana", "Bruno", "Lia"]})) == "Ana, Bruno or Lia can help."
+    assert str(Sentence("%(who)s can help.", {"who": ["Ana"]})) == "Ana can help."

@@ -19,7 +19,7 @@ from releases.web.looks import Fact, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Thing, Values, uuid_of
 from releases.web.pages.settings.wires import RETIRED, href
-from releases.web.tags import both
+from releases.web.tags import both, number
 
 HOURS = plural("%(n)s hour before", "%(n)s hours before", by="n")
 MOST_OF = 2**31 - 1
@@ -56,7 +56,7 @@ def _entries(asked: str) -> Sequence[Entry]:
     if asked:
         rows = rows.filter(Q(name__icontains=asked) | Q(segment__icontains=asked))
     return [
-        Entry(str(row.pk), row.name, (row.segment, str(row.size), _notice(row), _served(row)))
+        Entry(str(row.pk), row.name, (row.segment, number(row.size), _notice(row), _served(row)))
         for row in rows[: MOST + 1]
     ]
 
@@ -84,7 +84,7 @@ def _thing(key: str, _actor: Actor) -> Thing:
     return Thing(
         name=row.name,
         headline=row.name,
-        facts=(Fact(_("Segment"), row.segment), Fact(_("Size"), str(row.size)), Fact(_("Notice"), _notice(row))),
+        facts=(Fact(_("Segment"), row.segment), Fact(_("Size"), number(row.size)), Fact(_("Notice"), _notice(row))),
         blocks=(Block(_("Served by"), tuple(_items(row)), empty=_("No service is known to serve it.")),),
         streams=(row.stream,),
     )

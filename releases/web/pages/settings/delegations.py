@@ -34,7 +34,9 @@ class LendForm(SettingForm):
     """Which of one's own seats, to whom, and when."""
 
     seat = forms.ChoiceField(label=_("Seat"), help_text=_("Only your own: what was lent to you cannot be lent on."))
-    to_person = forms.ChoiceField(label=_("To"), help_text=_("Somebody who sits in the committee too."))
+    to_person = forms.ChoiceField(
+        label=pgettext_lazy("a person", "To"), help_text=_("Somebody who sits in the committee too.")
+    )
     starts_at = forms.DateTimeField(label=_("From"))
     ends_at = forms.DateTimeField(label=_("Until"))
 

@@ -20,6 +20,7 @@ from releases.committee import queries as committee
 from releases.committee import services as leaving
 from releases.core.errors import Missing, Refused, Sentence
 from releases.core.words import mark
+from releases.web import names
 from releases.web.looks import ROLES, Fact, Words
 from releases.web.pages.settings.form import SettingForm
 from releases.web.pages.settings.section import Act, Block, Entry, Item, Section, Thing, Values
@@ -118,7 +119,7 @@ def _holders(role: Role) -> Iterable[Item]:
     for grant in grants:
         yield Item(
             grant.person.name,
-            Sentence(mark("given by %(name)s"), {"name": grant.granted_by}),
+            Sentence(mark("given by %(name)s"), {"name": names.actor(grant.granted_by)}),
             href=reverse("settings-one", args=["people", grant.person_id]),
             at=grant.granted_at,
             verbs=("take",),

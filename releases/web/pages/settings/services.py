@@ -17,7 +17,7 @@ from releases.catalog.models import Dependency, Service
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
 from releases.web.looks import Fact
-from releases.web.pages.catalog import DATA
+from releases.web.names import DATA
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Block, Entry, Item, Section, Thing, Values, uuid_of
 from releases.web.pages.settings.wires import PURPOSES, RETIRED, href

@@ -11,28 +11,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Figure, Purpose
+from releases.catalog.kinds import ConnectionKind, Figure
 from releases.catalog.models import Connection, Environment, Service
 from releases.web.looks import Look, Words
+from releases.web.names import ENVIRONMENTS as ENVIRONMENTS
+from releases.web.names import PURPOSES as PURPOSES
+from releases.web.names import SYSTEMS as SYSTEMS
 from releases.web.pages.settings.form import no_hidden
 from releases.web.pages.settings.words import NOBODY
 
-ENVIRONMENTS: Mapping[str, str | Promise] = {
-    EnvironmentKind.PRODUCTION.value: pgettext_lazy("environment", "Production"),
-    EnvironmentKind.STAGING.value: pgettext_lazy("environment", "Staging"),
-    EnvironmentKind.DEVELOPMENT.value: pgettext_lazy("environment", "Development"),
-}
-SYSTEMS: Mapping[str, str | Promise] = {
-    ConnectionKind.JENKINS.value: "Jenkins",
-    ConnectionKind.KUBERNETES.value: "Kubernetes",
-    ConnectionKind.PROMETHEUS.value: "Prometheus",
-    ConnectionKind.HTTP.value: pgettext_lazy("connection", "HTTP"),
-}
-PURPOSES: Mapping[str, str | Promise] = {
-    Purpose.DEPLOY.value: pgettext_lazy("purpose", "Deploy"),
-    Purpose.TRAFFIC.value: pgettext_lazy("purpose", "Traffic"),
-    Purpose.HEALTH.value: pgettext_lazy("purpose", "Health"),
-}
 FIGURES: Mapping[str, str | Promise] = {
     Figure.ERRORS.value: _("share of requests that fail"),
     Figure.SECONDS.value: _("seconds"),

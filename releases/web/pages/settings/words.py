@@ -1,34 +1,17 @@
 """What rights are called, and how people and teams are offered in a form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from django.utils.functional import Promise
 from django.utils.text import capfirst
-from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from releases.accounts.models import Person, Team
 from releases.accounts.rights import Right
 from releases.web.looks import Words
+from releases.web.names import RIGHTS as RIGHTS
 from releases.web.tags import say
 
-RIGHTS: Mapping[Right, str | Promise] = {
-    Right.AUDIT_READ: _("read the audit record"),
-    Right.CATALOG_EDIT: _("edit the catalog"),
-    Right.CHANGE_FILE: _("file changes"),
-    Right.CHANGE_READ: _("read changes"),
-    Right.CHANGE_RELEASE: _("release changes"),
-    Right.CHANGE_VOTE: _("vote"),
-    Right.FREEZE_SET: _("freeze and stop the line"),
-    Right.GATE_ASK: _("ask the gate"),
-    Right.METRICS_READ: _("read metrics"),
-    Right.PEOPLE_EDIT: _("edit people"),
-    Right.PERMIT_REDEEM: _("redeem permits"),
-    Right.POLICY_EDIT: _("propose policies"),
-    Right.QUARANTINE_CLEAR: _("clear quarantines"),
-    Right.ROLLBACK_BEGIN: _("go back"),
-    Right.SYSTEM_ACT: _("act as the system"),
-}
 NOBODY = ("", pgettext_lazy("choice", "Choose"))
 NONE = ("", pgettext_lazy("choice", "None"))
 
