@@ -1,9 +1,10 @@
-"""Make the database ready: migrate, collect the static files, tell the demo's story when the database is new."""
+"""Make the database ready: migrate, collect the static files, make the keys that are missing, tell the demo's story."""
 
 import http.client
 import os
 import sys
 import time
+from io import StringIO
 from urllib.parse import urlsplit
 
 import django
@@ -30,6 +31,7 @@ def main() -> int:
     is_new = not MigrationRecorder(connection).has_table()
     call_command("migrate", verbosity=0, interactive=False)
     call_command("collectstatic", verbosity=0, interactive=False)
+    call_command("keys", "prepare", stdout=StringIO())
     if is_new and settings.GMUD_DEMO:
         sys.stdout.write("The database is new: telling the story of a bank and its releases ...\n")
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
@@ -17,6 +18,8 @@ from releases.catalog.models import Binding, Connection, Environment, Route, Ser
 from releases.changes.models import ChangeRequest
 from releases.committee import queries as committee
 from releases.core import clock
+from releases.core.ownfile import BadFile
+from releases.gate import keys
 
 MACHINE_NEEDS = frozenset({Right.GATE_ASK.value, Right.PERMIT_REDEEM.value})
 
@@ -63,6 +66,7 @@ class Facts:
     has_service: bool
     ways: tuple[Way, ...]
     spot: Spot | None
+    has_key: bool
     has_machine: bool
     has_policy: bool
     has_change: bool
@@ -94,6 +98,7 @@ def look() -> Facts:
             for row in Connection.objects.only("name", "kind", "check_light")
         ),
         spot=_spot(),
+        has_key=_has_key(),
         has_machine=_has_machine(),
         has_policy=committee.current_policy() is not None,
         has_change=is_over(),
@@ -112,6 +117,14 @@ def _who_may(right: Right) -> frozenset[UUID]:
     """Return who holds a right and can sign in."""
     held = Grant.objects.filter(role__in=roles_with(right), person__is_active=True, person__accounts__is_active=True)
     return frozenset(held.values_list("person_id", flat=True))
+
+
+def _has_key() -> bool:
+    """Say whether the gate can sign: without a key it denies everything."""
+    try:
+        return keys.signing(Path(settings.GMUD_KEYS)) is not None
+    except BadFile:
+        return False
 
 
 def _has_machine() -> bool:

@@ -251,6 +251,14 @@ STEPS: tuple[Step, ...] = (
                 PEOPLE,
                 _when(lambda facts: facts.has_machine, _("No machine may ask the gate and redeem permits yet.")),
             ),
+            Part(
+                "key",
+                PEOPLE,
+                _when(
+                    lambda facts: facts.has_key,
+                    _("The gate has no key to sign permits with. Ask the operator for one: manage.py keys prepare."),
+                ),
+            ),
         ),
     ),
     Step(

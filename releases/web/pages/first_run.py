@@ -216,7 +216,7 @@ WAYS: Mapping[str, Way] = {
         _("There is a service."),
         _add("services"),
         _("Or import many"),
-        lambda _facts: _to("imports"),
+        lambda _facts: _to("import"),
     ),
     "jenkins": Way(_("Connect Jenkins"), _("Jenkins answers."), _connection(ConnectionKind.JENKINS)),
     "kubernetes": Way(_("Connect Kubernetes"), _("The cluster answers."), _connection(*MESH)),
@@ -230,6 +230,7 @@ WAYS: Mapping[str, Way] = {
         _("A machine may ask the gate and redeem permits."),
         _add("machines", name="Jenkins", scopes=[Right.GATE_ASK.value, Right.PERMIT_REDEEM.value]),
     ),
+    "key": Way("", _("The gate has a key to sign with."), lambda _facts: ""),
     "policy": Way(_("Write the policy"), _("A policy is in force."), _policies),
     "change": Way(_("File a change request"), _("The first change was handed in."), lambda _facts: _to("new-change")),
 }
@@ -286,7 +287,7 @@ class Steps:
             look = OPEN if part.counts(self.facts) else EXTRA
             is_next = self.next is not None and self.next[1].name == part.name
             href = "" if is_waiting else way.href(self.facts)
-            why = "" if is_waiting else self._why(part)
+            why = self._why(part) if href else ""
             if why or not href:
                 yield Line(look, lacks, word=way.word if why else "", why=why, detail=self._detail(part))
             else:
