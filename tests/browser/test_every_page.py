@@ -1,92 +1,184 @@
-"""Every page, in both themes, both languages, wide and on a phone: nothing for axe to find, nothing sticks out."""
+"""Every page, in both themes, both languages, wide and on a phone: nothing for axe to find, nothing sticks out.
+
+Each page is opened twice at most: wide in English, where the keyboard goes round as well, and on a phone in Portuguese,
+whose words are the longest. In both it is looked at in light and in dark. The forms of the settings are one template:
+they are opened on the phone only.
+"""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
-# Who looks at which address; after " > " stands the link to follow from there, where the address is not known.
+from tests.browser.conftest import SIZES
+
+# Who looks at which address; after each " > " stands the link to follow from there, where the address is not known.
 PAGES = {
     "today": ("helena", "/"),
+    "start": ("olga", "/start"),
+    "start-of-others": ("helena", "/start"),
+    "today-called": ("davi", "/"),
+    "today-given-up": ("marta", "/"),
     "board": ("davi", "/board"),
     "changes": ("ana", "/changes"),
+    "nothing-like-it": ("ana", "/changes?q=nothing"),
     "new": ("ana", "/changes/new"),
     "draft": ("ana", "/changes/1005/edit"),
     "change": ("helena", "/changes/1003"),
     "scheduled": ("marta", "/changes/1002"),
     "held": ("ana", "/changes/1006"),
+    "closed": ("ana", "/changes/1001"),
     "live": ("davi", "/live"),
     "gate": ("marta", "/gate"),
     "audit": ("marta", "/audit"),
     "catalog": ("ana", "/catalog"),
     "service": ("ana", "/catalog/ledgerwriter"),
+    "service-wired": ("ana", "/catalog/frontend"),
+    "service-retired": ("ana", "/catalog/old-ledger"),
     "again": ("ana", "/sign-in/again"),
     "profile": ("helena", "/profile"),
+    "notices": ("helena", "/notices"),
     "missing": ("ana", "/changes/9999"),
     "settings": ("olga", "/settings"),
-    "people": ("olga", "/settings/people"),
-    "person": ("olga", "/settings/people?q=Ana%20Reis > tbody th a"),
-    "somebody": ("marta", "/settings/people?q=Ana%20Reis > tbody th a"),
-    "new-person": ("olga", "/settings/people/add"),
-    "teams": ("olga", "/settings/teams"),
-    "team": ("olga", "/settings/teams > tbody th a"),
-    "roles": ("olga", "/settings/roles"),
-    "seat": ("olga", "/settings/roles/seat_security"),
-    "give-seat": ("olga", "/settings/roles/seat_security/give"),
-    "delegations": ("olga", "/settings/delegations"),
-    "delegation": ("olga", "/settings/delegations > tbody th a"),
-    "machines": ("olga", "/settings/machines"),
-    "machine": ("olga", "/settings/machines > tbody th a"),
-    "new-token": ("olga", "/settings/machines/add"),
-    "notices": ("helena", "/notices"),
-    "channels": ("olga", "/settings/channels"),
-    "new-channel": ("olga", "/settings/channels/add"),
+    "policies": ("helena", "/settings/policies"),
+    "policies-mine": ("marta", "/settings/policies"),
+    "policies-other": ("ana", "/settings/policies"),
+    "policy": ("olga", "/settings/policies/2"),
+    "edit-policy": ("olga", "/settings/policies/edit"),
+    "policy-difference": ("olga", "/settings/policies/edit?from=2 > [value=remove-1] > .btn[value=show]"),
+    "withdraw-policy": ("marta", "/settings/policies/2/withdraw"),
     "configuration": ("olga", "/settings/configuration"),
-    "services": ("olga", "/settings/services"),
-    "service-set-up": ("olga", "/settings/services > tbody th a"),
-    "new-service": ("olga", "/settings/services/add"),
-    "environments": ("olga", "/settings/environments"),
-    "dependencies": ("olga", "/settings/dependencies"),
-    "customers": ("olga", "/settings/customers"),
-    "connections": ("olga", "/settings/connections"),
-    "new-connection": ("olga", "/settings/connections/add"),
-    "bindings": ("olga", "/settings/bindings"),
-    "new-binding": ("olga", "/settings/bindings/add"),
-    "routes": ("olga", "/settings/routes"),
+    "import": ("olga", "/settings/import"),
     "nothing-found": ("olga", "/settings/people?q=nobody"),
+    "somebody": ("marta", "/settings/people?q=Ana%20Reis > tbody th a"),
 }
+# The first of each section, or the one in whom there is more to see.
+FIRST = " > tbody th a"
+ONES = {
+    "connections": f"?q=jenkins{FIRST}",
+    "people": f"?q=Ana%20Reis{FIRST}",
+    "roles": "/seat_security",
+    "services": f"?q=frontend{FIRST}",
+    "teams": f"?q=payments{FIRST}",
+}
+# Acts that are offered on the page of another one, or to somebody else.
+ELSEWHERE = {
+    ("people", "reactivate"): ("olga", f"?q=Iara{FIRST}"),
+    ("connections", "forget"): ("olga", f"?q=figures{FIRST}"),
+    ("delegations", "revoke"): ("helena", FIRST),
+}
+ADDED_BY = {"delegations": "helena"}
+# What nobody here can be: signed in through a provider, with a closed account, with a lost second factor.
+NOT_OFFERED = {("people", "link"), ("people", "unlink"), ("people", "reopen"), ("people", "factors")}
 LOOKS = (
     ("wide", "light", "en-US"),
     ("wide", "dark", "pt-BR"),
     ("phone", "light", "pt-BR"),
     ("phone", "dark", "en-US"),
 )
+VISITS = (("wide", "en-US"), ("phone", "pt-BR"))
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+ROUND = """() => {
+  const there = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")].filter(
+    one => one.tabIndex >= 0 && !one.disabled && one.type !== "hidden"
+      && one.checkVisibility({visibilityProperty: true})
+      && !(one.type === "radio" && !one.checked) && !one.closest("[popover]:not(:popover-open):not(.nav)"))
+  window.missed = new Set(there)
+  window.dim = new Set()
+  document.addEventListener("focusin", ({target}) => {
+    window.missed.delete(target)
+    if (getComputedStyle(target).outlineStyle === "none") window.dim.add(target)
+  })
+  return there.length + 9 * there.filter(one => /date|time/.test(one.type)).length + 8
+}"""
+SAID = "(name) => [...window[name]].map(one => one.outerHTML.slice(0, 120))"
 
 
-@pytest.mark.parametrize(("size", "theme", "language"), LOOKS)
-def test_every_page_is_accessible_and_fits(sign_in, keep, size, theme, language):
-    found = {}
-    for who in sorted({who for who, _path in PAGES.values()}):
-        page = sign_in(who, size=size, theme=theme, language=language)
-        for name, (whose, path) in PAGES.items():
-            if whose != who:
+def pages_of_settings() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield every list, the page of one, and every form that adds or does something, section by section."""
+    from releases.web.pages.settings import SECTIONS
+
+    for slug, section in SECTIONS.items():
+        listed, one = f"/settings/{slug}", ONES.get(slug, FIRST)
+        yield slug, ("olga", listed)
+        yield f"{slug}-one", ("olga", f"{listed}{one}")
+        if section.form is not None:
+            yield f"{slug}-form-add", (ADDED_BY.get(slug, "olga"), f"{listed}/add")
+        for act in section.acts:
+            if (act.form is None and not act.confirm) or (slug, act.verb) in NOT_OFFERED:
                 continue
-            address, _sep, link = path.partition(" > ")
-            answer = page.goto(address)
-            if link:
-                page.locator(link).first.click()
-                page.wait_for_load_state()
-            keep(page, f"{name}-{size}-{theme}-{language}")
-            if answer is None or answer.status >= 500:
-                found[name] = [("broken", [])]
-                continue
-            troubles = [(one["id"], one["nodes"][0]["target"]) for one in Axe().run(page).response["violations"]]
-            if page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-                troubles.append(("sticks out", []))
-            if page.locator("html").get_attribute("lang") != ("pt-BR" if language == "pt-BR" else "en"):
-                troubles.append(("language", []))
-            if troubles:
+            who, where = ELSEWHERE.get((slug, act.verb), ("olga", one))
+            yield f"{slug}-form-{act.verb}", (who, f"{listed}{where} > main a.btn[href*='/{act.verb}']")
+
+
+@pytest.mark.parametrize(("size", "language"), VISITS)
+def test_every_page_is_accessible_and_fits(sign_in, keep, size, language):
+    pages = {**PAGES, **dict(pages_of_settings())}
+    if size == "wide":
+        pages = {name: page for name, page in pages.items() if "-form-" not in name}
+    found: dict[str, list[Any]] = {}
+    for who in sorted({who for who, _path in pages.values()}):
+        page = sign_in(who, size=size, language=language)
+        for name, (whose, path) in pages.items():
+            if whose == who and (troubles := list(_troubles(page, path, keep, f"{name}-{size}-{language}"))):
                 found[name] = troubles
 
     assert found == {}
+
+
+def _troubles(page: Page, path: str, keep: Any, name: str) -> Iterator[Any]:
+    """Go there, look in light and in dark, turn the page to the other size, and go round with the Tab key."""
+    address, *links = path.split(" > ")
+    answer = page.goto(address)
+    for link in links:
+        if page.locator(link).count() == 0:
+            yield f"offers no {link}"
+            return
+        with page.expect_navigation():
+            page.locator(link).first.click()
+    if answer is None or answer.status >= 500:
+        yield "broken"
+        return
+    wanted = "pt-BR" if "pt-BR" in name else "en"
+    if page.locator("html").get_attribute("lang") != wanted:
+        yield "language"
+    keep(page, f"{name}-light")
+    yield from _said(Axe().run(page).response)
+    if "-form-" in name:
+        yield from _sticks_out(page)
+        return
+    page.emulate_media(color_scheme="dark")
+    keep(page, f"{name}-dark")
+    yield from _said(page.evaluate("(rules) => axe.run(document, rules)", CONTRAST))
+    page.emulate_media(color_scheme="light")
+    here = page.viewport_size
+    for size, box in SIZES.items():
+        page.set_viewport_size(box)
+        yield from ((size, trouble) for trouble in _sticks_out(page))
+    assert here is not None
+    page.set_viewport_size(here)
+    if here == SIZES["wide"]:
+        yield from _not_reached(page)
+
+
+def _sticks_out(page: Page) -> Iterator[str]:
+    if page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        yield "sticks out"
+
+
+def _said(answer: Any) -> Iterator[Any]:
+    """Yield what axe objects to, and to which element first."""
+    yield from ((one["id"], one["nodes"][0]["target"]) for one in answer["violations"])
+
+
+def _not_reached(page: Page) -> Iterator[Any]:
+    """Go round with the Tab key; yield what it does not reach, and what does not show that it is reached."""
+    for _stop in range(page.evaluate(ROUND)):
+        page.keyboard.press("Tab")
+    yield from (("Tab does not reach", one) for one in page.evaluate(SAID, "missed"))
+    yield from (("no sign of focus on", one) for one in page.evaluate(SAID, "dim"))
 
 
 def test_the_way_in_is_accessible(browser, site, keep):
