@@ -1,8 +1,12 @@
 """Fill an empty installation with people, places and changes in every state, through the real services."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import django
+
+if TYPE_CHECKING:
+    from tests.factories.changes import House
 
 PASSWORD = "browser tests know it"
 
@@ -24,6 +28,7 @@ def main() -> None:
     from tests.factories.accounts import SETUP, a_person, a_team, a_token
     from tests.factories.catalog import a_digest, a_service
     from tests.factories.changes import a_change, a_house
+    from tests.factories.gate import ask
 
     now = clock.now()
     house = a_house(now)
@@ -84,7 +89,7 @@ def main() -> None:
         summary="Went well; the first deployment took twice as long as planned.",
         now=now,
     )
-    a_change(house, at=State.SCHEDULED, title="New signing key for userservice")
+    scheduled = a_change(house, at=State.SCHEDULED, title="New signing key for userservice")
     a_change(house, at=State.AUTHORIZING, title="Transfers that cannot be booked twice")
     a_change(
         house,
@@ -95,6 +100,100 @@ def main() -> None:
     a_change(house, at=State.DRAFT, title="Renew the mesh certificates", plan="")
     held = a_change(house, at=State.AUTHORIZING, title="<script>alert(1)</script> & “quotes”")
     services.hold(change_id=held.pk, actor=house.actor("manager"), reason="waiting for the bank", now=now)
+    ask(house, scheduled, now=now)
+    ask(house, now=now)
+    wires(now)
+    calls(house, now)
+    proposes(house, now)
+
+
+def proposes(house: "House", now: datetime) -> None:
+    """Put an edit of the policy before the committee; Engineering has voted, Security has not."""
+    from releases.committee import services as committee
+    from releases.committee.seats import Decision
+    from tests.factories.changes import POLICY
+
+    normal, emergency = POLICY[:2]
+    rules = [
+        normal,
+        {
+            "when": {"environment_kind": ["production"], "type": ["normal"], "risk_at_least": "high"},
+            "seats": {"seat_engineering": 1, "seat_operations": 1, "seat_security": 1},
+            "fresh_sign_in_minutes": 5,
+            "second_factor": True,
+        },
+        {**emergency, "fresh_sign_in_minutes": 30},
+        {"when": {"environment_kind": ["production"], "type": ["standard"]}, "seats": {"seat_engineering": 1}},
+        {"when": {"environment_kind": ["staging"]}, "seats": {"seat_engineering": 1}},
+        {"when": {"environment_kind": ["development"]}, "seats": {"seat_operations": 1}},
+    ]
+    proposed = committee.save_policy(actor=house.actor("manager"), name="Release policy", rules=rules, now=now)
+    committee.vote_on_policy(
+        policy_id=proposed.pk,
+        actor=house.actor("engineering"),
+        decision=Decision.APPROVE,
+        seen_digest=proposed.digest,
+        reason="High risk deserves a third person.",
+        now=now,
+    )
+
+
+def wires(now: datetime) -> None:
+    """Wire the frontend to a job, to figures and to its traffic; no change above touches it."""
+    from releases.catalog import services as catalog
+    from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Purpose
+    from releases.catalog.models import Environment, Service
+    from releases.notify.kinds import ChannelKind, Topic
+    from tests.factories.accounts import SETUP
+    from tests.factories.catalog import a_connection, a_service
+    from tests.factories.notify import a_channel
+
+    frontend, production = Service.objects.get(name="frontend"), Environment.objects.get(name="production")
+    catalog.register_environment(actor=SETUP, name="staging", kind=EnvironmentKind.STAGING, rank=20, now=now)
+    contacts, ledger = a_service("contacts", title="Saved recipients"), a_service("old-ledger")
+    for other, source in ((contacts, DependencySource.SHARED_CONFIG), (ledger, DependencySource.MANUAL)):
+        catalog.link(actor=SETUP, caller_id=frontend.pk, callee_id=other.pk, source=source, now=now)
+    catalog.retire(actor=SETUP, service_id=ledger.pk, now=now)
+    jenkins = a_connection("jenkins", now=now)
+    figures = a_connection("figures", ConnectionKind.PROMETHEUS, origin="https://figures.example.com", now=now)
+    cluster = a_connection("cluster", ConnectionKind.KUBERNETES, origin="https://cluster.example.com", now=now)
+    place = {"actor": SETUP, "service_id": frontend.pk, "environment_id": production.pk, "now": now}
+    job = {"job": "team/app/deploy", "parameters": {"REGION": "br"}}
+    query = {"query": "rate(errors[1m])", "limit": 0.01, "figure": "errors"}
+    catalog.bind(**place, purpose=Purpose.DEPLOY, connection_id=jenkins.pk, settings=job)
+    catalog.bind(**place, purpose=Purpose.HEALTH, connection_id=figures.pk, settings=query)
+    route = catalog.register_route(
+        **place,
+        connection_id=cluster.pk,
+        locator={"namespace": "bank-production", "name": "frontend", "route": "primary"},
+        stable="stable",
+        canary="canary",
+    )
+    catalog.note_reading(route_id=route.pk, weights={"stable": 90, "canary": 10}, version="7", healthy=True, now=now)
+    a_channel(ChannelKind.SLACK, Topic.VERDICT_BAD, Topic.ROLLED_BACK, now=now)
+
+
+def calls(house: "House", now: datetime) -> None:
+    """Tell who is to vote, page who is on call, give up a message, and end the access of somebody."""
+    from releases.accounts.roles import Role
+    from releases.committee import services as committee
+    from releases.core.errors import Sentence
+    from releases.notify import occasions
+    from releases.notify import services as notices
+    from releases.notify.facts import Occasion
+    from releases.notify.kinds import Topic
+    from releases.operations import services as operations
+    from releases.operations.models import OutboxMessage
+    from tests.factories.accounts import SETUP, a_person
+
+    occasions.called_for_votes(now=now)
+    reason = Sentence("The work on %(target)s waits for a person.", {"target": "frontend"})
+    occasion = Occasion(Topic.NEEDS_HUMAN, "operation:1:needs_human:1", reason, (), "/live")
+    notices.tell(occasion=occasion, people=[house.on_call.pk], now=now)
+    message = operations.post(kind="change.voted", ref=house.service.pk, now=now)
+    OutboxMessage.objects.filter(pk=message.pk).update(dead_at=now, attempts=5, last_error="tell_of_votes: no route")
+    gone = a_person("Iara Melo", Role.ENGINEER, now=now)
+    committee.deactivate_person(actor=SETUP, person_id=gone.pk, now=now)
 
 
 if __name__ == "__main__":

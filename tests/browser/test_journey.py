@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from gmud.demo import story
 from tests.browser.house import House, digest, until
+from tests.browser.keyboard import press
 
 SERVICE, BAD = story.BAD
 BACK = story.RUNNING
@@ -341,17 +342,6 @@ def open_another_tab(page: Page, path: str) -> Page:
     tab.goto(path)
     tab.get_by_role("button", name=f"Go back to {BACK}").click()
     return tab
-
-
-def press(page: Page, target: Locator) -> None:
-    """Go there with the Tab key and press Enter, as somebody without a mouse does."""
-    expect(target).to_be_visible()
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if target.evaluate("element => element === document.activeElement"):
-            page.keyboard.press("Enter")
-            return
-    raise AssertionError(f"Tab never reached {target}")
 
 
 def the_record_holds(house: House) -> None:
