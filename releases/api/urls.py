@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from releases.api import changes, config, docs, gate, notices
+from releases.api import changes, config, docs, gate, notices, policy
 from releases.api.elsewhere import Elsewhere
 
 urlpatterns = [
@@ -25,6 +25,7 @@ urlpatterns = [
     path("v1/gate/decisions/<uuid:decision_id>/receipt", gate.Receipt.as_view(), name="api-gate-receipt"),
     path("v1/gate/permits/<uuid:jti>/redeem", gate.Redeem.as_view(), name="api-gate-redeem"),
     path("v1/gate/jwks.json", gate.Jwks.as_view(), name="api-gate-jwks"),
+    path("v1/policy", policy.Policy.as_view(), name="api-policy"),
     path("v1/notices", notices.Notices.as_view(), name="api-notices"),
     path("v1/notices/<uuid:notice_id>/acknowledge", notices.Acknowledge.as_view(), name="api-notice-acknowledge"),
     re_path("", Elsewhere.as_view()),

@@ -40,6 +40,7 @@ OPENS = {
     ("post", "/api/v1/gate/permits/{jti}/redeem"): Right.PERMIT_REDEEM,
     ("get", "/api/v1/notices"): Right.CHANGE_READ,
     ("post", "/api/v1/notices/{notice_id}/acknowledge"): Right.ROLLBACK_BEGIN,
+    ("get", "/api/v1/policy"): Right.CHANGE_READ,
 }
 PUBLIC = {("get", "/api/v1/gate/jwks.json")}
 SCOPES = sorted(set(Right) - set(NEVER_FOR_MACHINES))
