@@ -159,7 +159,7 @@ class Telling:
                 health = {"query": ERROR_RATE, "limit": ERROR_LIMIT}
                 self._bind(place, Purpose.DEPLOY, connections["jenkins"], deploy)
                 self._bind(place, Purpose.HEALTH, connections["prometheus"], health)
-                catalog.register_route(
+                route = catalog.register_route(
                     actor=SETUP,
                     service_id=service_id,
                     environment_id=environment_id,
@@ -169,6 +169,8 @@ class Telling:
                     canary="canary",
                     now=self.now,
                 )
+                weights = {"stable": 100, "canary": 0}
+                catalog.note_reading(route_id=route.pk, weights=weights, version="", healthy=True, now=self.now)
 
     def _bind(self, place: Place, purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]) -> None:
         service_id, environment_id = place
@@ -238,19 +240,10 @@ class Telling:
         return version, self.digest(one.service, version)
 
     def _running(self) -> None:
-        """Everything runs the same version now, on the stable side, as the cluster says."""
-        for service, service_id in self.services.items():
-            for environment, environment_id in self.environments.items():
+        """Everything runs the same version now, as the cluster says."""
+        for service in self.services:
+            for environment in self.environments:
                 self._note(service, environment, story.RUNNING, None, self.now)
-                route = catalog_queries.route_for(service_id, environment_id)
-                if route is not None:
-                    catalog.note_reading(
-                        route_id=route.id,
-                        weights={"stable": 100, "canary": 0},
-                        version="",
-                        healthy=True,
-                        now=self.now,
-                    )
 
     def _note(self, service: str, environment: str, version: str, number: int | None, at: datetime) -> None:
         artifact = catalog.register_artifact(
