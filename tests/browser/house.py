@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from gmud.env import ROOT
+from gmud.run import plan as plans
 from gmud.servers import accepts
 
 OPEN_SECONDS = 180  # the demo's forty changes are told first
@@ -80,15 +81,28 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Return the house, on the database and the broker that the environment names, each with a room of its own."""
-    folder = tmp_path_factory.mktemp("house")
+    """Return the house with its demo, on the database and the broker that the environment names."""
+    with a_house(tmp_path_factory.mktemp("house"), is_demo=True) as open_house:
+        yield open_house
+
+
+@contextmanager
+def a_house(folder: Path, *, is_demo: bool) -> Iterator[House]:
+    """Yield a house in a room of its own on the database and the broker; without the demo nobody and nothing is in it.
+
+    The stand-ins of the outside always run: in the demo the house starts them, else they are somebody else's.
+    """
     with _database() as database, _ports() as port:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
-        environment |= {"GMUD_DATA": str(folder), "GMUD_DEMO": "1", "GMUD_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environment |= {"GMUD_DATA": str(folder), "GMUD_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environment |= {"GMUD_DEMO": str(int(is_demo)), "GMUD_OUTBOUND_NETWORKS": "127.0.0.0/8"}
         environment |= SHORT | (database and {**database, **TWO_OF_EACH})
         if broker := os.environ.get("REDIS_URL"):
-            environment["REDIS_URL"] = f"{broker.rstrip('/')}/{BROKER_ROOM}"
-        with _running(folder, port, environment):
+            environment["REDIS_URL"] = f"{broker.rstrip('/')}/{BROKER_ROOM + (not is_demo)}"
+        with ExitStack() as others:
+            if not is_demo:
+                others.enter_context(_outside(folder, port, environment))
+            others.enter_context(_running(folder, port, environment, ports=4 if is_demo else 1))
             yield House(
                 address=f"http://127.0.0.1:{port}",
                 folder=folder,
@@ -147,7 +161,26 @@ def _ports() -> Iterator[int]:
 
 
 @contextmanager
-def _running(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[None]:
+def _outside(folder: Path, port: int, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run the stand-ins as the demo would: Jenkins finds its token for the gate in ``jenkins.token``."""
+    (folder / "outside").mkdir()
+    plan = plans.make(data=folder / "outside", host="127.0.0.1", port=port, environment={"GMUD_DEMO": "1"})
+    started = [
+        subprocess.Popen(one.command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        for one in plans.sandboxes(plan)
+    ]
+    try:
+        until(lambda: all(accepts(one) for one in plan.sandboxes.values()))
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=STOP_SECONDS)
+
+
+@contextmanager
+def _running(folder: Path, port: int, environment: Mapping[str, str], *, ports: int) -> Iterator[None]:
     log = folder / "house.log"
     with log.open("w") as lines:
         process = subprocess.Popen(
@@ -165,7 +198,7 @@ def _running(folder: Path, port: int, environment: Mapping[str, str]) -> Iterato
     finally:
         process.terminate()
         process.wait(timeout=STOP_SECONDS)
-    assert not any(accepts(port + more) for more in range(4))
+    assert not any(accepts(port + more) for more in range(ports))
     broken = [line for line in log.read_text().splitlines() if "Traceback" in line and BUSY not in line]
     assert not broken, broken
 
