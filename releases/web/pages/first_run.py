@@ -32,6 +32,7 @@ from releases.web.tags import both
 Address = Callable[[Facts], str]
 Filled = str | list[str]
 
+JOBS = (ConnectionKind.JENKINS,)
 DONE = Look("go", "✓", pgettext_lazy("step", "Done"))
 NEXT = Look("info", "→", pgettext_lazy("step", "Next"))
 OPEN = Look("", "○", pgettext_lazy("step", "Open"))
@@ -49,13 +50,21 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a part is done: what to press, what is true afterwards, and another way when there is one."""
+    """Where a part is done: what to press, what is true afterwards, and another way when there is one.
+
+    ``kinds`` are of a connection: one that is there is looked at, not added.
+    """
 
     word: str | Promise
     done: str | Promise
     href: Address
     other: str | Promise = ""
     other_href: Address = lambda _facts: ""
+    kinds: tuple[ConnectionKind, ...] = ()
+
+    def word_for(self, facts: Facts) -> Words:
+        """Return what stands on the button."""
+        return _("Look at it and test it") if self.kinds and facts.way(*self.kinds) else self.word
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +227,10 @@ WAYS: Mapping[str, Way] = {
         _("Or import many"),
         lambda _facts: _to("import"),
     ),
-    "jenkins": Way(_("Connect Jenkins"), _("Jenkins answers."), _connection(ConnectionKind.JENKINS)),
-    "kubernetes": Way(_("Connect Kubernetes"), _("The cluster answers."), _connection(*MESH)),
-    "prometheus": Way(_("Connect Prometheus"), _("Figures can be asked."), _connection(*MEASURING)),
-    "deploy": Way(_("Name the deploy job"), _("A job deploys it."), _binding(Purpose.DEPLOY, ConnectionKind.JENKINS)),
+    "jenkins": Way(_("Connect Jenkins"), _("Jenkins answers."), _connection(*JOBS), kinds=JOBS),
+    "kubernetes": Way(_("Connect Kubernetes"), _("The cluster answers."), _connection(*MESH), kinds=MESH),
+    "prometheus": Way(_("Connect Prometheus"), _("Figures can be asked."), _connection(*MEASURING), kinds=MEASURING),
+    "deploy": Way(_("Name the deploy job"), _("A job deploys it."), _binding(Purpose.DEPLOY, *JOBS)),
     "route": Way(_("Name the route"), _("Its traffic can be split."), _route),
     "traffic": Way(_("Look at its traffic"), _("It is known how its traffic is split."), _traffic),
     "health": Way(_("Name the figure"), _("A figure judges it."), _binding(Purpose.HEALTH, *MEASURING)),
@@ -272,7 +281,8 @@ class Steps:
             return Hint(said, Sentence(mark("The next one is for somebody else.")), "", "", reverse("start"))
         _step, part = self.next
         way = WAYS[part.name]
-        return Hint(said, part.lacks(self.facts) or "", way.word, way.href(self.facts), reverse("start"))
+        word, href = way.word_for(self.facts), way.href(self.facts)
+        return Hint(said, part.lacks(self.facts) or "", word, href, reverse("start"))
 
     def _is_next(self, step: Step) -> bool:
         return self.next is not None and self.next[0].name == step.name
@@ -280,6 +290,7 @@ class Steps:
     def _lines(self, step: Step, *, is_waiting: bool) -> Iterator[Line]:
         for part in step.parts:
             way, lacks = WAYS[part.name], part.lacks(self.facts)
+            word = way.word_for(self.facts)
             if lacks is None:
                 if part.name != "traffic" or (self.facts.spot and self.facts.spot.route_id):
                     yield Line(DONE, way.done)
@@ -289,10 +300,10 @@ class Steps:
             href = "" if is_waiting else way.href(self.facts)
             why = self._why(part) if href else ""
             if why or not href:
-                yield Line(look, lacks, word=way.word if why else "", why=why, detail=self._detail(part))
+                yield Line(look, lacks, word=word if why else "", why=why, detail=self._detail(part))
             else:
                 other = way.other_href(self.facts)
-                yield Line(look, lacks, way.word, href, way.other if other else "", other, is_next=is_next)
+                yield Line(look, lacks, word, href, way.other if other else "", other, is_next=is_next)
 
     def _detail(self, part: Part) -> Words:
         """Return how the sign-in provider is set up: that is done in the settings of the processes."""

@@ -9,6 +9,7 @@ from releases.changes.states import State
 from releases.setup.progress import STEPS
 from releases.web.pages.first_run import STEPS_ABOUT, WAYS
 from tests.factories.accounts import a_person
+from tests.factories.catalog import a_connection
 from tests.factories.changes import a_change
 from tests.factories.factors import an_app
 from tests.factories.setup import the_first_owner
@@ -86,6 +87,16 @@ def test_the_form_of_a_person_begins_with_what_the_step_needs(olga):
     assert olga.post("/settings/people/add", asked).status_code == 200
     ana = Person.objects.get(name="Ana Reis")
     assert sorted(grant.role for grant in ana.grants.all()) == ["engineer", "on_call"]
+
+
+def test_a_connection_that_is_there_is_tested_not_added_again(olga, tmp_path, settings):
+    settings.GMUD_KEYS = str(tmp_path)
+    row = a_connection("ci")
+    page = words(olga.get("/start"))
+
+    assert "ci was not tested yet, or changed since." in page
+    assert f'href="/settings/connections/{row.pk}">Look at it and test it' in page
+    assert "Connect Jenkins" not in page
 
 
 def test_nothing_of_it_is_seen_once_the_installation_is_in_use(house, browse):
