@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -35,10 +35,19 @@ def say(words: object) -> str:
     if isinstance(words, Sentence):
         forms = counted(words.text, words.parts)
         text = ngettext(words.text, *forms) if forms else gettext(words.text) if words.text else ""
-        return text % {name: _part(value, name) for name, value in words.parts.items()} if words.parts else text
+        return text % _parts(words.parts) if words.parts else text
     if isinstance(words, datetime):
         return moment(words)
     return "" if words is None else str(words)
+
+
+def _parts(parts: Mapping[str, object]) -> dict[str, object]:
+    """Return the parts as they are said; two moments that would read the same are told apart by their seconds."""
+    said = {name: _part(value, name) for name, value in parts.items()}
+    before, after = parts.get("before"), parts.get("after")
+    if isinstance(before, datetime) and isinstance(after, datetime) and said["before"] == said["after"]:
+        said |= {"before": exactly(before), "after": exactly(after)}
+    return said
 
 
 def _part(value: object, name: str = "") -> object:

@@ -14,6 +14,7 @@ SHOWN = 120
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = "_us"  # how the document names moments: microseconds since the epoch
 FIELDS: Mapping[str, str] = {
+    "revision": _("Revision"),
     "title": _("Title"),
     "why": _("Reason"),
     "plan": _("Plan"),

@@ -1,5 +1,7 @@
 """How sentences read: one of something and many, and numbers as the reader writes them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.utils import translation
 
@@ -78,3 +80,15 @@ def test_a_key_that_a_sentence_carries_is_said_in_words(part, key, english, port
 def test_one_of_several_reads_in_english_where_nobody_translates():
     assert str(Sentence("%(who)s can help.", {"who": ["Ana", "Bruno", "Lia"]})) == "Ana, Bruno or Lia can help."
     assert str(Sentence("%(who)s can help.", {"who": ["Ana"]})) == "Ana can help."
+
+
+def test_two_moments_that_read_alike_are_told_apart_by_their_seconds():
+    before = datetime(2026, 9, 15, 13, 30, 5, tzinfo=UTC)
+    after = before + timedelta(seconds=40)
+
+    said = say(Sentence("%(before)s, %(after)s", {"before": before, "after": after}))
+    apart = say(Sentence("%(before)s, %(after)s", {"before": before, "after": after + timedelta(hours=1)}))
+
+    assert "10:30:05" in said
+    assert "10:30:45" in said
+    assert ":05" not in apart
