@@ -125,7 +125,9 @@ def parts_of(plan: Plan) -> Iterator[Part]:
 
 def _row(step: Step) -> Row:
     written = tuple(Written(one.field, _printed(one.before), _printed(one.after)) for one in step.fields if _tells(one))
-    return Row(step.name, LOOKS[step.act], written, step.note or "", is_new=step.act is Act.ADD)
+    asked = ", ".join(one.field for one in step.asked)
+    note = Sentence(mark("You decide above: %(fields)s."), {"fields": asked}) if asked else step.note or ""
+    return Row(step.name, LOOKS[step.act], written, note, is_new=step.act is Act.ADD)
 
 
 def _tells(one: Difference) -> bool:

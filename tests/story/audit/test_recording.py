@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from releases.audit.actor import system
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, AuditText, Unsealed
-from releases.audit.queries import states_from_events, story
-from releases.audit.services import erase_text, record
+from releases.audit.queries import states_from_events, stories, story, verify
+from releases.audit.services import Happened, erase_text, record, record_all
 from releases.core import canonical
 from releases.core.errors import Invalid, Missing, Refused
 from releases.core.ids import uuid7
@@ -160,3 +160,24 @@ def test_many_at_once_in_one_stream_make_one_chain_without_gaps():
     chain = list(AuditEvent.objects.order_by("stream_version").values_list("stream_version", "leaf_hash", "body"))
     assert [version for version, _, _ in chain] == list(range(1, 21))
     assert [json.loads(body)["prev"] for *_, body in chain] == ["0" * 64, *[leaf for _, leaf, _ in chain[:-1]]]
+
+
+def test_many_things_recorded_at_once_are_the_same_chain_as_one_by_one(sealer):
+    actor = a_person()
+    an_event(stream="catalog:1")
+    events = [Happened(f"catalog:{n % 3}", Kind.SERVICE_DESCRIBED, {"n": n}, text={"name": f"N{n}"}) for n in range(7)]
+    with transaction.atomic():
+        record_all(actor=actor, events=events)
+    an_event(stream="catalog:1")
+
+    assert [one.version for one in story("catalog:1")] == [1, 2, 3, 4]
+    assert [one.data.get("n") for one in story("catalog:0")] == [0, 3, 6]
+    assert story("catalog:2")[1].text == {"name": "N5"}
+    assert sum(map(len, stories(["catalog:0", "catalog:9"], [Kind.SERVICE_DESCRIBED]).values())) == 3
+    sealer.turn()
+    assert not verify().findings
+
+
+def test_many_things_are_recorded_inside_a_transaction_only(transactional_db):
+    with pytest.raises(transaction.TransactionManagementError):
+        record_all(actor=a_person(), events=[])

@@ -78,6 +78,7 @@ def test_a_conflict_is_asked_with_nothing_chosen_and_what_was_chosen_stays_chose
     page = shown(at_work, SERVICES)
     assert "2 conflicts to decide" in page
     assert "Marta Lima wrote ours" in page
+    assert "You decide above: title, tier." in page
     assert "checked" not in page
 
     half = {**hidden(page), "say:services/cart/title": "theirs"}
