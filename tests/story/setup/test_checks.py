@@ -94,6 +94,24 @@ def test_a_cluster_tells_its_version_and_which_route_is_missing():
     assert len(found.lines) == 1
 
 
+def test_the_test_of_a_cluster_keeps_how_the_traffic_of_its_routes_is_split():
+    with running_cluster() as cluster:
+        row = a_connection("k8s", ConnectionKind.KUBERNETES, origin=cluster.url, account="", secret="sandbox-full")
+        route = services.register_route(
+            actor=SETUP,
+            service_id=a_service("ledgerwriter").pk,
+            environment_id=an_environment().pk,
+            connection_id=row.pk,
+            locator={"namespace": "bank-production", "name": "ledgerwriter", "route": "primary"},
+            stable="stable",
+            canary="canary",
+            now=NOW,
+        )
+        found = looked_at(row)
+    assert found.lines == ()
+    assert route.reading.weights == {"stable": 100, "canary": 0}
+
+
 def test_prometheus_to_which_nothing_is_bound_tells_its_version():
     with a_mesh() as mesh:
         row = a_connection("metrics", ConnectionKind.PROMETHEUS, origin=mesh.url, account="", secret=None)
