@@ -157,6 +157,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Signing in (docs/decisions): allauth proves, the house decides and records. Its own pages are not reachable.
 GMUD_SESSION_HOURS = env.float("GMUD_SESSION_HOURS", default=12.0)
+SESSION_ENGINE = "releases.accounts.backends"  # under a digest of their keys
 SESSION_COOKIE_AGE = int(GMUD_SESSION_HOURS * 3600)
 GMUD_OIDC_ISSUER = env.str("GMUD_OIDC_ISSUER", default="")
 GMUD_OIDC_CLIENT_ID = env.str("GMUD_OIDC_CLIENT_ID", default="")

@@ -6,7 +6,7 @@ from django.db import models
 from releases.accounts.columns import one_of, slug_check
 from releases.accounts.limits import Proof
 from releases.accounts.roles import Role
-from releases.accounts.rules import folded, session_digest
+from releases.accounts.rules import folded
 from releases.core.ids import uuid7
 
 
@@ -138,7 +138,10 @@ class ApiClient(models.Model):
 
 
 class Session(models.Model):
-    """A browser in which somebody signed in and has not signed out: what the owner of the account sees and can end."""
+    """A browser in which somebody signed in and has not signed out: what the owner of the account sees and can end.
+
+    ``key`` is a digest of what the browser holds, as in the table of Django: who reads a backup opens no session.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
@@ -156,11 +159,6 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.device}"
-
-    @property
-    def digest(self) -> str:
-        """Return what the record calls this session; the key itself never leaves the table."""
-        return session_digest(self.key)
 
 
 class SignInAttempt(models.Model):

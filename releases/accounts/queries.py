@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session as StoredSession
 from releases.accounts.models import ApiClient, Grant, Person, Session, User
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role, rights_of_roles, roles_with
-from releases.accounts.rules import folded, hash_of, prefix_of, readable_scopes
+from releases.accounts.rules import folded, hash_of, prefix_of, readable_scopes, session_digest
 from releases.audit.actor import Actor, ActorKind
 from releases.core.errors import Invalid, NotPermitted, Sentence
 from releases.core.words import mark as _
@@ -179,6 +179,7 @@ def sessions_of(person_id: UUID, *, now: datetime, here: str = "") -> list[Sessi
     A session that ran out, or whose password was changed since, is none.
     """
     rows = Session.objects.select_related("user").filter(user__person_id=person_id, user__is_active=True)
+    mine = session_digest(here)
     found = {row.key: row for row in rows.filter(ends_at__gt=now)}
     kept = StoredSession.objects.filter(session_key__in=found, expire_date__gt=now)
     living = [
@@ -196,9 +197,9 @@ def sessions_of(person_id: UUID, *, now: datetime, here: str = "") -> list[Sessi
             methods=tuple(row.methods),
             proved_at=row.proved_at,
             seen_at=row.seen_at,
-            is_here=row.key == here,
+            is_here=row.key == mine,
         )
-        for row in sorted(living, key=lambda row: (row.key != here, -row.seen_at.timestamp()))
+        for row in sorted(living, key=lambda row: (row.key != mine, -row.seen_at.timestamp()))
     ]
 
 

@@ -1,7 +1,6 @@
 """Sessions: begun when somebody proved who they are, listed for their owner, ended by them or by an owner here."""
 
 from datetime import datetime, timedelta
-from importlib import import_module
 from uuid import UUID
 
 from django.conf import settings
@@ -34,9 +33,10 @@ def begin_session(
     )
     with transaction.atomic(durable=True):
         _sweep(now)
-        before = Session.objects.select_for_update().filter(user=account, key=replaces).first() if replaces else None
+        mine = Session.objects.select_for_update().filter(user=account, key=session_digest(replaces))
+        before = mine.first() if replaces else None
         row = before or Session(user=account, began_at=now)
-        row.key, row.methods, row.proved_at, row.seen_at = key, list(methods), now, now
+        row.key, row.methods, row.proved_at, row.seen_at = session_digest(key), list(methods), now, now
         row.address, row.device = visitor.address or None, device_of(visitor.device)
         row.ends_at = now + timedelta(hours=settings.GMUD_SESSION_HOURS)
         row.save()
@@ -44,7 +44,7 @@ def begin_session(
             stream=account.person.stream,
             kind=Kind.SESSION_PROVED if before else Kind.SESSION_STARTED,
             actor=actor,
-            data={"account": account.username, "session": row.digest, "methods": row.methods},
+            data={"account": account.username, "session": row.key, "methods": row.methods},
             text={"address": visitor.address, "device": row.device},
         )
         return row
@@ -52,19 +52,20 @@ def begin_session(
 
 def see_session(*, key: str, now: datetime) -> None:
     """Note that a session is in use; doors call it once a minute at most."""
-    Session.objects.filter(key=key).update(seen_at=now)
+    Session.objects.filter(key=session_digest(key)).update(seen_at=now)
 
 
 def move_session(*, key: str, to: str) -> None:
     """Follow a session to its new key: it stays the same sign-in."""
-    Session.objects.filter(key=key).update(key=to)
+    Session.objects.filter(key=session_digest(key)).update(key=session_digest(to))
 
 
 def sign_out(*, actor: Actor, key: str, now: datetime) -> None:
     """End the session somebody acts in; one that is not listed (any more) is nothing to tell."""
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        for row in Session.objects.select_for_update().select_related("user__person").filter(key=key):
+        rows = Session.objects.select_for_update().select_related("user__person")
+        for row in rows.filter(key=session_digest(key)):
             _end(row, actor, "signed_out")
 
 
@@ -93,7 +94,7 @@ def end_sessions(*, actor: Actor, person_id: UUID, but: str = "", now: datetime)
     with transaction.atomic(durable=True):
         locked(person_id)
         rows = Session.objects.select_for_update().select_related("user__person").filter(user__person_id=person_id)
-        found = list(rows.exclude(key=but) if but else rows)
+        found = list(rows.exclude(key=session_digest(but)) if but else rows)
         for row in found:
             _end(row, actor, "ended")
         return len(found)
@@ -107,11 +108,11 @@ def _sweep(now: datetime) -> None:
 
 def _end(row: Session, actor: Actor, why: str) -> None:
     """Delete a session, so that its browser is a stranger's from the next request on, and record it."""
-    import_module(settings.SESSION_ENGINE).SessionStore(row.key).delete()
+    StoredSession.objects.filter(session_key=row.key).delete()
     audit.record(
         stream=row.user.person.stream,
         kind=Kind.SESSION_ENDED,
         actor=actor,
-        data={"account": row.user.username, "session": row.digest, "why": why},
+        data={"account": row.user.username, "session": row.key, "why": why},
     )
     row.delete()

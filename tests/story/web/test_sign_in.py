@@ -11,6 +11,7 @@ from django.urls import get_resolver
 from releases.accounts import queries, services
 from releases.accounts.models import Session, SignInAttempt, User
 from releases.accounts.roles import Role
+from releases.accounts.rules import session_digest
 from releases.audit.kinds import Kind
 from releases.audit.models import AuditEvent, AuditText
 from releases.core import clock
@@ -58,10 +59,13 @@ def test_user_name_and_password_open_the_house_and_leave_a_session_and_an_event(
     row = Session.objects.get()
     assert (row.user, row.device, row.address, row.methods) == (ana, "Firefox, Linux", "203.0.113.7", ["password"])
     (event,) = events(Kind.SESSION_STARTED)
-    assert event["actor"]["session"] == event["data"]["session"] == row.digest
+    assert event["actor"]["session"] == event["data"]["session"] == row.key
     assert event["actor"]["methods"] == ["password"]
     assert event["actor"]["account"] == "ana"
-    assert row.key not in AuditEvent.objects.get(kind=Kind.SESSION_STARTED).body
+    key = browser.cookies["sessionid"].value
+    assert row.key == session_digest(key)
+    assert key not in AuditEvent.objects.get(kind=Kind.SESSION_STARTED).body
+    assert not StoredSession.objects.filter(session_key=key).exists()
     assert set(AuditText.objects.filter(event_id=event["event_id"]).values_list("body", flat=True)) == {
         "203.0.113.7",
         "Firefox, Linux",
@@ -82,7 +86,7 @@ def test_a_session_ends_after_its_hours_however_busy_it_is(ana, settings):
     browser = Client()
     sign_in(browser)
 
-    stored = StoredSession.objects.get(session_key=browser.session.session_key)
+    stored = StoredSession.objects.get(session_key=session_digest(browser.session.session_key))
     left = stored.expire_date - clock.now()
     assert timedelta(hours=11, minutes=59) < left <= timedelta(hours=12)
     assert Session.objects.get().ends_at - clock.now() <= timedelta(hours=12)
@@ -139,7 +143,7 @@ def test_the_key_of_the_session_is_another_one_after_signing_in(ana):
     sign_in(browser)
 
     assert browser.session.session_key != before
-    assert not StoredSession.objects.filter(session_key=before).exists()
+    assert not StoredSession.objects.filter(session_key=session_digest(before)).exists()
 
 
 def test_a_form_without_its_token_signs_nobody_in(ana):
@@ -231,9 +235,9 @@ def test_signing_in_again_keeps_the_session_and_makes_it_fresh(ana, time_machine
     assert answer.headers["Location"] == "/changes"
     assert browser.session.session_key != before
     row = Session.objects.get()
-    assert (row.key, row.began_at) == (browser.session.session_key, began)
+    assert (row.key, row.began_at) == (session_digest(browser.session.session_key), began)
     assert clock.now() - datetime.fromisoformat(browser.session["signed_in_at"]) < timedelta(minutes=1)
-    assert [one["data"]["session"] for one in events(Kind.SESSION_PROVED)] == [row.digest]
+    assert [one["data"]["session"] for one in events(Kind.SESSION_PROVED)] == [row.key]
 
 
 def test_signing_in_again_asks_for_the_second_factor_too(app, time_machine):
