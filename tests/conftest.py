@@ -12,8 +12,9 @@ from django.utils import translation
 from releases.audit import guards
 from releases.operations import bell
 from tests import examples
+from tests.canaries import own_log, pytest_sessionfinish
 
-__all__ = ["examples"]  # imported for what it registers
+__all__ = ["examples", "own_log", "pytest_sessionfinish"]  # imported for what they register
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def an_operation(
     *,
     now: datetime,
     steps: Sequence[StepPlan] = (),
+    kind: str = "test",
     target: str = "",
     key: str = "",
     minutes: float = 60,
@@ -100,7 +101,7 @@ def an_operation(
     """Begin an operation on a target of its own."""
     number = next(_numbers)
     return services.begin(
-        kind="test",
+        kind=kind,
         target=target or f"target {number} {uuid7()}",
         subject=subject or uuid7(),
         steps=steps or [a_plan()],

@@ -28,6 +28,7 @@ from django.db import connection
 from gmud.celery import TASKS
 from gmud.servers import accepts, answers_ping, broker_command, free_port
 from releases.operations import failpoints
+from tests.canaries import keep_dump
 
 Worker: TypeAlias = "subprocess.Popen[bytes]"
 ROOT = Path(__file__).resolve().parents[2]
@@ -297,6 +298,8 @@ def house(
         finally:
             crew.dismiss()
             broker.kill()
+            if connection.vendor == "postgresql":
+                keep_dump(address, folder / "fault.dump")
 
 
 @dataclass(frozen=True)

@@ -10,40 +10,55 @@ import logging
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 import structlog
 from cryptography.hazmat.primitives import serialization
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import Client
 
-from gmud import logs
+from gmud import logs, smtp
 from gmud.sandbox.jenkins import TOKEN as JENKINS_TOKEN
 from gmud.sandbox.server import running
 from releases.accounts.roles import Role
+from releases.audit.export import Form
+from releases.audit.models import AuditEvent, AuditText
 from releases.audit.services import seal
 from releases.catalog import services as catalog
 from releases.catalog.kinds import ConnectionKind
+from releases.changes.models import ChangeRequest
 from releases.core import clock, keyfile, keyring
+from releases.core.errors import Sentence
+from releases.core.ids import uuid7
+from releases.gate import services as gate
+from releases.gate.rules import Request as Question
+from releases.gate.states import Intent
 from releases.notify import services as notify
-from releases.notify.kinds import ChannelKind, Topic
-from releases.notify.models import Channel
+from releases.notify.kinds import ChannelKind, Sink, Topic
+from releases.notify.models import Channel, Notice
 from releases.notify.services import Wanted
 from releases.operations import bell
 from releases.operations.models import Step
+from releases.operations.ports import Ring
+from tests.canaries import LEFT_BEHIND, Nest, forms, leaks
 from tests.factories.accounts import SETUP, a_person
-from tests.factories.catalog import a_connection
+from tests.factories.catalog import TOKEN, a_connection
 from tests.factories.delivery import fault
 from tests.factories.factors import SECRET as AUTHENTICATOR
 from tests.factories.factors import an_app
-from tests.factories.notify import SLACK_PATH, TEAMS_PATH, Listener, a_channel
+from tests.factories.notify import SLACK_PATH, TEAMS_PATH, Listener, a_channel, told
+from tests.factories.operations import an_operation
+from tests.factories.providers import CLIENT, HERE, a_scripted_provider, round_trip
 from tests.factories.rollback import bank, go_back, quick
 from tests.factories.rollout import Bank, scheduled
 from tests.fault.harness import wait_for
@@ -52,46 +67,9 @@ from tests.house.tree import ROOT
 __all__ = ["bank", "quick"]  # imported for what pytest finds here
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGES = 150
-SEEN = ("dump", "log", "message", "page", "witness")
+SEEN = {"config", "dump", "event", "export", "log", "message", "metrics", "notice", "page", "witness"}
+LEAK = "a word that is shown on purpose"
 LINK = re.compile(r'(?:href|src|hx-get|action)="([^"#]+)"')
-
-
-def forms(value: str) -> set[str]:
-    """Return how a value looks in texts of others."""
-    raw = value.encode()
-    # Inside a longer text, the first and last letters of its base64 depend on its neighbours.
-    inside = {base64.b64encode(b"x" * before + raw).decode().rstrip("=")[2 * before : -1] for before in range(3)}
-    safe = {one.replace("+", "-").replace("/", "_") for one in inside}
-    return {value, quote(value, safe=""), quote(value), json.dumps(value)[1:-1], raw.hex(), *inside, *safe}
-
-
-def _around(text: str, form: str) -> str:
-    place = text.index(form)
-    return text[max(0, place - 100) : place + len(form) + 40]
-
-
-class Nest:
-    """The canaries, each under the field it was planted in, and everything that was seen."""
-
-    def __init__(self) -> None:
-        self.planted: dict[str, str] = {}
-        self.seen: dict[str, StringIO] = {}
-
-    def plant(self, field: str, value: str = "") -> str:
-        self.planted[field] = value or f"canary/{secrets.token_hex(9)}+{secrets.token_hex(9)}"
-        return self.planted[field]
-
-    def see(self, where: str, text: str) -> None:
-        self.seen.setdefault(where, StringIO()).write(text + "\n")
-
-    def found(self) -> list[tuple[str, str, str]]:
-        return [
-            (field, where, _around(text.getvalue(), form))
-            for where, text in self.seen.items()
-            for field, value in self.planted.items()
-            for form in forms(value)
-            if form in text.getvalue()
-        ]
 
 
 @pytest.fixture
@@ -217,22 +195,105 @@ def plant_outside(nest: Nest, bank: Bank, listener: str) -> None:
     )
 
 
-def a_release_that_fails(bank: Bank, nest: Nest) -> None:
-    """Let Jenkins and the cluster stumble, repeat what they were shown, and refuse in the end."""
+def a_release_that_fails(bank: Bank, nest: Nest) -> ChangeRequest:
+    """Let Jenkins and the cluster stumble, repeat what they were shown, and refuse in the end; return the change."""
     for url, word in ((bank.jenkins_url, JENKINS_TOKEN), (bank.prometheus_url, nest.planted["prometheus"])):
         for do in ("200", "500", "401"):
             fault(url, f"status:{do}", body=f"{word}: bad credentials ({do})", headers={"X-Shown": word})
-    bank.start(scheduled(bank.house, ("ledgerwriter", "v1.6.0")))
+    change = scheduled(bank.house, ("ledgerwriter", "v1.6.0"))
+    bank.start(change)
     bank.work_until(lambda: Step.objects.filter(state__in=("failed", "needs_human")).exists(), what="an end")
     for _turn in range(20):
         bank.work()
+    return change
 
 
-def test_no_secret_is_found_anywhere_after_a_whole_story(nest, bank, settings, tmp_path):
+def plant_settings(nest: Nest, settings: Any) -> None:
+    """Give the installation a mail server that it cannot reach and a provider's secret."""
+    nest.plant("GMUD_SECRET_KEY", settings.SECRET_KEY)
+    password = nest.plant("GMUD_SMTP_URL")
+    settings.GMUD_SMTP = smtp.options(f"smtps://gmud:{quote(password, safe='')}@127.0.0.1:1")
+    settings.GMUD_MAIL_FROM = "GMUD <gmud@example.com>"
+    settings.PUBLIC_URL, settings.GMUD_OIDC_CLIENT_ID = HERE, CLIENT
+    settings.GMUD_OIDC_CLIENT_SECRET = nest.plant("GMUD_OIDC_CLIENT_SECRET")
+
+
+def sign_in_by_provider(nest: Nest, settings: Any) -> None:
+    """Come back from a provider that knows the house's secret and somebody the house does not know."""
+    with a_scripted_provider() as provider:
+        settings.GMUD_OIDC_ISSUER = provider.issuer
+        answer = round_trip(Client(), provider)
+        nest.see("page", answer.content.decode())
+        [shown] = [head for path, head, _form in provider.asked if path == "/token"]
+        assert nest.planted["GMUD_OIDC_CLIENT_SECRET"] in unquote(base64.b64decode(shown.split()[1]).decode())
+
+
+def plant_permits(nest: Nest, bank: Bank, change: ChangeRequest) -> None:
+    """Take every permit that Jenkins was handed, and one that CI is given, for canaries."""
+    for number, build in enumerate(bank.builds()):
+        nest.plant(f"permit {number}", build["GMUD_PERMIT"])
+        nest.plant(f"signature of permit {number}", build["GMUD_PERMIT"].rpartition(".")[2])
+    [item] = change.items.all()
+    permit = gate.ask(
+        actor=SETUP,
+        request=Question(item.service.name, "production", item.service.name, item.artifact.digest, Intent.DEPLOY),
+        now=clock.now(),
+    ).permit
+    assert permit
+    nest.plant("permit of CI", permit)
+    nest.plant("signature of the permit of CI", permit.rpartition(".")[2])
+
+
+def plant_cookies(nest: Nest, browser: Client, name: str) -> None:
+    """Take what a browser holds for canaries."""
+    for kind in ("sessionid", "csrftoken"):
+        nest.plant(f"{kind} of {name}", browser.cookies[kind].value)
+
+
+def look_everywhere(nest: Nest, browsers: Sequence[Client], token: str, witness: Path) -> int:
+    """See every page, export, dump, event and figure there is; return how many pages were opened."""
+    opened = sum(wander(nest, browser) for browser in browsers)
+    for form in Form:
+        answer = browsers[0].post("/audit/export", {"form": form.value})
+        assert answer.status_code == 200
+        nest.see("export", b"".join(answer).decode())
+    out = StringIO()
+    call_command("config", "export", stdout=out)
+    nest.see("config", out.getvalue())
+    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    nest.see("metrics", answer.content.decode())
+    while seal() is not None:
+        pass
+    for body in AuditEvent.objects.values_list("body", flat=True):
+        nest.see("event", body)
+    for text in AuditText.objects.values_list("body", flat=True):
+        nest.see("event", text)
+    nest.see("dump", dump())
+    with witness.open("a") as lines:
+        lines.write(nest.planted[LEAK] + "\n")  # nobody seals after this
+    nest.see("witness", witness.read_text())
+    return opened
+
+
+def leak_everywhere(leak: str) -> None:
+    """Put something where no secret belongs: in a line, a call, a notice, a name, the kind of some work."""
+    logging.getLogger("releases.leak").warning("%s", leak)
+    bell.ring(Ring(queue="default", kind=leak, id=uuid7()))
+    told(topic=Topic.NEEDS_HUMAN, reason=Sentence("Leak: %(leak)s", {"leak": leak}), now=clock.now())
+    notify.send_due(now=clock.now)
+    a_person(leak, now=clock.now())
+    with transaction.atomic():
+        an_operation(now=clock.now(), kind=leak)
+
+
+def test_after_a_whole_story_no_secret_is_found_anywhere_and_what_leaks_is_found_everywhere(
+    nest, bank, settings, tmp_path
+):
+    witness = tmp_path / "witness" / "checkpoints.jsonl"
     seal()
     bell.install(lambda *call: nest.see("message", repr(call)))
-    password = plant_people(nest)
-    nest.plant("GMUD_SECRET_KEY", settings.SECRET_KEY)
+    plant_settings(nest, settings)
+    password, leak = plant_people(nest), nest.plant(LEAK)
     echo = Listener(status=500, body=f"no such hook {SLACK_PATH} {TEAMS_PATH}")
     with running(echo) as listener:
         plant_outside(nest, bank, listener)
@@ -242,28 +303,29 @@ def test_no_secret_is_found_anywhere_after_a_whole_story(nest, bank, settings, t
         bank.until_state(change, "reviewing")
         for channel in Channel.objects.values_list("pk", flat=True):
             notify.try_channel(actor=SETUP, channel_id=channel, now=clock.now())
-        a_release_that_fails(bank, nest)
+        plant_permits(nest, bank, a_release_that_fails(bank, nest))
+        leak_everywhere(leak)
         assert echo.heard  # somebody was shown the secrets, and repeated them
+        for call in echo.heard:
+            nest.see("notice", call.body.decode())
+    assert Notice.objects.filter(sink=Sink.EMAIL).exclude(last_error="").exists()  # the mail server was called
     catalog.reseal_secrets(actor=SETUP, now=clock.now())
 
-    browser = sign_in(nest, "otto", password)
-    opened = wander(nest, browser) + wander(nest, sign_in(nest, "carla", password))
+    sign_in_by_provider(nest, settings)
+    browsers = [sign_in(nest, name, password) for name in ("otto", "carla")]
+    for name, browser in zip(("otto", "carla"), browsers, strict=True):
+        plant_cookies(nest, browser, name)
     for body in ('{"service": 1', json.dumps({"password": password})):
-        answer = browser.post("/api/v1/gate/decisions", body, content_type="application/json")
+        answer = browsers[0].post("/api/v1/gate/decisions", body, content_type="application/json")
         nest.see("page", answer.content.decode())
-    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {bank.token}"})
-    nest.see("page", answer.content.decode())
-    while seal() is not None:
-        pass
-    nest.see("dump", dump())
-    nest.see("witness", (tmp_path / "witness" / "checkpoints.jsonl").read_text())
+    opened = look_everywhere(nest, browsers, bank.token, witness)
 
     assert opened > 40
-    assert len(nest.planted) > 15
-    assert {"log", "page", "message", "dump", "witness"} <= {
-        where for where, text in nest.seen.items() if text.getvalue()
-    }
-    assert nest.found() == []
+    assert len(nest.planted) > 30
+    assert {where for where, text in nest.seen.items() if text.getvalue()} == SEEN
+    found = nest.found()
+    assert {where for field, where, _around in found if field == LEAK} == SEEN
+    assert [one for one in found if one[0] != LEAK] == []
 
 
 PROCESSES = {
@@ -322,3 +384,46 @@ def test_a_canary_is_found_in_every_dress(around):
     for number, text in enumerate(texts):
         nest.see(str(number), text)
     assert {where for _field, where, _form in nest.found()} == {str(number) for number in range(len(texts))}
+
+
+def test_what_a_run_leaves_behind_is_searched_in_every_dress_and_kind_of_file(tmp_path):
+    for number, form in enumerate(sorted(forms("canary/0123456789+abcdef"))):
+        for pattern in LEFT_BEHIND:
+            place = tmp_path / f"deep{number}" / pattern.replace("*", "x")
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(b"\x00SQLite " + form.encode() + b"\xff")
+    (tmp_path / "clean.log").write_text("nothing of interest")
+
+    found = set(leaks(tmp_path, ["canary/0123456789+abcdef"]))
+
+    assert found == {str(place.relative_to(tmp_path)) for place in tmp_path.rglob("x*")}
+    assert set(leaks(tmp_path, ["another"])) == set()
+
+
+@pytest.mark.parametrize("line", ["{secret}", "nothing"])
+def test_a_run_that_left_a_secret_behind_fails(tmp_path, line):
+    said = line.format(secret=base64.b64encode(f"x{TOKEN}".encode()).decode())
+    (tmp_path / "test_one.py").write_text(
+        f"import logging\ndef test_one():\n    logging.getLogger('releases.one').warning({said!r})\n"
+    )
+    command = (sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.canaries")
+    done = subprocess.run(
+        (
+            *command,
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            str(tmp_path),
+            f"--basetemp={tmp_path / 'base'}",
+            str(tmp_path / "test_one.py"),
+        ),
+        cwd=ROOT,
+        env=os.environ | {"PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    shutil.rmtree(tmp_path / "base")  # this run is searched, too
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert (done.returncode, "own.log" in done.stdout) == ((0, False) if line == "nothing" else (1, True)), done.stdout
