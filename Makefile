@@ -17,7 +17,7 @@ test: .venv/dev.stamp
 	@exec $(BIN)/python -m tests
 
 test-fast: .venv/dev.stamp
-	@exec $(BIN)/pytest -q -n 2 -m "not long and not postgres" --hypothesis-profile=quick tests/unit tests/house tests/story
+	@exec $(BIN)/pytest -q -n 2 -m "not long and not slow and not postgres" --hypothesis-profile=quick tests/unit tests/story
 
 test-long: .venv/dev.stamp
 	@exec $(BIN)/python -m tests --long

@@ -9,7 +9,7 @@ from releases.accounts import services
 from releases.accounts.models import Person, User
 from tests.factories.accounts import PASSWORD, SETUP, a_person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture

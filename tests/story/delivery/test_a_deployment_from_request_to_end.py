@@ -16,7 +16,7 @@ from releases.operations.rules import DELIVERIES
 from tests.factories.accounts import SETUP
 from tests.factories.delivery import JOB, Clock, a_deployment, a_world, begin, control, fault, permit, run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

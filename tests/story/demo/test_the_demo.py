@@ -30,7 +30,7 @@ from releases.management.commands.audit import REPLAYED
 from tests.house.tree import ROOT
 
 BAD, GOOD, WAITING, DRAFT = 1039, 1040, 1041, 1042
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PRINTED = {"ana", "bruno", "helena", "davi", "marta", "owner"}
 
 

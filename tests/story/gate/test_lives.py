@@ -49,6 +49,8 @@ from tests.factories.changes import House, fields
 from tests.factories.committee import another_account
 from tests.factories.gate import CI, a_question
 
+pytestmark = pytest.mark.slow
+
 ENGINEERING, SECURITY = "seat_engineering", "seat_security"
 FORWARD = (State.SCHEDULED, State.IMPLEMENTING)
 BUSY = (State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK)

@@ -17,7 +17,7 @@ from tests.factories.catalog import a_connection, a_service, an_environment
 from tests.factories.delivery import Clock, begin, fault, run
 from tests.factories.health import QUERY, a_mesh
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 PROMETHEUS = (ConnectionKind.PROMETHEUS, {"query": QUERY, "limit": 0.05})
 HTTP = (ConnectionKind.HTTP, {"url": "/health/production/ledgerwriter"})
 

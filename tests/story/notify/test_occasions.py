@@ -35,7 +35,7 @@ from tests.factories.changes import a_change, a_house, approve, fields, inside
 from tests.factories.notify import Clock, work
 from tests.factories.operations import KIND, Outside, a_plan
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.factories.delivery import control, fault
 from tests.factories.rollback import go_back
 from tests.factories.rollout import told, unsound
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WHY = {"reason": "The figures of the old version never fit.", "evidence": "https://wiki.example/incident-7"}
 HOME = {"stable": 100, "canary": 0}
 

@@ -5,7 +5,7 @@ import pytest
 from tests.factories.rollback import go_back
 from tests.factories.rollout import told
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def test_one_click_brings_everything_back_and_a_second_one_is_the_same(bank):

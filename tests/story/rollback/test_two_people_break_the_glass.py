@@ -20,7 +20,7 @@ from tests.factories.accounts import a_token
 from tests.factories.rollback import go_back
 from tests.factories.rollout import an_engineer_on_call, scheduled, told
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WHY = "INC-4711: bookings are late."
 
 

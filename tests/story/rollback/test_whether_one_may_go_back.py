@@ -18,7 +18,7 @@ from releases.rollback.models import Rollback
 from tests.factories.rollback import go_back
 from tests.factories.rollout import scheduled, told
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def codes(error):

@@ -17,7 +17,7 @@ from tests.factories.gate import CI
 from tests.factories.rollback import go_back
 from tests.factories.rollout import scheduled
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from releases.web.pages import panels
 from tests.factories.accounts import SETUP
 from tests.factories.rollout import job_of, scheduled, told, unsound
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def test_the_job_gets_the_parameters_the_committee_saw_before_those_it_is_bound_with(bank):

@@ -12,6 +12,8 @@ import pytest
 
 from tests.house.tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_SECONDS = 30
 WAITS = "import os, time; print('pid', os.getpid()); time.sleep(600)"
 STUBBORN = (

@@ -25,7 +25,7 @@ from tests.factories.accounts import NOW, SETUP, a_person, a_team, an_actor
 from tests.factories.catalog import a_connection, a_service, an_environment
 from tests.factories.setup import SMALL, the_first_owner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def applied(actor, text, **more):

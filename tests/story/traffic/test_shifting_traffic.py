@@ -14,7 +14,7 @@ from releases.traffic import queries, services
 from releases.traffic.states import ShiftState
 from tests.factories.shifts import HANDLERS, Clock, a_route, begin, run, running_cluster
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from releases.audit.models import AuditEvent
 from tests.factories.accounts import PASSWORD, SETUP, a_person
 from tests.factories.passkeys import PRESENT, Keeper
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 HOST = "localhost"
 
 

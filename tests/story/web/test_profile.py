@@ -21,7 +21,7 @@ from releases.core.errors import Missing, NotPermitted, Refused
 from tests.factories.accounts import PASSWORD, SETUP, a_person, an_actor
 from tests.factories.factors import SECRET, an_app, code_at, fresh
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"
 NEW = "another horse battery"

@@ -28,6 +28,8 @@ from tests.factories.catalog import a_connection, a_digest, a_service, an_artifa
 from tests.factories.changes import House, a_change, inside
 from tests.factories.gate import CI, ask, with_keys
 
+pytestmark = pytest.mark.slow
+
 MANY = 20
 WHO = ("engineer", "manager", "security", "on_call")
 

@@ -18,7 +18,7 @@ from releases.core import clock
 from tests.factories.accounts import PASSWORD, SETUP, a_person
 from tests.factories.factors import an_app, code_at
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 

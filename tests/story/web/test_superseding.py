@@ -6,6 +6,8 @@ from releases.changes.states import State
 from tests.factories.catalog import a_digest
 from tests.factories.changes import ItemDraft, a_change
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def two(house):
