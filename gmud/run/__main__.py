@@ -31,7 +31,10 @@ def main() -> int:
     if held is None:
         return _refuse(f"This house is running already (folder {data}): stop it, or name another folder in GMUD_DATA.")
     with held:
-        plan = plans.make(data=data, host=given.host, port=given.port, environment=os.environ)
+        try:
+            plan = plans.make(data=data, host=given.host, port=given.port, environment=os.environ)
+        except plans.BadSetting as error:
+            return _refuse(str(error))
         for port in plan.ports:
             if not _is_free(plan.host, port):
                 return _refuse(f"Port {port} is taken: stop what listens there, or say make run PORT={plan.port + 100}")

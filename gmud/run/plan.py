@@ -15,6 +15,7 @@ from gmud.servers import broker_command
 SANDBOXES = ("jenkins", "kubernetes", "prometheus")
 THREADS = "4"
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # in a container one often is
+MOST_OF_EACH = 32
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
 # One process does one task at a time; a going back waits neither behind a deployment nor for a restart.
 WORKERS = {
@@ -24,6 +25,10 @@ WORKERS = {
     "rollback-2": "rollback",
 }
 BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
+
+
+class BadSetting(Exception):
+    """A setting cannot be used; its text is for whoever set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,12 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
     """Return the plan for this folder and environment.
 
     The demo's connections name the stand-ins' ports, so the ports of the first start are kept with the data.
+
+    :raises BadSetting: ``GMUD_RUN_EACH`` is no such number
     """
+    each = environment.get("GMUD_RUN_EACH") or "1"
+    if not (each.isascii() and each.isdecimal() and len(each) < 3 and 1 <= int(each) <= MOST_OF_EACH):
+        raise BadSetting(f"GMUD_RUN_EACH is {each!r}: give a number from 1 to {MOST_OF_EACH}.")
     demo = environment.get("GMUD_DEMO", "").lower() in {"1", "true", "yes", "on"}
     kept = data / "sandbox.json"
     sandbox_port = port + 1
@@ -77,7 +87,7 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
     elif demo:
         kept.write_text(json.dumps({"port": sandbox_port}))
     broker = None if environment.get("REDIS_URL") else _socket_in(data)
-    return Plan(data, host, port, sandbox_port, broker, demo, each=int(environment.get("GMUD_RUN_EACH") or 1))
+    return Plan(data, host, port, sandbox_port, broker, demo, each=int(each))
 
 
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:

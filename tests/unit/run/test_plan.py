@@ -117,11 +117,11 @@ def test_what_was_given_wins_over_defaults_but_not_over_the_plan(tmp_path):
     assert seen["GMUD_DATA"] == str(tmp_path)
 
 
-def run(tmp_path: Path, port: int) -> subprocess.CompletedProcess[str]:
+def run(tmp_path: Path, port: int, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, "-m", "gmud.run", "--port", str(port)),
         cwd=ROOT,
-        env={"GMUD_DATA": str(tmp_path), "GMUD_DEMO": "0"},
+        env={"GMUD_DATA": str(tmp_path), "GMUD_DEMO": "0", **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -155,3 +155,16 @@ def test_a_second_house_in_the_same_folder_is_refused_in_one_line(tmp_path, take
     assert done.returncode == 1
     assert done.stderr.startswith("This house is running already")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("each", ["x", "0", "-1", "1.5", "33", "9" * 5000])
+def test_a_number_of_each_that_is_none_is_refused_by_its_name(tmp_path, each):
+    with pytest.raises(plans.BadSetting, match=r"GMUD_RUN_EACH is .*: give a number from 1 to 32"):
+        a_plan(tmp_path, GMUD_RUN_EACH=each)
+
+
+def test_a_number_of_each_that_is_none_is_said_in_one_line(tmp_path, taken):
+    done = run(tmp_path, taken, GMUD_RUN_EACH="x")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["GMUD_RUN_EACH is 'x': give a number from 1 to 32."]
