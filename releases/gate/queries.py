@@ -21,7 +21,7 @@ from releases.core.words import mark as _
 from releases.gate import keys
 from releases.gate.facts import facts_of_each
 from releases.gate.models import GateDecision, Permit
-from releases.gate.rules import Decision, Request, decide
+from releases.gate.rules import Decision, Request, decide, without_a_key
 from releases.gate.states import Intent
 
 PAGE_SIZE = 30
@@ -86,10 +86,19 @@ def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
         )
         for item in items_of(change)
     ]
+    every = facts_of_each(asked, change, now=now)
+    signs = _can_sign()
     return [
-        Outlook(facts.request.service, facts.request.environment, decide(facts, now))
-        for facts in facts_of_each(asked, change, now=now)
+        Outlook(facts.request.service, facts.request.environment, found if signs else without_a_key(found))
+        for facts, found in ((facts, decide(facts, now)) for facts in every)
     ]
+
+
+def _can_sign() -> bool:
+    try:
+        return keys.signing(Path(settings.GMUD_KEYS)) is not None
+    except BadFile:
+        return False
 
 
 def log(

@@ -124,6 +124,18 @@ def decide(facts: Facts, now: datetime) -> Decision:
     return Decision(Verdict.ALLOW, valid_until=_valid_until(facts, now), passed=tuple(passed))
 
 
+def without_a_key(decision: Decision) -> Decision:
+    """Turn an allow into a deny: there is no key to sign its permit with."""
+    if decision.verdict is not Verdict.ALLOW:
+        return decision
+    reason = _stop(
+        ReasonCode.POLICY_ERROR,
+        Sentence(_("There is no key to sign permits with.")),
+        Sentence(_("Ask the operator to make one: manage.py keys make.")),
+    )
+    return Decision(Verdict.DENY, (reason,))
+
+
 def _valid_until(facts: Facts, now: datetime) -> datetime:
     end = now + PERMIT_LIVES
     change = facts.change

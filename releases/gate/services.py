@@ -29,7 +29,7 @@ from releases.core.words import mark as _
 from releases.gate import keys, permits
 from releases.gate.facts import answering, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
-from releases.gate.rules import Decision, Request, Run, decide
+from releases.gate.rules import Request, Run, decide, without_a_key
 from releases.gate.states import Intent, ReasonCode, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -263,8 +263,8 @@ def _decide_and_store(
     decision = decide(facts_of(request, change, now=now), now)
     is_back = fuse and decision.verdict is Verdict.ALLOW and _is_on_its_way_back(request, change)
     once = _one_time_key() if is_back else None
-    if once is None:
-        decision = _with_a_key_to_sign(decision)
+    if decision.verdict is Verdict.ALLOW and once is None and _signing_key() is None:
+        decision = without_a_key(decision)
     row = GateDecision.objects.create(
         service=request.service,
         environment=request.environment,
@@ -348,18 +348,6 @@ def _one_time_key() -> Ed25519PrivateKey | None:
     except BadFile as error:
         _log.critical("signing_key_unusable", why=str(error))
     return Ed25519PrivateKey.generate()
-
-
-def _with_a_key_to_sign(decision: Decision) -> Decision:
-    """Turn an allow into a deny when there is no key to sign its permit with."""
-    if decision.verdict is not Verdict.ALLOW or _signing_key() is not None:
-        return decision
-    reason = Reason(
-        ReasonCode.POLICY_ERROR,
-        Sentence(_("There is no key to sign permits with.")),
-        Sentence(_("Ask the operator to make one: manage.py keys make.")),
-    )
-    return Decision(Verdict.DENY, (reason,))
 
 
 def as_data(reason: Reason) -> dict[str, Any]:

@@ -334,6 +334,18 @@ def test_looking_whether_the_gate_would_open_leaves_no_trace(house):
     assert not GateDecision.objects.exists()
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda place: place.chmod(0o644)], ids=["gone", "open to others"])
+def test_looking_says_what_the_gate_would_say_without_a_key_to_sign_with(house, settings, spoil):
+    change = a_change(house, at=State.SCHEDULED)
+    for place in Path(settings.GMUD_KEYS).iterdir():
+        spoil(place)
+
+    (outlook,) = queries.would_open(change, now=inside(change))
+
+    assert outlook.decision.verdict == Verdict.DENY
+    assert [str(reason.message) for reason in outlook.decision.reasons] == ["There is no key to sign permits with."]
+
+
 def test_a_receipt_of_any_verdict_verifies_offline(house):
     decision = ask(house)
 
