@@ -74,6 +74,17 @@ def since(claims: Mapping[str, Any], moment: datetime) -> None:
         raise Untrusted("the provider did not ask again who it is")
 
 
+def asked_at(claims: Mapping[str, Any]) -> float | None:
+    """Return when the provider last asked who it is (a session of its own asks nobody); ``None`` when it says nothing.
+
+    In seconds since the epoch.
+    """
+    try:
+        return _moment(claims, "auth_time")
+    except Untrusted:
+        return None
+
+
 def joined(claims: Mapping[str, Any], userinfo: object) -> Mapping[str, Any]:
     """Return the claims with what the provider's user info adds; what the signed token says wins.
 

@@ -1,6 +1,7 @@
 """What somebody proved in this browser: kept in the session by allauth, read by the pages as when and how."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -71,7 +72,9 @@ def begin(request: HttpRequest, account: User, *, replaces: str) -> None:
     except Exception:
         request.session.flush()
         raise
-    request.session[SIGNED_IN_AT] = request.session[SEEN_AT] = now.isoformat()
+    asked_at = _asked_at(request, account, now)
+    request.session[SIGNED_IN_AT] = asked_at.isoformat() if asked_at else ""
+    request.session[SEEN_AT] = now.isoformat()
     request.session[METHODS] = list(methods)
     request.session.set_expiry(row.ends_at)
 
@@ -84,6 +87,18 @@ def proved(request: HttpRequest, account: User) -> tuple[str, ...]:
         if record.get("mfa"):
             names.append("mfa")
     return tuple(dict.fromkeys(names))
+
+
+def _asked_at(request: HttpRequest, account: User, now: datetime) -> datetime | None:
+    """Return since when this sign-in is fresh: a provider that let somebody pass by its own session asked them before.
+
+    ``None`` when all that was proved is the word of a provider that does not say when it asked.
+    """
+    records = get_authentication_records(request, account)
+    if any(record["method"] != "socialaccount" for record in records):
+        return now
+    told = next((record["asked_at"] for record in records if record.get("asked_at") is not None), None)
+    return None if told is None else datetime.fromtimestamp(max(0.0, min(told, now.timestamp())), UTC)
 
 
 def visitor_of(request: HttpRequest) -> Visitor:

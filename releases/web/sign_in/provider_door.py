@@ -87,16 +87,17 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
         known_as = {"name": str(claims.get("name") or ""), "username": str(claims.get("preferred_username") or "")}
         account = services.admit(issuer=issuer, subject=subject, email=email, **known_as, now=now)
     if account is None:
-        said = {"subject": subject}
-        services.refuse(proof="oidc", why="unknown", visitor=visitor_of(request), said=said)
+        named = {"subject": subject}
+        services.refuse(proof="oidc", why="unknown", visitor=visitor_of(request), said=named)
         words = _("GMUD does not know you yet. Ask an owner to link your account here to the subject %(subject)s.")
-        return refused(request, Sentence(words, said))
+        return refused(request, Sentence(words, named))
     if accounts().may_enter(account):
         carried = groups.roles_of(claims, claim=settings.GMUD_OIDC_GROUPS_CLAIM, mapping=settings.GMUD_OIDC_ROLES)
         services.follow_groups(account=account, issuer=issuer, roles=carried, now=now)
     asked_for_more = "mfa" in claims.get("amr", ()) if isinstance(claims.get("amr"), list) else False
     where = way_on(request, str(login.state.get("next") or ""))
-    return enter(request, account, method="socialaccount", way_on=where, provider=issuer, mfa=asked_for_more or None)
+    said = {"provider": issuer, "mfa": asked_for_more or None, "asked_at": tokens.asked_at(claims)}
+    return enter(request, account, method="socialaccount", way_on=where, **said)
 
 
 def _linked(request: HttpRequest, kept: dict[str, Any], *, issuer: str, subject: str) -> HttpResponse:

@@ -322,6 +322,28 @@ def test_signing_in_again_asks_the_provider_to_ask_again_and_checks_that_it_did(
         assert browser.session["signed_in_at"] == fresh
 
 
+def test_a_session_at_the_provider_that_asked_nobody_makes_no_fresh_sign_in(provider, ana):
+    an_hour_ago = (clock.now() - timedelta(hours=1)).replace(microsecond=0)
+    for told, fresh_since in ((int(an_hour_ago.timestamp()), an_hour_ago.isoformat()), (None, ""), (10**30, None)):
+        provider.claims = {"auth_time": told}
+        browser = Client()
+        round_trip(browser, provider)
+        assert is_inside(browser)
+        found = browser.session["signed_in_at"]
+        assert found == fresh_since if fresh_since is not None else found <= clock.now().isoformat()
+
+
+def test_a_second_factor_of_ours_makes_a_sign_in_through_an_old_session_fresh(provider, ana):
+    an_app(ana)
+    provider.claims = {"auth_time": 1}
+    browser = Client()
+    before = clock.now()
+    round_trip(browser, provider)
+    browser.post("/sign-in/second", {"code": code_at(clock.now())})
+
+    assert browser.session["signed_in_at"] >= before.isoformat()
+
+
 def test_signing_in_again_as_somebody_else_changes_nothing(provider, ana, settings):
     settings.GMUD_OIDC_REGISTER = True
     browser = Client()
