@@ -23,7 +23,7 @@ from releases.traffic import queries as traffic
 from releases.web.pages import panels
 from tests.factories.catalog import a_service
 from tests.factories.delivery import control, fault
-from tests.factories.rollout import another_service, runs, scheduled, told, wire
+from tests.factories.rollout import a_route, another_service, runs, scheduled, told, wire
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BAD = ("ledgerwriter", "v1.5.0-bad")
@@ -340,9 +340,10 @@ def test_without_a_route_a_release_is_one_deployment_and_its_watch(bank):
     assert bank.writes() == []
 
 
-def test_a_route_nobody_has_looked_at_refuses_the_start_instead_of_deploying_blindly(bank):
-    another_service(bank.house, bank.wires, "balancereader", look=False)
+def test_a_route_that_came_after_the_approval_refuses_the_start_instead_of_deploying_blindly(bank):
+    service = another_service(bank.house, bank.wires, "balancereader", route=False)
     change = scheduled(bank.house, ("balancereader", "v1.0.1"))
+    a_route(bank.house, bank.wires, service)
 
     with pytest.raises(Refused) as refused:
         bank.start(change)
