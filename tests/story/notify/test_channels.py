@@ -261,7 +261,9 @@ def test_a_token_in_an_open_address_and_a_slack_address_without_its_key_are_refu
         assert list(refused.value.fields) == ["address"]
 
 
-@pytest.mark.parametrize("secret", ["hunter2hunter2hunter2", "whsec_short", "whsec_" + "A" * 200, "whsec_%%%%"])
+@pytest.mark.parametrize(
+    "secret", ["hunter2hunter2hunter2", "whsec_short", "whsec_" + "A" * 200, "whsec_%%%%", "whsec_é"]
+)
 def test_what_is_no_secret_of_a_webhook_is_refused(clock, secret):
     draft = ChannelDraft(name="x", kind=ChannelKind.WEBHOOK, address="https://hooks.example.com/x", secret=secret)
 
