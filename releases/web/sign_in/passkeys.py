@@ -89,9 +89,12 @@ def answer_of(request: HttpRequest) -> dict[str, Any]:
     said = request.POST.get("credential", "")
     if len(said) > LONGEST_ANSWER:
         raise ValueError("longer than any passkey's answer")
-    answer = json.loads(said)
-    heard = answer["response"]["clientDataJSON"]
-    origin = json.loads(urlsafe_b64decode(heard + "=" * (-len(heard) % 4)))["origin"]
+    try:
+        answer = json.loads(said)
+        heard = answer["response"]["clientDataJSON"]
+        origin = json.loads(urlsafe_b64decode(heard + "=" * (-len(heard) % 4)))["origin"]
+    except RecursionError as error:
+        raise ValueError("nested deeper than any passkey's answer") from error
     here = urlsplit(settings.PUBLIC_URL)
     if origin not in {f"{here.scheme}://{here.netloc}", f"{request.scheme}://{request.get_host()}"}:
         raise ValueError("said to another origin")  # a sister host could else ask in our name

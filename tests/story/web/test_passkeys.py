@@ -165,6 +165,7 @@ def answers():
         "rubbish": lambda _keeper, _question: "rubbish",
         "a number": lambda _keeper, _question: "7",
         "a list": lambda _keeper, _question: "[]",
+        "lists in lists without end": lambda _keeper, _question: "[" * 30_000,
         "nothing": lambda _keeper, _question: "",
         "an empty object": lambda _keeper, _question: "{}",
         "too much": lambda keeper, question: keeper.get(question) + " " * 40_000 + "x",
