@@ -169,8 +169,8 @@ def _unpacked(packed: str) -> tuple[File, ...]:
     """
     try:
         plain = zlib.decompressobj().decompress(b64decode(packed, validate=True), 4 * LARGEST)
-        return tuple(File(name, data.encode("latin-1")) for name, data in json.loads(plain))
-    except (binascii.Error, zlib.error, ValueError, TypeError, AttributeError) as error:
+        return tuple(File(str(name), data.encode("latin-1")) for name, data in json.loads(plain))
+    except (binascii.Error, zlib.error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(Sentence(mark("The files did not arrive whole: choose them again."))) from error
 
 

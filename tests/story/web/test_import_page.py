@@ -1,6 +1,7 @@
 """The page of the import: what files would do is seen, what is in doubt is answered, then exactly that is done."""
 
 import re
+import zlib
 from base64 import b64encode
 from hashlib import shake_256
 from html import unescape
@@ -156,6 +157,13 @@ def test_a_file_that_no_page_can_carry_is_refused_in_words(at_work):
     cells = [dense[begin : begin + 19_000] for begin in range(0, len(dense), 19_000)]
     rows = "".join(f"s-{n},shop,x{cell}\n" for n, cell in enumerate(cells))
     assert "more than a page can carry" in shown(at_work, "name,team,description\n" + rows, status=422)
+
+
+@pytest.mark.parametrize("plain", ["[" * 100_000, '[["a.csv"]]', '[[7, "x"]]', "null", '[["a.csv", "\u0100"]]'])
+def test_files_that_did_not_arrive_whole_are_refused_in_words(at_work, plain):
+    packed = b64encode(zlib.compress(plain.encode())).decode()
+    for path in ("/settings/import", "/settings/import/apply"):
+        assert at_work.post(path, {"packed": packed, "plan": "x"}).status_code == 422
 
 
 def test_a_plan_of_many_rows_shows_the_first_and_names_the_others(at_work):
