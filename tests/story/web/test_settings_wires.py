@@ -412,3 +412,18 @@ def test_a_route_is_added_once_and_removed(at_work, house):
     assert "Its traffic is split there already" in in_words(again)
     at_work.post(f"{path}/remove")
     assert not Route.objects.exists()
+
+
+@pytest.mark.parametrize("said", ["[" * 4900, "9" * 4900, "99999999999999999999", "1e999", "NaN"])
+def test_a_setting_that_our_json_cannot_carry_stays_the_text_it_is(at_work, said):
+    given = {
+        "name": "figures",
+        "kind": "prometheus",
+        "origin": "https://prometheus.example.com",
+        "config": f"x: {said}",
+    }
+
+    answer = at_work.post("/settings/connections/add", given)
+
+    assert answer.status_code == 302, in_words(answer)
+    assert Connection.objects.get(name="figures").config == {"x": said}

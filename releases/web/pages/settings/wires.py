@@ -13,6 +13,7 @@ from django.utils.translation import pgettext_lazy
 
 from releases.catalog.kinds import ConnectionKind, Figure
 from releases.catalog.models import Connection, Environment, Service
+from releases.core import canonical
 from releases.web.looks import Look, Words
 from releases.web.names import ENVIRONMENTS as ENVIRONMENTS
 from releases.web.names import PURPOSES as PURPOSES
@@ -60,7 +61,8 @@ class Pairs(forms.CharField):
 def _read(said: str) -> Any:
     try:
         value = json.loads(said)
-    except ValueError:
+        canonical.encode(value)
+    except (ValueError, RecursionError):  # no JSON, or more than our JSON can carry
         return said
     return said if isinstance(value, str) else value
 
