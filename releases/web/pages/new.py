@@ -34,6 +34,7 @@ from releases.web.tags import say
 
 TEMPLATE = "new/new.html"
 MOST_ITEMS = 20
+MOST_DIGITS = 10
 ITEM_FIELDS = ("service", "environment", "version", "digest", "back_version", "back_digest", "migration_class")
 ITEM = re.compile(rf"items-(\d{{1,3}})-({'|'.join(ITEM_FIELDS)})")
 INPUT_MOMENT = "%Y-%m-%dT%H:%M"
@@ -334,7 +335,7 @@ def check_change(request: Request) -> HttpResponse:
     """Look at what is written so far; nothing is saved."""
     require(request.actor, Right.CHANGE_FILE)
     number = request.POST.get("number", "")
-    row = _row(int(number)) if number.isdecimal() else None
+    row = _row(int(number)) if number.isdecimal() and len(number) < MOST_DIGITS else None
     ready = preview(read(request.POST).draft, saved=row, actor=request.actor, now=clock.now())
     return part(request, "new/checked.html", {"ready": ready})
 

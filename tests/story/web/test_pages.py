@@ -33,3 +33,10 @@ def test_a_change_answers_in_every_state_to_everybody(house, browse, state, who)
     assert whole.status_code == 200
     assert change.title in whole.content.decode()
     assert [part.status_code for part in parts] == [200] * 5
+
+
+@pytest.mark.parametrize("number", ["9" * 4500, "9999999999", "x", ""])
+def test_looking_at_a_form_whose_number_is_none_looks_at_a_new_change(house, browse, number):
+    answer = browse(house.engineer).post("/changes/new/check", {"number": number})
+
+    assert answer.status_code == 200
