@@ -5,6 +5,8 @@ import pytest
 from releases.accounts.rights import Right
 from releases.accounts.services import use_token
 from releases.audit import queries as audit
+from releases.catalog.kinds import ConnectionKind
+from releases.catalog.models import Connection
 from releases.changes import queries as changes
 from releases.changes import services as changes_services
 from releases.changes.states import Outcome
@@ -133,6 +135,15 @@ def test_a_rollback_that_goes_on_by_itself_is_left_to_itself(bank):
 
 def test_a_mesh_that_cannot_be_seen_keeps_nobody_in_the_dark_for_ever(bank, failed):
     fault(bank.cluster.url, "status:500", times=100_000)
+
+    by_hand(bank, failed)
+
+    [event] = [entry for entry in audit.story(failed.stream) if entry.kind == "change.back_by_hand"]
+    assert event.data["seen"] == [{"service": "ledgerwriter", "approved": HOME, "weights": None}]
+
+
+def test_a_connection_whose_secret_does_not_open_keeps_no_rollback_open(bank, failed):
+    Connection.objects.filter(kind=ConnectionKind.KUBERNETES).update(secret_version=99)
 
     by_hand(bank, failed)
 
