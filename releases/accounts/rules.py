@@ -64,7 +64,10 @@ class Visitor:
         """Return what counts as one place: an IPv4 address, or the 64 bits of IPv6 that one customer gets."""
         if ":" not in self.address:
             return self.address
-        return str(ipaddress.IPv6Network((self.address, 64), strict=False).network_address)
+        address = ipaddress.IPv6Address(self.address)
+        if address.ipv4_mapped:  # an IPv4 caller on a socket that listens on both: the 64 bits are the same for all
+            return str(address.ipv4_mapped)
+        return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
 
 
 _BROWSERS = (

@@ -82,6 +82,8 @@ def test_the_wait_is_said_in_minutes_never_too_short(seconds, said):
         ("203.0.113.7", "203.0.113.8", False),
         ("2001:db8::1", "2001:db8::ffff", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.8", False),
         ("", "", True),
     ],
 )
