@@ -37,7 +37,8 @@ class ErrorPages:
         """Refuse what no text of ours may contain, before it reaches a query."""
         if request.path.startswith("/api/"):
             return None
-        if any("\x00" in one for values in (request.GET, request.POST) for many in values.lists() for one in many[1]):
+        given = [one for values in (request.GET, request.POST) for many in values.lists() for one in many[1]]
+        if any("\x00" in one for one in (request.path, *given)):
             return errors.show(request, errors.plain(400))
         return None
 

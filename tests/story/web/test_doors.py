@@ -208,3 +208,8 @@ def test_who_chooses_a_window_reads_of_the_freeze_that_lies_over_it(house, brows
 
     assert "End of month" in text
     assert says in text
+
+
+@pytest.mark.parametrize("path", ["/settings/people/%00", "/settings/roles/a%00b/give", "/changes?q=%00"])
+def test_a_sign_that_no_text_may_hold_is_refused_before_a_page_looks(house, browse, path):
+    assert browse(house.engineer).get(path).status_code == 400
