@@ -88,7 +88,7 @@ def test_an_answer_of_jenkins_that_is_lost_or_worthless_starts_no_second_build(o
     change = outside.watched(service)
     fault(outside.jenkins, do, method="POST", path=BUILT)
 
-    operation, _took = go_back_and_check(outside, change, service)
+    operation = go_back_and_check(outside, change, service)
 
     assert Attempt.objects.filter(step__operation=operation, step__kind="delivery.deploy").count() <= 2
 

@@ -1,7 +1,5 @@
 """A worker dies in the middle of a rollback, at every place of its journal: another one finishes, nothing twice."""
 
-import time
-
 import pytest
 from django.db import connection
 
@@ -41,13 +39,11 @@ def heard():
 def go_back_and_check(outside, change, service, *, routed=True):
     """Press the button; then everything is as it was before the release, and was done once."""
     writes, builds = outside.writes(service), outside.builds(service)
-    began = time.monotonic()
 
     row = services.begin(change_id=change.pk, actor=outside.on_call, now=clock.now())
 
     report = outside.place.crew.report
     wait_for(lambda: ended(change), what=f"the end of {change}", report=report)
-    took = time.monotonic() - began
     wait_for(heard, what="the messages", report=report)
     row.refresh_from_db()
     operation = Operation.objects.get(pk=row.operation)
@@ -60,7 +56,7 @@ def go_back_and_check(outside, change, service, *, routed=True):
         assert weights == HOME
         assert outside.writes(service) - writes == 1
     assert not Operation.objects.filter(subject=change.pk, state__in=("pending", "running", "needs_human")).exists()
-    return operation, took
+    return operation
 
 
 def prepare(outside, name):
@@ -94,7 +90,7 @@ def test_killed_while_the_version_is_redeployed(outside, name):
     if name == "after_unknown":
         fault(outside.jenkins, "close_after", method="POST", path=BUILT)
 
-    operation, _took = go_back_and_check(outside, change, WITHOUT_ROUTE, routed=False)
+    operation = go_back_and_check(outside, change, WITHOUT_ROUTE, routed=False)
 
     check_death(outside, name, before)
     tries = Attempt.objects.filter(step__operation=operation, step__kind="delivery.deploy")

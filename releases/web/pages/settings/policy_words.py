@@ -73,11 +73,6 @@ class Difference:
     name_before: str = ""
     name: str = ""
 
-    @property
-    def asks_for_less(self) -> bool:
-        """Say whether somewhere less is asked than before."""
-        return any(one.look is not WAYS[Direction.MORE] for one in self.outcome)
-
 
 def rules_in_words(rules: Iterable[Rule]) -> list[Said]:
     """Return every rule as it is written."""
