@@ -1,8 +1,10 @@
 """What is known of policies, rounds and votes; every tally is counted anew from who people are now."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from releases.accounts.models import Grant
@@ -102,6 +104,16 @@ def rules_of(policy: Policy) -> tuple[Rule, ...]:
         sentence = Sentence(_("The text of the policy is not what its digest names: save the policy anew."))
         raise Refused(sentence, reasons=[Reason("policy_error", sentence)])
     return policies.parse(document)
+
+
+def written_out(policy: Policy) -> list[dict[str, Any]]:
+    """Return the rules of a policy with every part there is today, for comparing; as they stand if they cannot be read.
+
+    A policy saved by an earlier release lacks the parts that came later.
+    """
+    with suppress(Invalid):
+        return policies.canonical_form(policies.parse(policy.document))
+    return policy.document
 
 
 def has_valid_policy() -> bool:

@@ -10,7 +10,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.catalog.models import Binding, Connection, Customer, Dependency, Environment, Route, Service
-from releases.committee.queries import current_policy
+from releases.committee.queries import current_policy, written_out
 from releases.core.errors import Refused, Sentence
 from releases.core.words import mark as _
 from releases.setup.document import holds_secret
@@ -63,7 +63,7 @@ def as_it_is() -> dict[str, dict[Key, Values]]:
         section: {key_of(section, one): one for one in _in_order(section, many)} for section, many in found.items()
     }
     policy = current_policy()
-    there[POLICY] = {(): {"name": policy.name, "rules": policy.document}} if policy else {}
+    there[POLICY] = {(): {"name": policy.name, "rules": written_out(policy)}} if policy else {}
     return there
 
 

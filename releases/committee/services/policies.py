@@ -183,7 +183,7 @@ def _says_something_new(current: Policy | None, name: str, digest: str) -> None:
     :raises Refused: (``no_change``)
     """
     for one in (current, *queries.proposed_policies()):
-        if one is None or (one.name, one.digest) != (name, digest):
+        if one is None or (one.name, canonical.digest(queries.written_out(one))) != (name, digest):
             continue
         if one.is_current:
             sentence = Sentence(_("This is the policy in force already: change something first."))

@@ -14,8 +14,7 @@ from releases.accounts.services import require
 from releases.audit import services as audit
 from releases.audit.actor import Actor
 from releases.catalog.models import Service
-from releases.committee.queries import proposed_policies
-from releases.core import canonical
+from releases.committee.queries import proposed_policies, written_out
 from releases.core.errors import GmudError, Invalid, Reason, Sentence, Stale
 from releases.core.words import mark as _
 from releases.setup.document import Problem, Unfit, read
@@ -117,7 +116,7 @@ def _not_twice(step: Step) -> Step:
     """Return the step; a policy that the committee has before it already is not put there again."""
     if step.kind != POLICY or not step.writes or step.item is None:
         return step
-    digest = canonical.digest(step.item.values.get("rules"))
-    if any((one.name, one.digest) == (step.item.values.get("name"), digest) for one in proposed_policies()):
+    name, rules = step.item.values.get("name"), step.item.values.get("rules")
+    if any((one.name, written_out(one)) == (name, rules) for one in proposed_policies()):
         return replace(step, act=Act.KEEP, fields=(), sentence=Sentence(_("It waits for the committee already.")))
     return step

@@ -16,7 +16,8 @@ from releases.catalog.models import Binding, Connection, Customer, Dependency, E
 from releases.committee import services as committee
 from releases.committee.models import Policy
 from releases.committee.queries import current_policy
-from releases.core.errors import NotPermitted, Stale
+from releases.core import canonical
+from releases.core.errors import NotPermitted, Refused, Stale
 from releases.setup.document import Unfit
 from releases.setup.plan import Act
 from releases.setup.queries import export
@@ -149,6 +150,20 @@ def test_what_differs_is_changed_and_what_the_file_does_not_name_stays_and_is_sa
     assert said["services", "", "left"] == "These 2 are not in the file, and stay: pricing, search."
     assert "ana" in said["teams", "ledger", "change"]
     assert said["people", "ana", "keep"].endswith("stay: engineer, seat_security.")
+
+
+def test_the_policy_of_an_earlier_release_is_the_same_policy():
+    owner = the_first_owner()
+    applied(owner, SMALL)
+    policy = current_policy()
+    rules = [{name: one for name, one in rule.items() if name != "second_factor"} for rule in policy.document]
+    Policy.objects.update(rules=canonical.encode(rules).decode(), digest=canonical.digest(rules))
+
+    assert applied(owner, export(actor=owner)).is_empty
+    assert Policy.objects.count() == 1
+    with pytest.raises(Refused) as same:
+        committee.save_policy(actor=owner, name=policy.name, rules=rules, now=NOW)
+    assert [reason.code for reason in same.value.reasons] == ["no_change"]
 
 
 def test_a_later_policy_is_put_before_the_committee_once():
