@@ -56,8 +56,11 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the body as text for people: what is not UTF-8 is replaced, secrets it repeats are blotted out."""
-        return redact(self.body.decode("utf-8", "replace"))
+        """Return the body as text for people, which tables can keep.
+
+        What is not UTF-8 and NUL are replaced, secrets it repeats are blotted out.
+        """
+        return redact(self.body.decode("utf-8", "replace").replace("\x00", "\ufffd"))
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -66,7 +69,7 @@ class Reply:
         """
         try:
             return jsonlib.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             begin = self.text[:80].replace("\n", " ")
             raise Unreachable(f"The answer ({self.status}) is not JSON; it begins: {begin}") from error
 

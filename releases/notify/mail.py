@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from releases.core.errors import Rejected, Sentence, Unreachable
 from releases.core.words import mark as _
 from releases.notify.ports import Letter
+from releases.notify.wording import plain
 
 BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 SECONDS = 5
@@ -72,5 +73,7 @@ def _message(letter: Letter, to: str) -> EmailMultiAlternatives:
 
 def _trouble(code: int, said: bytes | str) -> Rejected | Unreachable:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    sentence = Sentence(_("The mail server refused it with %(code)s: %(said)s"), {"code": code, "said": text[:200]})
+    sentence = Sentence(
+        _("The mail server refused it with %(code)s: %(said)s"), {"code": code, "said": plain(text)[:200]}
+    )
     return Rejected(sentence) if code >= FOR_EVER else Unreachable(sentence)

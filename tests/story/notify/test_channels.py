@@ -329,6 +329,18 @@ def test_a_sink_that_asks_for_a_rest_gets_it(clock):
     assert OutboxMessage.objects.filter(kind="notice.due", available_at=clock() + timedelta(seconds=120)).exists()
 
 
+def test_an_answer_that_asks_for_ages_and_holds_a_nul_holds_up_nobody(clock):
+    listener = Listener(status=503, headers={"Retry-After": "9" * 30}, body="no\x00room")
+    with running(listener) as origin:
+        channel = a_channel(ChannelKind.SLACK, Topic.APPROVED, origin=origin)
+        case = told()
+        send(clock)
+
+    channel.refresh_from_db()
+    assert channel.last_error == "It answered 503: no\ufffdroom"
+    assert Notice.objects.get(case=case).due_at == clock() + timedelta(hours=1)
+
+
 def test_while_one_worker_waits_for_a_slow_sink_others_send_pages_only(clock):
     listener = Listener()
     listener.faults.append(Fault("slow", seconds=0.5))

@@ -25,6 +25,15 @@ def test_an_answer_that_is_no_json_is_quoted_without_it():
     assert SECRET[:9] not in str(found.value)
 
 
+def test_the_text_of_an_answer_holds_nothing_that_no_table_can_keep():
+    assert Reply(500, {}, b"no\x00 \xffroom").text == "no\ufffd \ufffdroom"
+
+
+def test_an_answer_nested_without_end_is_no_json():
+    with pytest.raises(Unreachable, match="is not JSON"):
+        Reply(200, {}, b"[" * 100_000).json()
+
+
 @pytest.mark.parametrize("kind", [Unreachable, Rejected])
 def test_no_error_of_the_outside_carries_it(kind):
     error = kind(Sentence("It said: %(said)s %(status)s", {"said": f"<{SECRET}>", "status": 403}))

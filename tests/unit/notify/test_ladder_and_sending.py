@@ -111,3 +111,11 @@ def test_a_rest_that_is_asked_for_is_kept():
     assert isinstance(trouble, Later)
     assert trouble.seconds == 30
     assert not isinstance(trouble_of(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), Later)
+
+
+@pytest.mark.parametrize("asked", ["3601", "9" * 18, "9" * 400])
+def test_a_rest_without_end_is_an_hour(asked):
+    trouble = trouble_of(503, retry_after=asked)
+
+    assert isinstance(trouble, Later)
+    assert trouble.seconds == 3600
