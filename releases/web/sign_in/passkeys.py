@@ -1,6 +1,7 @@
 """Passkeys: what the browser is asked, and whether its answer proves who it is. allauth and fido2 do the sums."""
 
 import json
+import struct
 from base64 import urlsafe_b64decode
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ from releases.web.sign_in import page
 from releases.web.sign_in.proofs import enter, visitor_of, way_on
 
 LONGEST_ANSWER = 32 * 1024
+# What a strange answer makes of those who read it; fido2's reader of CBOR trips over one that is cut off or too deep.
+UNFIT = (ValidationError, ValueError, TypeError, AttributeError, LookupError, RecursionError, struct.error)
 
 
 class Unfit(Unproved):
@@ -70,7 +73,7 @@ def passkey_of(request: HttpRequest, account: User | None = None) -> Authenticat
         auth.parse_authentication_response(answer)
         of = account or auth.extract_user_from_response(answer)
         factor = auth.complete_authentication(of, answer)
-    except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except UNFIT as error:
         auth.clear_state()  # one question, one answer
         services.refuse(proof=Proof.PASSKEY, why="unfit", account=account, visitor=visitor)
         raise Unfit(

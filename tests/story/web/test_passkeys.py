@@ -1,6 +1,7 @@
 """Passkeys: made in the profile, opening the house alone or as second factor, and every answer that opens nothing."""
 
 import json
+from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -136,6 +137,9 @@ def answers():
         said["response"].update(parts)
         return json.dumps(said)
 
+    def told(data):
+        return urlsafe_b64encode(bytes(32) + data).rstrip(b"=").decode()
+
     def lying(**how):
         def answer(keeper, question):
             liar = Keeper(origin=keeper.origin, key=keeper.key, id=keeper.id, owner=keeper.owner)
@@ -162,6 +166,15 @@ def answers():
         ),
         "a signature of nothing": lambda keeper, question: changed(keeper, question, signature="AAAA"),
         "no signature": lambda keeper, question: changed(keeper, question, signature=None),
+        "flags that promise more than there is": lambda keeper, question: changed(
+            keeper, question, authenticatorData=told(b"\x80" + bytes(4))
+        ),
+        "a figure that is cut off": lambda keeper, question: changed(
+            keeper, question, authenticatorData=told(b"\x80" + bytes(4) + b"\x1a\x00")
+        ),
+        "arrays in arrays without end": lambda keeper, question: changed(
+            keeper, question, authenticatorData=told(b"\x80" + bytes(4) + b"\x81" * 5_000)
+        ),
         "rubbish": lambda _keeper, _question: "rubbish",
         "a number": lambda _keeper, _question: "7",
         "a list": lambda _keeper, _question: "[]",
