@@ -104,7 +104,15 @@ def end_by_hand(*, change_id: UUID, how: ByHand, actor: Actor, reason: str, evid
         require(actor, Right.ROLLBACK_BEGIN)
         row = under_way(change)
         hold_work_on(change)
-        move(change, how, actor=actor, now=now, data={"seen": seen}, text={"reason": reason, "evidence": evidence})
+        move(
+            change,
+            how,
+            actor=actor,
+            now=now,
+            data={"seen": seen},
+            text={"reason": reason, "evidence": evidence},
+            known=_work_that_is_done(row, how),
+        )
         if held := operations_queries.active_on(change.stream):
             operations.take_over(operation_id=held.id, actor=actor, reason=reason, now=now)
         for item in items_of(change):
@@ -116,6 +124,13 @@ def end_by_hand(*, change_id: UUID, how: ByHand, actor: Actor, reason: str, evid
         row.save()
         tell(Kind.ROLLBACK_ENDED, change, actor, outcome=how)
     return row
+
+
+def _work_that_is_done(row: Rollback, how: ByHand) -> dict[str, Any]:
+    """Return as work under way a rollback that succeeded and is not told yet: nobody says then that all stayed."""
+    done = OperationState.SUCCEEDED
+    is_back = how is ByHand.STAY and operations_queries.operation(row.operation).state == done
+    return {"work": done} if is_back else {}
 
 
 def _ask_for(**given: str) -> None:

@@ -133,6 +133,17 @@ def test_a_rollback_that_goes_on_by_itself_is_left_to_itself(bank):
     assert [reason.code for reason in late.value.reasons] == ["no_rollback"]
 
 
+def test_of_a_rollback_that_succeeded_nobody_says_that_the_new_version_stayed(bank, failed):
+    Operation.objects.filter(kind="rollback").update(state="succeeded")  # its message is still on the way
+
+    with pytest.raises(Refused) as refused:
+        by_hand(bank, failed, ByHand.STAY)
+
+    assert [reason.code for reason in refused.value.reasons] == ["work_rests"]
+    by_hand(bank, failed)
+    assert Rollback.objects.get(change=failed).outcome == "back_by_hand"
+
+
 def test_a_mesh_that_cannot_be_seen_keeps_nobody_in_the_dark_for_ever(bank, failed):
     fault(bank.cluster.url, "status:500", times=100_000)
 
