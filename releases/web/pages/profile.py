@@ -9,7 +9,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.core.exceptions import ValidationError
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
@@ -31,7 +30,7 @@ from releases.web.errors import trouble_of
 from releases.web.looks import Words
 from releases.web.request import Request, recognised, shows_again
 from releases.web.sign_in.page import provider_name
-from releases.web.sign_in.passkeys import answer_of
+from releases.web.sign_in.passkeys import UNFIT, answer_of
 from releases.web.tags import say
 
 PROFILE, HERE = "profile/profile.html", "profile"
@@ -189,7 +188,7 @@ def passkey(request: Request) -> HttpResponse:
         credential = answer_of(request)
         webauthn.parse_registration_response(credential)
         webauthn.complete_registration(credential)
-    except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except UNFIT as error:
         raise Invalid(Sentence(mark("This passkey cannot be used here. Try again."))) from error
     codes = services.add_passkey(
         actor=request.actor,

@@ -242,6 +242,15 @@ def test_the_only_way_in_is_not_removed(keeper, ana, inside, settings):
     assert not Authenticator.objects.filter(user=ana).exists()
 
 
+@pytest.mark.parametrize("figures", [bytes(4), b"\x1a\x00", b"\x81" * 5_000], ids=["few", "cut off", "without end"])
+def test_a_new_passkey_whose_figures_cannot_be_read_is_refused_and_nothing_is_kept(inside, figures):
+    said = json.loads(Keeper().create(inside.post("/profile/passkey/asked").json()))
+    said["response"]["attestationObject"] = urlsafe_b64encode(figures).rstrip(b"=").decode()
+
+    assert inside.post("/profile/passkey", {"credential": json.dumps(said), "name": "Mine"}).status_code == 400
+    assert not Authenticator.objects.filter(type="webauthn").exists()
+
+
 def test_making_a_passkey_takes_a_fresh_sign_in(inside, time_machine):
     time_machine.move_to(datetime.now(UTC) + timedelta(minutes=6))
     answer = inside.post("/profile/passkey/asked")
