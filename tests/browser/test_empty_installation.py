@@ -60,7 +60,7 @@ def arrive(browser: Browser, empty: House) -> Iterator[Callable[..., Hands]]:
 
 
 def test_three_people_go_from_an_empty_database_to_a_release_taken_back(
-    empty: House, arrive: Callable[..., Hands], keep: Keep, record_property: Callable[[str, object], None], capsys: Any
+    empty: House, arrive: Callable[..., Hands], keep: Keep, capsys: Any
 ) -> None:
     began = time.monotonic()
     olga, ana, bruno = (arrive(name) for name in ("olga", "ana", "bruno"))
@@ -107,7 +107,7 @@ def test_three_people_go_from_an_empty_database_to_a_release_taken_back(
     the_record_holds(empty)
 
     everybody = (olga, ana, bruno)
-    report(everybody, time.monotonic() - began, record_property, capsys)
+    report(everybody, time.monotonic() - began, capsys)
     assert sum(one.clicks for one in everybody) <= MOST_CLICKS
 
 
@@ -291,14 +291,9 @@ def go_back(bruno: Hands, house: House, number: int, keep: Keep) -> None:
     keep(bruno.page, "start-back")
 
 
-def report(
-    everybody: tuple[Hands, ...], seconds: float, record_property: Callable[[str, object], None], capsys: Any
-) -> None:
-    """Print and attach what it took."""
+def report(everybody: tuple[Hands, ...], seconds: float, capsys: Any) -> None:
+    """Print what it took."""
     total = {name: sum(getattr(one, name) for one in everybody) for name in ("clicks", "typed", "pages")}
-    for name, number in total.items():
-        record_property(name, number)
-    record_property("seconds", round(seconds))
     lines = [*(one.said() for one in everybody)]
     lines.append(
         f"together {total['clicks']:>3} clicks {total['typed']:>3} fields {total['pages']:>3} pages, "
