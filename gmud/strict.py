@@ -67,7 +67,7 @@ def insist() -> None:
     found = findings()
     connection.close()  # whoever starts now may fork
     if found:
-        lines = [f"GMUD_STRICT=1 refuses to start, for {len(found)} reasons:", *(f"  {one}" for one in found)]
+        lines = [f"GMUD_STRICT=1 refuses to start; to mend: {len(found)}", *(f"  {one}" for one in found)]
         (sys.__stderr__ or sys.stderr).write("\n".join([*lines, ""]))  # Celery turns the other one into log lines
         raise SystemExit(1)
 
