@@ -1,6 +1,9 @@
 """Addresses of the pages; a URL name, its template, its fragment and its element id use the same word."""
 
+from django.urls import path
+
 from releases.web import shell
+from releases.web.admin import tables
 from releases.web.pages import (
     audit,
     board,
@@ -47,4 +50,5 @@ urlpatterns = [
     *policies.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,
+    path("tables/", tables.urls),
 ]

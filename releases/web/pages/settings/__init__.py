@@ -55,6 +55,13 @@ ELSEWHERE: tuple[Elsewhere, ...] = (
         "policies",
     ),
     Elsewhere(
+        "tables",
+        _("Tables"),
+        _("Everything as it is stored, to read only, for whoever may give rights."),
+        "rules",
+        "admin:index",
+    ),
+    Elsewhere(
         "configuration",
         _("Configuration"),
         _("Everything under settings as one file: read it out, see what another would do, apply it."),
