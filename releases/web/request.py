@@ -18,6 +18,8 @@ from releases.accounts.rules import session_digest
 from releases.accounts.services import require, see_session
 from releases.audit.actor import Actor
 from releases.core import clock
+from releases.core.errors import NotPermitted
+from releases.web.looks import Words
 
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
@@ -88,6 +90,15 @@ def actor_of(request: HttpRequest, user: User) -> Actor:
         methods=tuple(request.session.get(METHODS, ())),
         request=str(getattr(request, "id", "")),
     )
+
+
+def why_not(actor: Actor, right: Right, *or_one_of: Right) -> Words:
+    """Return why somebody may not, with whom to ask; empty when they may."""
+    try:
+        require(actor, right, *or_one_of)
+    except NotPermitted as error:
+        return error.detail
+    return ""
 
 
 def _note_seen(request: HttpRequest) -> None:

@@ -16,9 +16,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from releases.accounts.services import require
 from releases.core import clock
-from releases.core.errors import GmudError, Invalid, NotPermitted, Sentence, Stale
+from releases.core.errors import GmudError, Invalid, Sentence, Stale
 from releases.core.words import mark, plural
 from releases.setup import queries, services
 from releases.setup.document import LARGEST, Unfit
@@ -26,10 +25,11 @@ from releases.setup.plan import Act, Difference, Plan, Step
 from releases.setup.shape import POLICY
 from releases.web.answer import page
 from releases.web.errors import Trouble, trouble_of
-from releases.web.looks import Look, Words
+from releases.web.looks import Look
 from releases.web.pages.settings import SECTIONS
+from releases.web.pages.settings.planned import Row, Written
 from releases.web.pages.settings.printed import groups
-from releases.web.request import Request, shows_again, signed_in
+from releases.web.request import Request, shows_again, signed_in, why_not
 from releases.web.tags import say
 
 TEMPLATE, PLAN = "settings/configuration.html", "settings/plan.html"
@@ -45,26 +45,6 @@ LOOKS: Mapping[Act, Look] = {
     Act.KEEP: Look("", "=", _("stays as it is")),
     Act.LEFT: Look("", "○", _("stays")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One field ready to print."""
-
-    field: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One step ready to print."""
-
-    name: str
-    look: Look
-    written: tuple[Written, ...]
-    note: Words
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +110,9 @@ def _given(request: Request) -> bytes:
     raise Invalid(Sentence(mark("Choose a file, or paste its text.")))
 
 
-def _why(request: Request) -> Words:
-    """Return why this person may not, with whom to ask; empty when they may."""
-    try:
-        require(request.actor, *queries.MAY_LOOK)
-    except NotPermitted as error:
-        return error.detail
-    return ""
-
-
 def _form(request: Request, *, text: str = "", trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
-    context = {"groups": groups(SLUG), "why": _why(request), "text": text, "trouble": trouble}
+    why = why_not(request.actor, *queries.MAY_LOOK)
+    context = {"groups": groups(SLUG), "why": why, "text": text, "trouble": trouble}
     return page(request, TEMPLATE, context, here=HERE, status=status)
 
 

@@ -15,17 +15,16 @@ from django.views.decorators.http import require_GET
 
 from releases.accounts import queries as accounts
 from releases.accounts.rights import Right
-from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.catalog.kinds import ConnectionKind, Purpose
-from releases.core.errors import NotPermitted, Sentence
+from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.setup import facts as setup
 from releases.setup.facts import Facts
 from releases.setup.progress import MEASURING, MESH, STEPS, Name, Part, Progress, Step, progress
 from releases.web.answer import page
 from releases.web.looks import Look, Words
-from releases.web.request import Request, signed_in
+from releases.web.request import Request, signed_in, why_not
 from releases.web.shell import Hint
 from releases.web.tags import both
 
@@ -298,7 +297,7 @@ class Steps:
             look = OPEN if part.counts(self.facts) else EXTRA
             is_next = self.next is not None and self.next[1].name == part.name
             href = "" if is_waiting else way.href(self.facts)
-            why = self._why(part) if href else ""
+            why = why_not(self.actor, part.right) if href and part.right not in self.rights else ""
             if why or not href:
                 yield Line(look, lacks, word=word if why else "", why=why, detail=self._detail(part))
             else:
@@ -315,16 +314,6 @@ class Steps:
             "%(back)s as the address back, and start anew. Linking your account in the profile tests it."
         )
         return Sentence(text, {"back": back})
-
-    def _why(self, part: Part) -> Words:
-        """Return why this person may not, with whom to ask; empty when they may."""
-        if part.right in self.rights:
-            return ""
-        try:
-            require(self.actor, part.right)
-        except NotPermitted as error:
-            return error.detail
-        return ""
 
 
 def hint(actor: Actor, _now: datetime) -> Hint | None:

@@ -19,20 +19,20 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from releases.accounts.models import Team
 from releases.accounts.rights import Right
-from releases.accounts.services import require
 from releases.catalog.imports import applying
 from releases.catalog.imports.applying import Unanswered
 from releases.catalog.imports.files import LARGEST, File
 from releases.catalog.imports.plan import Act, Answer, Conflict, Difference, Plan, Step
 from releases.catalog.imports.said import Flaw, Section, Unfit
 from releases.core import clock
-from releases.core.errors import GmudError, Invalid, NotPermitted, Sentence, Stale
+from releases.core.errors import GmudError, Invalid, Sentence, Stale
 from releases.core.words import mark, plural
 from releases.web.answer import page
 from releases.web.errors import Trouble, trouble_of
-from releases.web.looks import Line, Look, Words
+from releases.web.looks import Line, Look
+from releases.web.pages.settings.planned import Row, Written
 from releases.web.pages.settings.printed import groups
-from releases.web.request import Request, shows_again, signed_in
+from releases.web.request import Request, shows_again, signed_in, why_not
 from releases.web.tags import say
 
 TEMPLATE, PLAN = "settings/import.html", "settings/import_plan.html"
@@ -58,26 +58,6 @@ LOOKS: Mapping[Act, Look] = {
     Act.ASK: Look("info", "?", _("is asked")),
     Act.KEEP: Look("", "=", _("stays as it is")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One field ready to print."""
-
-    field: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One step ready to print."""
-
-    name: str
-    look: Look
-    written: tuple[Written, ...]
-    note: Words
-    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,19 +176,10 @@ def _answer(said: str) -> Answer | None:
     return Answer(said) if said in set(Answer) else None
 
 
-def _why(request: Request) -> Words:
-    """Return why this person may not, with whom to ask; empty when they may."""
-    try:
-        require(request.actor, Right.CATALOG_EDIT)
-    except NotPermitted as error:
-        return error.detail
-    return ""
-
-
 def _form(request: Request, *, trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
     context = {
         "groups": groups(SLUG),
-        "why": _why(request),
+        "why": why_not(request.actor, Right.CATALOG_EDIT),
         "text": request.POST.get("text", ""),
         "team": request.POST.get("team", ""),
         "teams": Team.objects.values_list("name", flat=True),

@@ -11,18 +11,18 @@ from django.utils.translation import pgettext_lazy
 
 from releases.accounts.models import Person
 from releases.accounts.rights import Right
-from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.catalog import services
 from releases.catalog.kinds import DependencySource
 from releases.catalog.models import Dependency
-from releases.core.errors import Missing, NotPermitted, Sentence
+from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
 from releases.web.looks import Fact, Look, Words
 from releases.web.pages.catalog import SOURCES
 from releases.web.pages.settings import wires
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Entry, Section, Thing, Values, uuid_of
+from releases.web.request import why_not
 
 CONFIRMED = Look("go", "✓", pgettext_lazy("dependency", "Confirmed"))
 DENIED = Look("stop", "✕", pgettext_lazy("dependency", "Denied"))
@@ -118,11 +118,8 @@ def _refused(row: Dependency, actor: Actor) -> Mapping[str, Words]:
     teams = (row.caller.team_id, row.callee.team_id)
     if actor.person_id and Person.objects.filter(pk=actor.person_id, teams__in=teams).exists():
         return {}
-    try:
-        require(actor, Right.CATALOG_EDIT)
-    except NotPermitted as error:
-        return dict.fromkeys(("confirm", "deny"), error.detail)
-    return {}
+    why = why_not(actor, Right.CATALOG_EDIT)
+    return dict.fromkeys(("confirm", "deny"), why) if why else {}
 
 
 def _add(actor: Actor, values: Values, now: datetime) -> str:

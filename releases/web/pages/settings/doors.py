@@ -10,7 +10,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.core import clock
-from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Sentence
+from releases.core.errors import GmudError, Invalid, Missing, Sentence
 from releases.core.words import mark
 from releases.web import errors
 from releases.web.answer import page
@@ -21,7 +21,7 @@ from releases.web.pages.settings.form import SettingForm
 from releases.web.pages.settings.history import history
 from releases.web.pages.settings.printed import block_of, button_of, groups, refusals, row_of
 from releases.web.pages.settings.section import MOST, Act, Section, Shown
-from releases.web.request import Request, shows_again, signed_in
+from releases.web.request import Request, shows_again, signed_in, why_not
 from releases.web.tags import say
 
 LIST, ONE, FORM = "settings/list.html", "settings/one.html", "settings/form.html"
@@ -38,12 +38,7 @@ def _section(slug: str) -> Section:
 
 def _why(actor: Actor, right: Right | None) -> Words:
     """Return why this person may not, with whom to ask; empty when they may."""
-    try:
-        if right is not None:
-            require(actor, right)
-    except NotPermitted as error:
-        return error.detail
-    return ""
+    return "" if right is None else why_not(actor, right)
 
 
 @require_GET

@@ -23,11 +23,11 @@ from releases.committee.queries import Proposal
 from releases.committee.seats import Decision as Choice
 from releases.committee.seats import RoundOutcome
 from releases.core import clock
-from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Sentence
+from releases.core.errors import GmudError, Invalid, Missing, Sentence
 from releases.core.words import mark, plural
 from releases.web.answer import page
 from releases.web.errors import Trouble, show, trouble_of
-from releases.web.looks import Fact, Look, Told, Words
+from releases.web.looks import Fact, Look, Told
 from releases.web.pages.settings import policy_edit
 from releases.web.pages.settings.history import told_of
 from releases.web.pages.settings.policy_edit import HERE, IN_FORCE_NOW, SLUG, rules_there
@@ -40,7 +40,7 @@ from releases.web.pages.settings.policy_words import (
 )
 from releases.web.pages.settings.printed import groups
 from releases.web.pages.settings.words import capitalized
-from releases.web.request import Request, shows_again, signed_in
+from releases.web.request import Request, shows_again, signed_in, why_not
 from releases.web.tags import both, say
 
 PAGE, ONE = "settings/policies.html", "settings/policy.html"
@@ -83,15 +83,6 @@ class Proposed:
 
 
 # --- what the pages show ---
-
-
-def _why(actor: Actor) -> Words:
-    """Return why this person may not propose, with whom to ask; empty when they may."""
-    try:
-        require(actor, Right.POLICY_EDIT)
-    except NotPermitted as error:
-        return error.detail
-    return ""
 
 
 def _look(policy: Policy, outcome: str) -> Look:
@@ -178,7 +169,7 @@ def _overview(request: Request, *, trouble: Trouble | None = None, status: int =
         "proposals": waiting,
         "versions": [_version(one, everyone[one.pk].round.outcome if one.pk in everyone else "") for one in policies],
         "told": _history(policies, events),
-        "why": _why(request.actor),
+        "why": why_not(request.actor, Right.POLICY_EDIT),
         "trouble": trouble,
     }
     return page(request, PAGE, context, here=HERE, status=status)
@@ -215,7 +206,7 @@ def version(request: Request, number: int) -> HttpResponse:
         "outcome": outcome_in_words(found) if found else [],
         "facts": _facts(policy, proposal, told),
         "told": _history([policy], told),
-        "why": _why(request.actor),
+        "why": why_not(request.actor, Right.POLICY_EDIT),
     }
     return page(request, ONE, context, here=HERE)
 
