@@ -14,7 +14,7 @@ from celery import Celery, signals
 from django.apps import AppConfig
 from django.core.checks import register
 
-from gmud import strict
+from gmud import strict, traces
 from releases.operations import bell
 
 RING_SECONDS = 1.0
@@ -35,8 +35,9 @@ class HouseConfig(AppConfig):
     name = "gmud"
 
     def ready(self) -> None:
-        """Install the bell, and what a production installation is held against."""
+        """Install the bell, the traces, and what a production installation is held against."""
         bell.install(Ringer())
+        traces.begin()
         register(strict.check, strict.TAG, deploy=True)
 
 

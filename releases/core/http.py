@@ -24,7 +24,7 @@ import httpcore2
 import httpx2
 from django.db import connections
 
-from releases.core import http_wire
+from releases.core import http_wire, tracing
 from releases.core.breaker import breaker_for
 from releases.core.errors import Invalid, Rejected, Unreachable
 from releases.core.redaction import redact
@@ -166,8 +166,11 @@ class Door:
         breaker = breaker_for(self.name)
         if not breaker.allows(time.monotonic()) and not self.urgent:
             raise Unreachable(f"{self.name} failed several times in a row; calls rest for half a minute.")
+        told = {"http.request.method": method, "server.address": urlsplit(self.origin).hostname or ""}
         try:
-            reply = self._send(method, path, params, {**self.headers, **(headers or {})}, json, form, content)
+            with tracing.span(f"{method} {self.name}", tracing.SpanKind.CLIENT, told) as span:
+                reply = self._send(method, path, params, {**self.headers, **(headers or {})}, json, form, content)
+                span.tell({"http.response.status_code": reply.status})
         except Unreachable:
             breaker.failed(time.monotonic())
             raise

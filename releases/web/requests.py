@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-from releases.core import request_id
+from releases.core import request_id, tracing
 from releases.web.metrics import counted
 
 HEADER = "X-Request-ID"
@@ -31,8 +31,11 @@ class Requests:
         name = request_id.taken_over(request.headers.get(HEADER, ""))
         request.id = name  # type: ignore[attr-defined]  # read by ``actor_of``
         began = time.perf_counter()
-        with request_id.bound(name):
+        with request_id.bound(name), tracing.span(request.method or "", tracing.SpanKind.SERVER) as span:
             response = self.get_response(request)
+            route = request.resolver_match.route if request.resolver_match else ""
+            span.rename(f"{request.method} /{route}")
+            span.tell({**_asked(request, route), "http.response.status_code": response.status_code})
             seconds = time.perf_counter() - began
             counted.count(request, response.status_code, seconds)
             if not request.path.startswith(STATIC):
@@ -45,3 +48,8 @@ class Requests:
                 )
         response.headers[HEADER] = name
         return response
+
+
+def _asked(request: HttpRequest, route: str) -> dict[str, str]:
+    """Return what a span says of a request; the names are OpenTelemetry's."""
+    return {"http.request.method": request.method or "", "http.route": f"/{route}", "url.path": request.path}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.tree import ROOT
 
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-otel.lock", "requirements-dev.lock")
 PIN = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+( ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 COMMENT = re.compile(r"^\s*#(?!.*(://|(^|\s)/))")
@@ -36,8 +36,10 @@ def test_locks_hold_pins_and_hashes_only():
     assert list(findings(ROOT)) == []
 
 
-def test_the_lock_of_the_tools_includes_the_other_as_it_is():
-    assert pins(ROOT / LOCKS[0]).items() <= pins(ROOT / LOCKS[1]).items()
+def test_each_lock_includes_the_one_before_as_it_is():
+    product, traced, tools = (pins(ROOT / name).items() for name in LOCKS)
+
+    assert product < traced < tools
 
 
 @pytest.mark.parametrize(

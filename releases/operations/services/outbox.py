@@ -11,7 +11,7 @@ from django.db import transaction
 from releases.audit import services as audit
 from releases.audit.actor import system
 from releases.audit.kinds import Kind
-from releases.core import request_id
+from releases.core import request_id, tracing
 from releases.core.ids import uuid7
 from releases.operations import bell, rules
 from releases.operations.failpoints import failpoint
@@ -66,7 +66,10 @@ def deliver(
         return
     failpoint("outbox_claimed")
     message, claim = claimed
-    with request_id.bound(message.request, message=str(message_id)):
+    with (
+        request_id.bound(message.request, message=str(message_id)),
+        tracing.span(f"message {message.kind}", tracing.SpanKind.CONSUMER, {"gmud.message": str(message_id)}),
+    ):
         _tell_all(message, claim, reactions.get(message.kind, ()), now)
 
 

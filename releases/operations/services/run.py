@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from releases.core import request_id
+from releases.core import request_id, tracing
 from releases.core.errors import External, Refused, Rejected, Sentence
 from releases.operations import bell, rules
 from releases.operations.failpoints import failpoint
@@ -37,7 +37,11 @@ def run(*, operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler],
     while held := journal.claim(operation_id=operation_id, worker=worker, now=now()):
         failpoint("after_claim")
         try:
-            with request_id.bound(held.request, operation=str(operation_id), step=str(held.step_id)):
+            told = {"gmud.operation": str(operation_id), "gmud.step": str(held.step_id)}
+            with (
+                request_id.bound(held.request, operation=str(operation_id), step=str(held.step_id)),
+                tracing.span(f"step {held.kind}", tracing.SpanKind.CONSUMER, told),
+            ):
                 _Work(held, handlers.get(held.kind), now).do()
         except LostLease as lost:
             _log.warning("lease_lost", reason=str(lost))
