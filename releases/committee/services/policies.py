@@ -42,11 +42,8 @@ def save_policy(*, actor: Actor, name: str, rules: object, now: datetime, seen: 
     """
     agree()
     require(actor, Right.POLICY_EDIT)
-    try:
-        with transaction.atomic(durable=True):
-            return put_forward(actor=actor, name=name, rules=rules, now=now, seen=seen)
-    except IntegrityError as error:  # two first policies at once: no row to wait for, so the version decides
-        raise Stale(Sentence(_("Somebody saved a policy at the same moment: look at it first."))) from error
+    with transaction.atomic(durable=True):
+        return put_forward(actor=actor, name=name, rules=rules, now=now, seen=seen)
 
 
 def put_forward(*, actor: Actor, name: str, rules: object, now: datetime, seen: Seen | None = None) -> Policy:
@@ -54,7 +51,7 @@ def put_forward(*, actor: Actor, name: str, rules: object, now: datetime, seen: 
 
     :raises NotPermitted: a machine proposes while a policy is in force
     :raises Invalid: the rules cannot be read, with the name of every wrong field
-    :raises Stale: somebody proposed another one, or another one came into force, since ``seen``
+    :raises Stale: somebody proposed another one, or another one came into force, since ``seen``; or at this moment
     :raises Refused: it changes nothing, some change would be covered by no rule, or a seat could never be filled by
         distinct people
     """
@@ -65,15 +62,19 @@ def put_forward(*, actor: Actor, name: str, rules: object, now: datetime, seen: 
         raise NotPermitted(Sentence(_("A person must propose a new policy, so that the others can decide on it.")))
     if seen is not None:
         _nothing_moved_since(seen)
-    saved = Policy.objects.create(
-        name=name.strip(),
-        version=(Policy.objects.aggregate(last=Max("version"))["last"] or 0) + 1,
-        rules=canonical.encode(document).decode(),
-        digest=canonical.digest(document),
-        based_on=current,
-        created_by=actor.name,
-        created_at=now,
-    )
+    try:
+        with transaction.atomic():
+            saved = Policy.objects.create(
+                name=name.strip(),
+                version=(Policy.objects.aggregate(last=Max("version"))["last"] or 0) + 1,
+                rules=canonical.encode(document).decode(),
+                digest=canonical.digest(document),
+                based_on=current,
+                created_by=actor.name,
+                created_at=now,
+            )
+    except IntegrityError as error:  # two first policies at once: no row to wait for, so the version decides
+        raise Stale(Sentence(_("Somebody saved a policy at the same moment: look at it first."))) from error
     record(
         stream=saved.stream,
         kind=Kind.POLICY_PROPOSED,

@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from django.db import transaction
 
 from releases.accounts import queries
 from releases.accounts.models import Grant, Person
@@ -73,11 +74,18 @@ def test_what_is_proposed_while_a_policy_is_voted_in_never_skips_its_votes(now):
         assert meanwhile.in_force_at is None
 
 
-def test_of_two_first_policies_at_once_one_is_in_force_and_the_other_is_told(now):
+def among_others(**policy):
+    """Write a policy as one of many things, as a configuration is applied."""
+    with transaction.atomic(durable=True):
+        return services.policies.put_forward(**policy)
+
+
+@pytest.mark.parametrize("save", [services.save_policy, among_others])
+def test_of_two_first_policies_at_once_one_is_in_force_and_the_other_is_told(now, save):
     _nobody_yet()
     a_member("Rita Prado", "engineering")
     rules = [{"seats": {"seat_engineering": 1}}]
-    said = at_once([partial(services.save_policy, actor=SETUP, name=name, rules=rules, now=now) for name in "AB"])
+    said = at_once([partial(save, actor=SETUP, name=name, rules=rules, now=now) for name in "AB"])
     (first,) = Policy.objects.all()
     assert first.is_current
     # Who comes a moment later finds it in force, and SETUP is no person who could propose another.
