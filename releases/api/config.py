@@ -20,10 +20,20 @@ from releases.setup.plan import Act, Plan
 PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 503)
 
 
+class MachineOut(serializers.Serializer[Any]):
+    """A machine whose token somebody has to issue again elsewhere."""
+
+    name = serializers.CharField()
+    owner = serializers.CharField(allow_blank=True, help_text="the user name of who answers for it")
+    scopes = serializers.ListField(child=serializers.CharField())
+    team = serializers.CharField(allow_blank=True)
+
+
 class ConfigOut(serializers.Serializer[Any]):
     """The configuration of this installation; it holds no id and no secret."""
 
     document = serializers.CharField(help_text="YAML, as POST takes it")
+    by_hand = MachineOut(many=True, help_text="machines: not in the document, because no document gives a token back")
 
 
 class ConfigIn(StrictSerializer):
@@ -66,13 +76,16 @@ class Config(APIView):
     @extend_schema(operation_id="config_export", responses={200: ConfigOut, **PROBLEMS})
     def get(self, request: Request) -> Response:
         """Read the configuration out: the same installation always gives the same document."""
-        return Response({"document": queries.export(actor=actor_of(request))})
+        actor = actor_of(request)
+        return Response({"document": queries.export(actor=actor), "by_hand": queries.by_hand(actor=actor)})
 
     @extend_schema(operation_id="config_apply", request=ConfigIn, responses={200: PlanOut, **PROBLEMS})
     def post(self, request: Request) -> Response:
         """Say what a document does, and with ``dry_run: false`` do it: all of it or nothing, and never anything away.
 
-        With ``plan`` it is done only when the plan is still the one that was seen, else 409.
+        With ``plan`` it is done only when the plan is still the one that was seen, else 409. A token changes the parts
+        of the catalogue; people, teams and the policy are refused, each by its place, because no token changes who may
+        decide. A document may name them as they are here.
         """
         asked = ConfigIn(data=request.data)
         asked.is_valid(raise_exception=True)

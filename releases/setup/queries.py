@@ -17,7 +17,8 @@ from releases.setup.document import holds_secret
 from releases.setup.shape import EVERY, FORMAT, POLICY, SECTIONS, Key, key_of, name_of
 
 Values = dict[str, Any]
-WRITTEN = ("teams", "people", *(name for name in SECTIONS if name not in {"teams", "people"}))
+# Machines are not written: no file gives a token back, so the file would promise what applying it cannot keep.
+WRITTEN = ("teams", "people", *(name for name in SECTIONS if name not in {"teams", "people", "machines"}))
 _WIDTH = 120
 MAY_LOOK = (Right.CATALOG_EDIT, Right.PEOPLE_EDIT, Right.POLICY_EDIT, Right.AUDIT_READ)
 
@@ -43,6 +44,15 @@ def export(*, actor: Actor) -> str:
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=False
     )
     return written
+
+
+def by_hand(*, actor: Actor) -> tuple[Values, ...]:
+    """Return the machines: what the file leaves out because each token is shown to one person, once.
+
+    :raises NotPermitted: the actor may neither edit the catalogue or people nor read the record
+    """
+    require(actor, *MAY_LOOK)
+    return tuple(_machines())
 
 
 def as_it_is() -> dict[str, dict[Key, Values]]:
@@ -113,7 +123,7 @@ def _teams() -> list[Values]:
 
 def _machines() -> list[Values]:
     names = username_of_everybody()
-    living = ApiClient.objects.filter(revoked_at=None).select_related("team").order_by("name", "issued_at")
+    living = ApiClient.objects.filter(revoked_at=None).select_related("team")
     return [
         {
             "name": one.name,
@@ -121,7 +131,7 @@ def _machines() -> list[Values]:
             "scopes": sorted(one.scopes),
             "team": one.team.name if one.team else "",
         }
-        for one in living
+        for one in sorted(living, key=lambda one: (one.name, one.issued_at))
     ]
 
 

@@ -15,7 +15,7 @@ from releases.core import clock
 from releases.core.errors import GmudError
 from releases.setup.document import LARGEST, Unfit
 from releases.setup.plan import Act, Plan, Step
-from releases.setup.queries import export
+from releases.setup.queries import by_hand, export
 from releases.setup.services import apply
 
 SIGNS = {Act.ADD: "+", Act.CHANGE: "~", Act.BY_HAND: "!", Act.LEFT: "·"}
@@ -42,7 +42,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             if options["verb"] == "export":
-                self.stdout.write(export(actor=system("config")), ending="")
+                self._export()
             else:
                 self._apply(options["file"], dry_run=options["dry_run"], username=options["username"])
         except Unfit as error:
@@ -50,6 +50,14 @@ class Command(BaseCommand):
             raise CommandError("\n".join(["Nothing was applied.", *every])) from error
         except GmudError as error:
             raise CommandError(str(error)) from error
+
+    def _export(self) -> None:
+        actor = system("config")
+        self.stdout.write(export(actor=actor), ending="")
+        for one in by_hand(actor=actor):
+            team = f", team {one['team']}" if one["team"] else ""
+            scopes = ", ".join(one["scopes"])
+            self.stderr.write(f"! not in the file, to issue by hand: machine {one['name']} ({scopes}{team})")
 
     def _apply(self, file: str, *, dry_run: bool, username: str) -> None:
         plan = apply(actor=_actor(username), text=_text(file), dry_run=dry_run, now=clock.now())

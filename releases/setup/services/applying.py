@@ -12,7 +12,7 @@ from releases.accounts.models import User
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit import services as audit
-from releases.audit.actor import Actor
+from releases.audit.actor import Actor, ActorKind
 from releases.catalog.models import Service
 from releases.committee.queries import proposed_policies, written_out
 from releases.core.errors import GmudError, Invalid, Reason, Sentence, Stale
@@ -54,6 +54,8 @@ def apply(*, actor: Actor, text: str | bytes, dry_run: bool, seen_digest: str = 
         plan = Plan(tuple(_not_twice(step) for step in steps_of(wanted, found)))
         if seen_digest and seen_digest != plan.digest:
             raise Stale(Sentence(_("Something changed since this plan was made: look at the new one.")))
+        if refused := list(_for_people_only(plan, actor)):
+            raise Unfit(refused)
         _carry_out(plan, wanted, found, Work(actor, now))
         if dry_run:
             transaction.set_rollback(True)
@@ -88,6 +90,14 @@ def _with_its_fix(reason: Reason) -> Sentence:
     if reason.fix is None:
         return reason.message
     return Sentence("%(problem)s %(fix)s", {"problem": reason.message, "fix": reason.fix})
+
+
+def _for_people_only(plan: Plan, actor: Actor) -> Iterator[Problem]:
+    """Yield what a machine asks for and never does: to change who may decide, by people, teams, roles or the policy."""
+    text = _("A token never changes who may decide: apply this on the page or in the shell, in a person's name.")
+    for step in plan.steps:
+        if actor.kind is ActorKind.MACHINE and step.kind in _RIGHTS and step.writes and step.item is not None:
+            yield Problem(step.item.path, step.item.line, Sentence(text))
 
 
 def _unknown_languages(wanted: Wanted) -> Iterator[Problem]:

@@ -20,9 +20,9 @@ from releases.core import canonical
 from releases.core.errors import NotPermitted, Refused, Stale
 from releases.setup.document import Unfit
 from releases.setup.plan import Act
-from releases.setup.queries import export
+from releases.setup.queries import by_hand, export
 from releases.setup.services import apply
-from tests.factories.accounts import NOW, SETUP, a_person, a_team, an_actor
+from tests.factories.accounts import NOW, SETUP, a_person, a_team, a_token, an_actor
 from tests.factories.catalog import a_connection, a_service, an_environment
 from tests.factories.setup import SMALL, the_first_owner
 
@@ -54,6 +54,7 @@ def test_a_whole_bank_moves_into_an_empty_installation_byte_for_byte(tmp_path):
     bank._catalog()
     bank._wires()
     committee.save_policy(actor=DEMO, name="Release policy", rules=story.POLICY, now=NOW)
+    a_token(name="a machine of the bank")
     written = export(actor=DEMO)
     assert written == export(actor=DEMO)
     transaction.savepoint_rollback(here)
@@ -65,6 +66,7 @@ def test_a_whole_bank_moves_into_an_empty_installation_byte_for_byte(tmp_path):
     assert plan.is_applied
     assert export(actor=owner) == written
     assert len(written) > 5000
+    assert "machine" not in written
     assert not User.objects.get(username="ana").has_usable_password()
     assert not Connection.objects.exclude(secret_box=None).exists()
     assert applied(owner, written).is_empty
@@ -180,7 +182,24 @@ def test_a_later_policy_is_put_before_the_committee_once():
     assert Policy.objects.count() == 2
 
 
-def test_machines_are_listed_and_issued_by_hand():
+def test_machines_are_named_beside_the_file_and_never_in_it():
+    owner = the_first_owner()
+    applied(owner, SMALL)
+    before = export(actor=owner)
+    a_token(Right.GATE_ASK, name="zeta")
+    a_token(Right.GATE_ASK, Right.CATALOG_EDIT, name="Alpha")
+
+    assert [(one["name"], one["scopes"]) for one in by_hand(actor=owner)] == [
+        ("Alpha", ["catalog.edit", "gate.ask"]),
+        ("zeta", ["gate.ask"]),
+    ]
+    assert "zeta" not in export(actor=owner)
+    assert "machines" not in before
+    with pytest.raises(NotPermitted):
+        by_hand(actor=an_actor(Role.ENGINEER))
+
+
+def test_machines_of_a_file_are_issued_by_hand():
     owner = the_first_owner()
     plan = applied(owner, "gmud: 1\nmachines:\n- {name: ci, owner: olga, scopes: [gate.ask]}\n")
 
@@ -198,6 +217,8 @@ def test_machines_are_listed_and_issued_by_hand():
         ("servces: []", "servces", 2, "not known"),
         ("services: cart", "services", 2, "list"),
         ("teams:\n- {name: ledger, members: [zoe]}", "teams[0].members[0]", 3, "no “zoe”"),
+        ("dependencies:\n- {caller: cart, callee: gone, source: manual}", "dependencies[0].callee", 3, "no “gone”"),
+        ("dependencies:\n- {caller: gone, callee: cart, source: manual}", "dependencies[0].caller", 3, "no “gone”"),
         ("people:\n- {username: zoe, name: Zoe, roles: [king]}", "people[0].roles[0]", 3, "owner"),
         ("people:\n- {username: zoe, name: Zoe, language: xx}", "people[0].language", 3, "xx"),
         ("people:\n- {username: olga, name: Olga, roles: [engineer]}", "people[0].roles", 3, "last owner"),
