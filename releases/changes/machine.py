@@ -49,6 +49,7 @@ HAS_REVIEW = Guard("review", _("Review written"), rules.has_review)
 HAS_SUCCESSOR = Guard("successor", _("Successor named"), rules.has_successor)
 
 COMPLETE = (HAS_TITLE, HAS_WHY, HAS_ITEMS, HAS_PLAN, HAS_EVIDENCE, HAS_WAY_BACK, WINDOW_ORDERED, WINDOW_AHEAD, NO_TWIN)
+REPORTABLE = (HAS_TITLE, HAS_WHY, HAS_ITEMS)
 CLEAR_TO_GO = (HAS_QUORUM, NOT_ON_HOLD, INSIDE_WINDOW, NOTHING_CLOSED, NOBODY_BUSY, AS_PLANNED)
 
 
@@ -62,7 +63,7 @@ LIFE: Machine[Facts] = Machine(
         _row("submit",           {S.DRAFT},                             S.ASSESSING,     Right.CHANGE_FILE, *COMPLETE, IS_NORMAL),
         _row("submit_standard",  {S.DRAFT},                             S.SCHEDULED,     Right.CHANGE_FILE, *COMPLETE, IS_STANDARD, IS_PRE_APPROVED),
         _row("submit_emergency", {S.DRAFT},                             S.AUTHORIZING,   Right.CHANGE_FILE, *COMPLETE, IS_EMERGENCY, NO_OVERDUE_REVIEW),
-        _row("report",           {S.DRAFT},                             S.REVIEWING,     Right.CHANGE_RELEASE, HAS_TITLE, HAS_WHY, HAS_ITEMS, IS_RETROACTIVE),
+        _row("report",           {S.DRAFT},                             S.REVIEWING,     Right.CHANGE_RELEASE, *REPORTABLE, IS_RETROACTIVE),
         _row("assessed",         {S.ASSESSING},                         S.AUTHORIZING,   Right.SYSTEM_ACT, IS_ASSESSED),
         _row("request_changes",  {S.AUTHORIZING},                       S.DRAFT,         Right.CHANGE_VOTE),
         _row("authorized",       {S.AUTHORIZING},                       S.SCHEDULED,     Right.SYSTEM_ACT, HAS_QUORUM),

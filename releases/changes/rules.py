@@ -40,7 +40,10 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the guards look at, at one moment; built by :mod:`releases.changes.facts`."""
+    """Everything the guards look at, at one moment; built by :mod:`releases.changes.facts`.
+
+    ``is_foreseen_pre_approved`` is for the button of a draft, which no round is on yet; the move itself asks the round.
+    """
 
     now: datetime
     type: ChangeType
@@ -63,11 +66,12 @@ class Facts:
     has_review: bool = False
     successor: int | None = None
     warrant_until: datetime | None = None
+    is_foreseen_pre_approved: bool = False
 
     @property
     def is_pre_approved(self) -> bool:
         """Say whether the policy asks nobody about this content."""
-        return self.tally is not None and self.tally.is_pre_approved
+        return self.tally.is_pre_approved if self.tally is not None else self.is_foreseen_pre_approved
 
     @property
     def has_quorum(self) -> bool:

@@ -1,18 +1,23 @@
 """What may be done with a change now, and why not: checklist and buttons, from the table of moves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from releases.accounts import queries as accounts
 from releases.accounts.rights import Right
 from releases.audit.actor import Actor
+from releases.changes import appraising
+from releases.changes.document import items_of
 from releases.changes.facts import gather
-from releases.changes.machine import COMPLETE, LIFE
+from releases.changes.machine import COMPLETE, LIFE, REPORTABLE
 from releases.changes.models import ChangeRequest
 from releases.changes.rules import Facts
-from releases.core.errors import Reason, Sentence
+from releases.changes.states import ChangeType, State
+from releases.committee import queries as committee
+from releases.core.errors import Reason, Refused, Sentence
 from releases.core.machine import Guard
 from releases.core.words import mark as _
+from releases.impact import rules as impact
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,9 @@ class Button:
         return not self.reasons
 
 
-def checklist(facts: Facts, guards: tuple[Guard[Facts], ...] = COMPLETE) -> list[Check]:
-    """Return every guard of a complete request, in order, each with its sentence when it fails."""
+def checklist(facts: Facts) -> list[Check]:
+    """Return every guard of a complete request of its type, in order, each with its sentence when it fails."""
+    guards: tuple[Guard[Facts], ...] = REPORTABLE if facts.type is ChangeType.RETROACTIVE else COMPLETE
     return [Check(guard.code, guard.title, guard.check(facts)) for guard in guards]
 
 
@@ -53,6 +59,8 @@ def buttons(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Butto
     Moves of the system are left out, and so are submissions of another type.
     """
     facts, rights = gather(change, now=now), accounts.rights_of(actor)
+    if change.state == State.DRAFT and facts.type is ChangeType.STANDARD:
+        facts = replace(facts, is_foreseen_pre_approved=_would_be_pre_approved(change, now=now))
     moves = [
         move
         for move in LIFE.leaving(change.state)
@@ -60,6 +68,19 @@ def buttons(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Butto
     ]
     lacking = {right: _lacking(right) for right in {move.right for move in moves} - rights}
     return [Button(move.verb, (*lacking.get(move.right, ()), *move.refusals(facts))) for move in moves]
+
+
+def _would_be_pre_approved(change: ChangeRequest, *, now: datetime) -> bool:
+    """Say whether the policy would ask nobody, were this draft submitted now."""
+    policy, kinds = committee.current_policy(), {item.environment.kind for item in items_of(change)}
+    if policy is None:
+        return False
+    level = impact.assess(appraising.facts_of(change, now=now), now).level
+    try:
+        need = committee.required(policy, environment_kinds=kinds, level=level, change_type=change.type)
+    except Refused:
+        return False
+    return need.is_pre_approved
 
 
 def _lacking(right: str) -> tuple[Reason, ...]:
