@@ -2,13 +2,17 @@ from datetime import timedelta
 
 import pytest
 
+from releases.audit.queries import story
 from releases.catalog import services as catalog
 from releases.catalog.kinds import Purpose
+from releases.changes import services
 from releases.changes.states import State
 from releases.delivery import services as delivery
 from releases.operations.models import Operation, Step
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
+from releases.rollout.models import Rollout
+from releases.rollout.states import Stage
 from tests.factories.accounts import SETUP
 from tests.factories.catalog import a_connection
 from tests.factories.changes import a_change
@@ -197,3 +201,120 @@ def test_polling_the_same_state_costs_no_page(wired, released, browse):
 
     assert first.status_code == 200
     assert again.status_code == 304
+
+
+@pytest.fixture
+def judged(released):
+    """Return a change whose rollout waits for the verdict on the first share of its traffic."""
+    Operation.objects.filter(subject=released.pk).update(stage=Stage.VERDICT)
+    return released
+
+
+HTMX = {"HX-Request": "true"}
+
+
+def state_of(change) -> str:
+    return Operation.objects.get(subject=change.pk).state
+
+
+def test_both_buttons_stand_on_the_page_while_the_verdict_is_awaited(wired, judged, browse):
+    text = browse(wired.manager).get(f"/live/{judged.number}").content.decode()
+
+    assert f'action="/live/{judged.number}/advance"' in text
+    assert "Advance now" in text
+    assert f'action="/live/{judged.number}/stop"' in text
+    assert "Stopping leaves traffic as it is; going back brings it home." in text
+
+
+def test_before_the_verdict_there_is_nothing_to_advance_and_afterwards_nothing_to_stop(wired, released, browse):
+    browser, page = browse(wired.manager), f"/live/{released.number}"
+
+    before = browser.get(page).content.decode()
+    browser.post(f"{page}/stop", {"reason": "Odd errors"})
+    after = browser.get(page).content.decode()
+
+    assert (f"{page}/advance" in before, f"{page}/stop" in before) == (False, True)
+    assert (f"{page}/advance" in after, f"{page}/stop" in after) == (False, False)
+
+
+def test_who_may_not_release_is_offered_neither_button(wired, judged, browse):
+    text = browse(wired.on_call).get(f"/live/{judged.number}").content.decode()
+
+    assert "Advance now" not in text
+    assert "Stop here" not in text
+
+
+@pytest.mark.parametrize("htmx", [True, False], ids=["in place", "as a page"])
+def test_advancing_says_who_cut_the_verdict_short_and_leaves_the_rollout_running(wired, judged, browse, htmx):
+    browser = browse(wired.manager)
+    answer = browser.post(f"/live/{judged.number}/advance", follow=not htmx, headers=HTMX if htmx else {})
+
+    row = Rollout.objects.get(change=judged)
+    assert (answer.status_code, row.advanced_by, row.advanced_at is not None) == (200, "Marta Sá", True)
+    assert ("<html" in answer.content.decode()) != htmx
+    assert state_of(judged) in {"pending", "running"}
+    assert story(judged.stream)[-1].kind == "rollout.advanced"
+
+
+@pytest.mark.parametrize("htmx", [True, False], ids=["in place", "as a page"])
+def test_stopping_ends_the_rollout_with_its_reason_and_sends_nothing_more(wired, released, browse, htmx):
+    browser = browse(wired.manager)
+    answer = browser.post(
+        f"/live/{released.number}/stop", {"reason": "Odd errors"}, follow=not htmx, headers=HTMX if htmx else {}
+    )
+
+    assert (answer.status_code, state_of(released)) == (200, "stopped")
+    assert ("<html" in answer.content.decode()) != htmx
+    assert not Step.objects.filter(operation__subject=released.pk, sent_at__isnull=False).exists()
+    told = story(released.stream)[-1]
+    assert (told.kind, told.text["reason"], told.actor_name) == ("rollout.stopped", "Odd errors", "Marta Sá")
+
+
+@pytest.mark.parametrize("door", ["advance", "stop"])
+def test_who_may_not_release_is_refused_by_name_and_nothing_happens(wired, judged, browse, door):
+    before = state_of(judged)
+    answer = browse(wired.on_call).post(f"/live/{judged.number}/{door}", {"reason": "Mine"}, headers=HTMX)
+
+    text = answer.content.decode()
+    assert answer.status_code == 403
+    assert "Ana Reis" in text
+    assert "Marta Sá" in text
+    assert (state_of(judged), Rollout.objects.get(change=judged).advanced_at) == (before, None)
+
+
+def test_advancing_before_there_is_a_verdict_is_refused_with_that_sentence(wired, released, browse):
+    answer = browse(wired.manager).post(f"/live/{released.number}/advance", headers=HTMX)
+
+    assert answer.status_code == 409
+    assert "The rollout is not waiting for a verdict now." in answer.content.decode()
+    assert Rollout.objects.get(change=released).advanced_at is None
+
+
+def test_advancing_what_is_on_hold_is_refused_with_the_reason_of_the_hold(wired, judged, browse):
+    services.hold(change_id=judged.pk, actor=wired.actor("manager"), reason="Fraud desk calls", now=wired.now)
+
+    answer = browse(wired.manager).post(f"/live/{judged.number}/advance", headers=HTMX)
+
+    assert answer.status_code == 409
+    assert "On hold: Fraud desk calls" in answer.content.decode()
+    assert Rollout.objects.get(change=judged).advanced_at is None
+
+
+@pytest.mark.parametrize("door", ["advance", "stop"])
+def test_once_somebody_goes_back_there_is_no_rollout_to_press_for(wired, judged, browse, door):
+    rollback.begin(change_id=judged.pk, actor=wired.actor("on_call"), now=wired.now + timedelta(seconds=5))
+
+    answer = browse(wired.manager).post(f"/live/{judged.number}/{door}", headers=HTMX)
+
+    assert answer.status_code == 409
+    assert f"No rollout of {judged.name} is running." in answer.content.decode()
+
+
+@pytest.mark.parametrize("door", ["advance", "stop"])
+def test_a_press_for_what_was_never_released_leads_back_to_the_change_with_the_reason(wired, browse, door):
+    change = a_change(wired, at=State.SCHEDULED)
+
+    answer = browse(wired.manager).post(f"/live/{change.number}/{door}", follow=True)
+
+    assert answer.redirect_chain == [(f"/changes/{change.number}", 302)]
+    assert f"No rollout of {change.name} is running." in answer.content.decode()
