@@ -20,8 +20,9 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.core import clock
 from tests.factories.accounts import a_token
+from tests.factories.catalog import a_connection
 from tests.factories.changes import House, a_change, a_house
-from tests.factories.gate import with_keys
+from tests.factories.gate import bind_job, with_keys
 
 ROOT = Path(__file__).resolve().parents[3]
 Reply = tuple[int, str, bytes]
@@ -81,6 +82,7 @@ class Shell:
 def shell(live_server, settings, tmp_path, now) -> Shell:
     with_keys(settings, tmp_path / "keys")
     house = a_house(now)
+    bind_job(house, a_connection(origin="http://127.0.0.1:9", now=now).pk)
     change = a_change(
         house, at=State.SCHEDULED, starts_at=now + timedelta(milliseconds=1), ends_at=now + timedelta(hours=2)
     )

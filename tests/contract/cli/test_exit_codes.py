@@ -10,12 +10,16 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from releases.accounts.rights import Right
 from releases.calendar import services as calendar
+from releases.changes import services as changes
 from releases.changes.states import State
 from releases.core import clock
 from releases.gate import keys, permits, services
 from releases.gate.models import Permit
+from releases.rollback.models import Rollback
 from tests.contract.cli.conftest import Reply, Shell, between
+from tests.factories.accounts import a_token
 from tests.factories.catalog import a_digest
 from tests.factories.gate import CI, RUN, a_question
 
@@ -257,6 +261,46 @@ def test_going_back_where_nothing_was_released_is_10_with_the_reason(shell):
 
     assert code == DENIED
     assert err.strip()
+
+
+def started(shell: Shell) -> None:
+    """Let the release begin by the gate's own permit, and be deployed."""
+    assert shell.wait()[0] == DONE
+    changes.deployed(change_id=shell.change.pk, actor=shell.house.actor("manager"), now=clock.now())
+
+
+def test_0_going_back_begins_the_rollback_and_says_where_to_watch_it(shell):
+    started(shell)
+
+    code, out, err = shell.run("rollback", shell.change.name, "--reason", "The errors rise.")
+
+    assert (code, err) == (DONE, "")
+    assert shell.change.name in out
+    assert f"/live/{shell.change.number}" in out
+    assert state_of(shell) == State.ROLLING_BACK
+    assert Rollback.objects.get(change=shell.change).reason == "The errors rise."
+
+
+def test_0_going_back_twice_joins_the_same_rollback_and_everything_is_there_as_json(shell):
+    started(shell)
+    assert shell.run("rollback", str(shell.change.number), "--reason", "The errors rise.")[0] == DONE
+
+    code, out, _err = shell.run("--json", "rollback", shell.change.name, "--reason", "I pressed it, too.")
+
+    assert code == DONE
+    assert json.loads(out)["change_request"] == shell.change.name
+    assert Rollback.objects.filter(change=shell.change).count() == 1
+
+
+def test_10_going_back_with_a_token_that_may_not(shell, now):
+    started(shell)
+    _row, reader = a_token(Right.CHANGE_READ, now=now)
+
+    code, out, err = replace(shell, token=reader).run("rollback", shell.change.name, "--reason", "Errors")
+
+    assert (code, out) == (DENIED, "")
+    assert err.strip()
+    assert state_of(shell) == State.WATCHING
 
 
 def test_2_for_words_that_make_no_command(shell):
