@@ -18,6 +18,7 @@ from releases.changes import queries as changes
 from releases.changes.drafts import KnownItem
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft
+from releases.changes.states import ChangeType
 from releases.committee import queries as committee
 from releases.committee.rules import Member
 from releases.core.errors import Refused, Sentence
@@ -200,6 +201,8 @@ def _risk(saved: ChangeRequest | None, now: datetime) -> tuple[Look | None, str]
 def _deciders(
     draft: ChangeDraft, items: Sequence[KnownItem], level: str, actor: Actor
 ) -> tuple[tuple[Line, ...], Words]:
+    if draft.type == ChangeType.RETROACTIVE:
+        return (), Sentence(mark("Nobody: it ran already. What follows is its review."))
     policy = committee.current_policy()
     if policy is None:
         return (), Sentence(mark("There is no policy yet: nobody could decide."))

@@ -299,7 +299,11 @@ DONE: Mapping[str, Any] = {
     "failed": _("The review is open."),
 }
 LONGEST_NUMBER = 9  # of digits that a number of ours may have
-HANDED_IN = _("It is handed in. Those who decide see it in their inbox.")
+HANDED_IN: Mapping[str, Any] = {
+    State.AUTHORIZING: _("It is handed in. Those who decide see it in their inbox."),
+    State.SCHEDULED: _("The policy pre-approves it: it is scheduled."),
+    State.REVIEWING: _("It is reported. The review is open."),
+}
 
 
 def _number(said: str) -> int:
@@ -324,7 +328,7 @@ def act(request: Request, number: int, verb: str) -> HttpResponse:
         raise Missing(Sentence(mark("There is no such act.")))
     row, field = queries.by_number(number), panels.ACTS[verb][1] or "reason"
     deed(row, request.actor, request.POST.get(field, "")[:2000], clock.now())
-    messages.success(request, DONE.get(verb, HANDED_IN))
+    messages.success(request, DONE.get(verb) or HANDED_IN[queries.by_number(number).state])
     return HttpResponseRedirect(reverse("change", args=[number]))
 
 

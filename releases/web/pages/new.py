@@ -39,7 +39,7 @@ ITEM_FIELDS = ("service", "environment", "version", "digest", "back_version", "b
 ITEM = re.compile(rf"items-(\d{{1,3}})-({'|'.join(ITEM_FIELDS)})")
 INPUT_MOMENT = "%Y-%m-%dT%H:%M"
 SUBMIT = "submit"
-TYPES = (ChangeType.NORMAL, ChangeType.STANDARD, ChangeType.EMERGENCY)
+TYPES = (ChangeType.NORMAL, ChangeType.STANDARD, ChangeType.EMERGENCY, ChangeType.RETROACTIVE)
 MIGRATIONS: tuple[tuple[str, Words], ...] = (
     (MigrationClass.NONE, _("Nothing changes")),
     (MigrationClass.EXPAND, _("Only adds")),
