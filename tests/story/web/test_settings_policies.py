@@ -14,7 +14,8 @@ from releases.committee import queries
 from releases.committee import services as committee
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.rules import Decision
-from tests.factories.accounts import SETUP, a_person
+from releases.web.pages.settings import policies as pages
+from tests.factories.accounts import SETUP, a_person, actor_of
 from tests.factories.changes import POLICY
 
 PAGE, EDIT = "/settings/policies", "/settings/policies/edit"
@@ -443,3 +444,35 @@ def test_an_edit_by_the_only_holder_of_a_seat_says_that_nobody_is_left_to_vote(h
     services.grant(actor=SETUP, person_id=house.security.pk, role=Role.RELEASE_MANAGER, now=now)
     page = in_words(browse(house.security).post(EDIT, typed(STRICTER, do="show")))
     assert "Security nobody is left who may decide" in page
+
+
+# --- search ---
+
+EASIER = [{"seats": {"seat_engineering": 1}}]
+
+
+def versions(answer):
+    """Return the numbers of the versions in the list, the newest first."""
+    (part,) = re.findall(r'<section class="sheet last" aria-labelledby="versions">.*?</section>', answer, re.DOTALL)
+    return [int(one) for one in re.findall(r'href="/settings/policies/(\d+)"', part)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("quarter", [3]), ("MARTA", [2]), ("policy", [2, 1]), ("nobody", []), ("", [3, 2, 1])]
+)
+def test_versions_are_found_by_name_and_by_who_proposed_them(house, proposed, owner, browse, now, asked, found):
+    committee.save_policy(actor=actor_of(owner, signed_in_at=now), name="End of quarter", rules=EASIER, now=now)
+    answer = browse(owner).get(PAGE, {"q": asked})
+
+    assert versions(answer.content.decode()) == found
+    assert ("Nothing here answers to “nobody”." in in_words(answer)) is (not found)
+    assert "Proposed: version 2" in in_words(answer)
+
+
+def test_there_are_more_versions_than_the_page_shows(house, owner, browse, monkeypatch, proposed):
+    monkeypatch.setattr(pages, "MOST_VERSIONS", 1)
+    assert versions((answer := browse(owner).get(PAGE)).content.decode()) == [2]
+    assert "search for the rest" in in_words(answer)
+    found = browse(owner).get(PAGE, {"q": "setup"})
+    assert versions(found.content.decode()) == [1]
+    assert "search for the rest" not in in_words(found)

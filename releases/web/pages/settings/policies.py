@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.http import urlencode
@@ -146,11 +147,23 @@ def _headline(current: Policy | None, waiting: Sequence[Proposed]) -> Sentence:
     return Sentence(text, {**parts, "waiting": both(said)})
 
 
+def _found(asked: str) -> list[Policy]:
+    """Return the newest versions whose name or proposer answers to the search, one more than a page shows."""
+    rows = Policy.objects.select_related("based_on")
+    if asked:
+        rows = rows.filter(Q(name__icontains=asked) | Q(created_by__icontains=asked))
+    return list(rows[: MOST_VERSIONS + 1])
+
+
 def _overview(request: Request, *, trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
     now = clock.now()
-    policies = list(Policy.objects.select_related("based_on")[:MOST_VERSIONS])
+    asked = request.GET.get("q", "").strip()[:120]
+    newest = _found("")
+    policies, found = newest[:MOST_VERSIONS], _found(asked) if asked else newest
+    shown = found[:MOST_VERSIONS]
     current = next((one for one in policies if one.is_current), None) or queries.current_policy()
-    everyone = {one.policy.pk: one for one in queries.proposals_of({*policies, *([current] if current else ())}, now)}
+    known = {*policies, *shown, *([current] if current else ())}
+    everyone = {one.policy.pk: one for one in queries.proposals_of(known, now)}
     waiting = [
         _proposed(everyone[one.pk], request.actor, now, reason=_typed(request))
         for one in policies
@@ -167,7 +180,9 @@ def _overview(request: Request, *, trouble: Trouble | None = None, status: int =
         "outcome": outcome_in_words(in_force) if in_force else [],
         "facts": _facts(current, everyone.get(current.pk), _story(current)) if current else (),
         "proposals": waiting,
-        "versions": [_version(one, everyone[one.pk].round.outcome if one.pk in everyone else "") for one in policies],
+        "search": asked,
+        "versions": [_version(one, everyone[one.pk].round.outcome if one.pk in everyone else "") for one in shown],
+        "has_more": len(found) > MOST_VERSIONS,
         "told": _history(policies, events),
         "why": why_not(request.actor, Right.POLICY_EDIT),
         "trouble": trouble,
