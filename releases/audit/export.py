@@ -42,7 +42,8 @@ class Form(StrEnum):
 
 DOMAIN = b"gmud/audit-export/1\n"
 COLUMNS = ("time", "stream", "version", "kind", "actor_kind", "actor_id", "actor_name", "operation", "data", "text")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute what it should only show
+CONTROLS = ("\t", "\r", "\n")  # some programs drop these before they look
+FORMULA = ("=", "+", "-", "@")  # after whatever blank signs; what makes a spreadsheet compute what it should only show
 
 
 def of(form: Form, asked: Asked, *, by: str, at: datetime) -> Iterator[bytes]:
@@ -118,7 +119,8 @@ def table(asked: Asked) -> Iterator[bytes]:
 
 def harmless(cell: str) -> str:
     """Return the cell with an apostrophe before anything that a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
+    begins_blank = cell.lstrip(" ").startswith(CONTROLS)
+    return f"'{cell}" if begins_blank or cell.lstrip().startswith(FORMULA) else cell
 
 
 def _row(cells: Sequence[str]) -> bytes:

@@ -13,12 +13,15 @@ from cryptography.exceptions import InvalidSignature
 from django.db import connection
 from django.utils.html import escape
 
-from releases.audit import guards, services
+from releases.accounts.roles import Role
+from releases.audit import guards, queries, services
 from releases.audit.export import DOMAIN, harmless
 from releases.audit.keys import public_keys
 from releases.audit.models import AuditEvent
 from releases.changes.states import State
 from releases.core import canonical
+from releases.web.pages import audit as pages
+from tests.factories.accounts import a_person
 from tests.factories.changes import a_change
 
 
@@ -102,6 +105,66 @@ def test_a_click_names_the_row_that_somebody_edited(auditor):
     assert event.stream in text or str(event.event_id) in text
 
 
+def standing(answer) -> tuple[str, str, tuple[int, ...]]:
+    """Return the headline, its badge, and what is sealed, seen by the witness and waiting."""
+    html = answer.content.decode()
+    head = html[html.index("<h1>") : html.index("</header>", html.index("<h1>"))]
+    badge = re.search(r'class="badge"\s+data-tone="(\w*)".*?>([^<>]*)</span>', head, re.DOTALL)
+    figures = [
+        re.search(rf"<dt>{name}</dt>\s*<dd[^>]*>(.*?)</dd>", html, re.DOTALL)[1]
+        for name in ("Sealed", "Seen by the witness", "Waiting for the seal")
+    ]
+    counted = tuple(int(re.sub(r"<[^>]+>|\D", "", one)) for one in figures)
+    return re.search(r"<h1>(.*?)</h1>", html)[1], f"{badge[1]} {badge[2]}", counted
+
+
+def test_a_record_that_is_sealed_and_witnessed_says_so_with_its_figures(auditor):
+    size = AuditEvent.objects.count()
+
+    assert standing(auditor.get("/audit")) == (
+        f"{size} events are sealed, and the witness agrees",
+        "go witnessed",
+        (size, size, 0),
+    )
+
+
+def test_what_is_not_sealed_yet_waits_and_is_counted_and_late_it_is_behind(auditor, house, monkeypatch):
+    size = AuditEvent.objects.count()
+    a_change(house, at=State.DRAFT)
+    waiting = AuditEvent.objects.count() - size
+
+    assert standing(auditor.get("/audit"))[1:] == ("go witnessed", (size, size, waiting))
+    monkeypatch.setattr(pages, "LATE_SECONDS", -1)
+    assert standing(auditor.get("/audit")) == (
+        "The witness has not seen the newest events yet",
+        "wait behind",
+        (size, size, waiting),
+    )
+
+
+def test_without_its_witness_the_record_is_behind_and_a_click_says_unwitnessed(auditor, settings):
+    Path(settings.GMUD_WITNESS_FILE).unlink()
+    size = AuditEvent.objects.count()
+
+    assert standing(auditor.get("/audit")) == (
+        "The witness has not seen the newest events yet",
+        "wait behind",
+        (size, 0, 0),
+    )
+    html = auditor.post("/audit/verify").content.decode()
+    assert "unwitnessed" in html
+    assert "nobody outside the database can say so yet" in html
+    assert f"{size} looked at, {size} sealed, 0 witnessed." in html
+    assert queries.story("audit:record")[-1].data["verdict"] == "unwitnessed"
+
+
+def test_a_witness_that_saw_something_else_contradicts_the_record(auditor, settings):
+    witness = Path(settings.GMUD_WITNESS_FILE)
+    witness.write_text(witness.read_text().replace('"root": "', '"root": "ab'))
+
+    assert standing(auditor.get("/audit"))[:2] == ("The record contradicts its witness", "stop contradicted")
+
+
 def whole(answer) -> bytes:
     return b"".join(answer.streaming_content)
 
@@ -134,18 +197,28 @@ def test_the_export_holds_what_the_filter_shows_and_says_which(auditor):
     assert streams == {end["export"]["asked"]["stream"]}
 
 
-def test_the_table_computes_nothing(auditor):
+def test_the_table_computes_nothing(auditor, house):
+    house.engineer = a_person("=1+1", Role.ENGINEER)
+    a_change(house, at=State.DRAFT, title="\n=1")
     content = whole(auditor.post("/audit/export", {"form": "csv"})).decode()
     head, *lines = csv.reader(io.StringIO(content))
 
     assert head[0] == "time"
     assert len(lines) > 50
+    assert {line[6] for line in lines if line[3] == "change.drafted"} == {"Ana Reis", "'=1+1"}
     assert not [cell for line in lines for cell in line if cell.lstrip().startswith(("=", "+", "-", "@"))]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1", " \n\t =1", "\n1", "\u00a0=1", "\v@A1"]
+)
 def test_no_cell_begins_as_a_formula(cell):
     assert harmless(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "1", "a=1", " plain", '{"a": "=1"}', "(=1)"])
+def test_what_computes_nothing_stays_as_it_is(cell):
+    assert harmless(cell) == cell
 
 
 def test_a_form_that_does_not_exist_is_refused_by_name(auditor):
