@@ -14,7 +14,7 @@ from releases.changes.states import State
 from releases.traffic import services as traffic
 from releases.traffic.services import Asked, Ended
 from releases.traffic.states import ShiftState
-from tests.factories.accounts import SETUP
+from tests.factories.accounts import SETUP, a_team
 from tests.factories.catalog import a_connection, a_service
 from tests.factories.changes import a_change
 
@@ -110,6 +110,12 @@ def test_drift_is_what_was_asked_and_confirmed_against_what_was_seen_since(house
 
 
 def test_one_team_keeps_its_services_only(house, look):
+    a_service("contacts", team=a_team("accounts"))
+    ledger = f"?team={house.service.team.name}"
 
-    assert look(query=f"?team={house.service.team.name}")
+    assert look(query=ledger)
+    assert look("contacts", query=ledger) == ""
+    assert look("contacts", query="?team=accounts") == "nothing known"
+    assert look(query="?team=accounts") == ""
     assert look(query="?team=nobody") == ""
+    assert look("contacts") == "nothing known"
