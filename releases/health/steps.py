@@ -30,6 +30,13 @@ PROBES: Mapping[str, Callable[[Door], Probe]] = {
     ConnectionKind.PROMETHEUS.value: PrometheusProbe,
     ConnectionKind.HTTP.value: EndpointProbe,
 }
+Provide = Callable[[Question, StepView], Probe]
+
+
+def probe_for(question: Question, step: StepView) -> Probe:
+    """Return what answers a question; an urgent step passes an open breaker."""
+    connection = Connection.objects.get(name=question.connection)
+    return PROBES[question.kind](door_for(connection, urgent=step.urgent))
 
 
 def plan(
@@ -73,6 +80,7 @@ class VerdictStep:
     """The StepHandler of ``health.verdict``: healthy measures in a row over a span, or a failure with its sentence."""
 
     now: Callable[[], datetime] = clock.now
+    provide: Provide = probe_for
 
     def probe(self, step: StepView) -> str | None:
         """Return nothing: looking changes nothing, so it can always begin anew."""
@@ -122,9 +130,8 @@ class VerdictStep:
 
     def _measure(self, step: StepView) -> Measure:
         question, at = Question.from_json(step.desired["question"]), self.now()
-        connection = Connection.objects.get(name=question.connection)
         try:
-            return PROBES[question.kind](door_for(connection, urgent=step.urgent)).measure(question, at=at)
+            return self.provide(question, step).measure(question, at=at)
         except Unreachable as error:
             return Measure(None, at, question.kind, error.detail)
 

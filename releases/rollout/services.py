@@ -35,12 +35,14 @@ from releases.rollout.rules import STABLE, idle_target, split
 from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage, Work
 from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
+from releases.traffic.providers import provider_for
+from releases.traffic.services import Provide
 
 LASTS_AT_MOST = timedelta(hours=2)
 WATCH_ENDS_WITHIN = timedelta(minutes=10)
 
 
-def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
+def start(*, change_id: UUID, actor: Actor, now: datetime, provide: Provide = provider_for) -> Rollout:
     """Begin the release of a scheduled change: deploy, 10 %, verdict, 100 %; the watch follows by itself.
 
     The traffic is looked at first: what somebody moved since the approval refuses the start. Then the change is moved,
@@ -56,11 +58,11 @@ def start(*, change_id: UUID, actor: Actor, now: datetime) -> Rollout:
     require(actor, Right.CHANGE_RELEASE)
     change = changes_queries.by_id(change_id)
     if change.state == State.SCHEDULED:
-        look_at_traffic(change, now=now)
+        look_at_traffic(change, now=now, provide=provide)
     return _start(change_id, actor=actor, now=now)
 
 
-def look_at_traffic(change: ChangeRequest, *, now: datetime) -> None:
+def look_at_traffic(change: ChangeRequest, *, now: datetime, provide: Provide = provider_for) -> None:
     """Look at the route of every item and keep the readings, for the guards and the gate; outside any transaction.
 
     :raises External: a route cannot be read
@@ -68,16 +70,18 @@ def look_at_traffic(change: ChangeRequest, *, now: datetime) -> None:
     for item in items_of(change):
         route = catalog.route_for(item.service_id, item.environment_id)
         if route is not None:
-            traffic.look(route_id=route.id, now=now)
+            traffic.look(route_id=route.id, now=now, provide=provide)
 
 
-def look_before_deploying(change: ChangeRequest, *, item_id: UUID, now: datetime) -> None:
+def look_before_deploying(
+    change: ChangeRequest, *, item_id: UUID, now: datetime, provide: Provide = provider_for
+) -> None:
     """Look at an item's route just before its deployment is sent; outside any transaction.
 
     :raises Refused: somebody moved the traffic: the side to deploy to may serve customers
     :raises External: the route cannot be read
     """
-    look_at_traffic(change, now=now)
+    look_at_traffic(change, now=now, provide=provide)
     item = next(one for one in items_of(change) if one.pk == item_id)
     if not traffic_as_planned(item):
         parts = {"service": item.service.name}

@@ -1,6 +1,7 @@
 """Which handler does which kind of step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from releases.audit.actor import system
 from releases.changes import queries as changes
@@ -18,10 +19,14 @@ from releases.health.steps import WatchStep
 from releases.operations.ports import StepHandler
 from releases.rollout import services as rollout
 from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, PauseStep
+from releases.traffic.providers import provider_for
+from releases.traffic.services import Provide
 from releases.traffic.steps import ShiftStep
 
 
-def permit_for(deployment: Deployment) -> str:
+def permit_for(
+    deployment: Deployment, *, now: Callable[[], datetime] = clock.now, provide: Provide = provider_for
+) -> str:
     """Ask the gate for a permit of one deployment; of all runs that hold one for it, the first to redeem deploys.
 
     Going forward, the traffic is looked at first: onto a side that somebody sent customers to nothing is deployed.
@@ -31,7 +36,7 @@ def permit_for(deployment: Deployment) -> str:
     """
     change = changes.by_id(deployment.change_id)
     if Intent(deployment.intent) is Intent.DEPLOY and deployment.item_id:
-        rollout.look_before_deploying(change, item_id=deployment.item_id, now=clock.now())
+        rollout.look_before_deploying(change, item_id=deployment.item_id, now=now(), provide=provide)
     answer = gate.ask(
         actor=system("worker"),
         request=Request(
@@ -43,7 +48,7 @@ def permit_for(deployment: Deployment) -> str:
             change_number=change.number,
         ),
         fuse=f"deployment:{deployment.pk}",
-        now=clock.now(),
+        now=now(),
     )
     if answer.permit is None:
         reasons = gate_queries.card(answer.decision).reasons

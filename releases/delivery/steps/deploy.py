@@ -23,6 +23,7 @@ class DeployStep:
 
     permit_for: Callable[[Deployment], str]
     now: Callable[[], datetime] = clock.now
+    provide: reach.Provide = reach.provider_of
 
     def probe(self, step: StepView) -> str | None:
         """Search the CI system for the step's key.
@@ -30,7 +31,7 @@ class DeployStep:
         :raises Unreachable: no answer that can be trusted
         """
         deployment = reach.deployment_of(step)
-        found = reach.provider_of(deployment, step).find(reach.target_of(deployment), step.op_key)
+        found = self.provide(deployment, step).find(reach.target_of(deployment), step.op_key)
         if found.state is State.NOT_FOUND:
             return None
         self._record(step, found)
@@ -49,7 +50,7 @@ class DeployStep:
         """
         deployment = reach.deployment_of(step)
         permit = self.permit_for(deployment)
-        seen = reach.provider_of(deployment, step).start(Order(step.op_key, reach.target_of(deployment), permit))
+        seen = self.provide(deployment, step).start(Order(step.op_key, reach.target_of(deployment), permit))
         self._record(step, seen)
         return _ref(seen.handle)
 
@@ -60,7 +61,7 @@ class DeployStep:
         """
         deployment = reach.deployment_of(step)
         handle = Handle.from_json(step.data.get("handle") or json.loads(step.remote_ref))
-        provider = reach.provider_of(deployment, step)
+        provider = self.provide(deployment, step)
         stops = deployment.stop_asked_at is not None and not handle.stop_asked
         seen = provider.stop(handle) if stops else provider.look(handle)
         self._record(step, seen)

@@ -15,6 +15,7 @@ LOOK_SECONDS = 2.0
 SLOW_LOOK_SECONDS = 5.0
 SLOW_AFTER_SECONDS = 60.0
 PROVIDERS: Mapping[str, Callable[[Door], DeliveryProvider]] = {ConnectionKind.JENKINS.value: JenkinsDelivery}
+Provide = Callable[[Deployment, StepView], DeliveryProvider]
 
 
 def deployment_of(step: StepView) -> Deployment:

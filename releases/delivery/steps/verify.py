@@ -19,6 +19,7 @@ class VersionStep:
     """The StepHandler of ``delivery.verify``."""
 
     now: Callable[[], datetime] = clock.now
+    provide: reach.Provide = reach.provider_of
 
     def probe(self, step: StepView) -> str | None:
         """Return nothing: looking changes nothing, so it can always begin anew."""
@@ -41,7 +42,7 @@ class VersionStep:
         if wrong := _by_catalogue(deployment, step):
             return Failed(wrong)
         target = reach.target_of(deployment)
-        runs = reach.provider_of(deployment, step).runs(target)
+        runs = self.provide(deployment, step).runs(target)
         wanted = Wanted(
             key=deployment.op_key or "",
             key_parameter=target.key_parameter,
