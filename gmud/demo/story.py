@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 from releases.accounts.roles import Role
 from releases.catalog.kinds import DataClass
+from releases.changes.states import ChangeType, Outcome, State
 
-RUNNING = "v0.6.10"
+LAST = 10
+RUNNING = f"v0.6.{LAST}"
+"""What the last change of each service brought, everywhere, and what the stand-in of the cluster begins with."""
 BAD = ("ledgerwriter", "v0.7.1")
 """The version that fails its canary; the stand-in of Prometheus is started with it."""
 BAD_SHARE = 0.4
@@ -30,6 +33,7 @@ PEOPLE = (
     Someone("davi", "Davi Nunes", (Role.ON_CALL, Role.SEAT_OPERATIONS), ("accounts",), "on call"),
     Someone("marta", "Marta Sá", (Role.RELEASE_MANAGER,), (), "release manager"),
     Someone("iara", "Iara Melo", (Role.ENGINEER, Role.SEAT_ENGINEERING), ("accounts",)),
+    Someone("nina", "Nina Alves", (Role.ENGINEER,), ("frontend",)),
     Someone("caio", "Caio Dias", (Role.SEAT_SECURITY,), ()),
     Someone("lia", "Lia Prado", (Role.SEAT_BUSINESS,), ()),
     Someone("rui", "Rui Paz", (Role.SEAT_OPERATIONS, Role.AUDITOR), ()),
@@ -51,7 +55,15 @@ POLICY = [
         "when": {"environment_kind": ["production"], "type": ["standard"], "risk_at_least": "moderate"},
         "seats": {"seat_engineering": 1},
     },
-    {"when": {"environment_kind": ["staging", "development"]}, "seats": {"seat_engineering": 1}},
+    {
+        "when": {"environment_kind": ["staging", "development"], "type": ["normal", "emergency"]},
+        "seats": {"seat_engineering": 1},
+    },
+    {"when": {"environment_kind": ["staging", "development"], "type": ["standard"]}, "seats": {}},
+    {
+        "when": {"environment_kind": ["staging", "development"], "type": ["standard"], "risk_at_least": "moderate"},
+        "seats": {"seat_engineering": 1},
+    },
 ]
 
 
@@ -82,7 +94,10 @@ CUSTOMERS = (
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A change that is over: so many days ago, which service got which version where, and how it ended."""
+    """A change that is over: so many days ago, which service got which version where, and how it ended.
+
+    With ``is_rollout`` GMUD itself deployed it and shifted the traffic; else CI did, with a permit of the gate.
+    """
 
     days: int
     service: str
@@ -90,7 +105,14 @@ class Past:
     environment: str
     title: str
     why: str
-    outcome: str = "successful"
+    ending: str = Outcome.SUCCESSFUL
+    type: ChangeType = ChangeType.NORMAL
+    is_rollout: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """Return the outcome that its record holds: none when it was rejected."""
+        return "" if self.ending == State.REJECTED else self.ending
 
 
 def past() -> tuple[Past, ...]:
@@ -98,12 +120,21 @@ def past() -> tuple[Past, ...]:
     told: list[Past] = []
     for turn, (title, why) in enumerate(REASONS):
         service = list(SERVICES)[turn % len(SERVICES)]
-        version = f"v0.6.{4 + turn // len(SERVICES)}"
+        later = (len(REASONS) - 1 - turn) // len(SERVICES)
+        version = f"v0.6.{LAST - later}"
         days = 80 - 4 * turn
-        ends = ENDINGS.get(turn, "successful")
-        told.append(Past(days + 1, service, version, "staging", title, why))
-        told.append(Past(days, service, version, "production", title, why, ends))
+        tried = ChangeType.STANDARD if turn in STANDARD else ChangeType.NORMAL
+        kind = ChangeType.EMERGENCY if turn in EMERGENCIES else ChangeType.NORMAL
+        ends = ENDINGS.get(turn, Outcome.SUCCESSFUL)
+        told.append(Past(days + 1, service, version, "staging", title, why, type=tried))
+        told.append(Past(days, service, version, "production", title, why, ends, kind, turn in ROLLOUTS))
     return tuple(told)
+
+
+def found() -> dict[str, str]:
+    """Return the version of each service that ran everywhere before all that is told."""
+    turns = {service: len(range(index, len(REASONS), len(SERVICES))) for index, service in enumerate(SERVICES)}
+    return {service: f"v0.6.{LAST - count}" for service, count in turns.items()}
 
 
 REASONS = (
@@ -127,7 +158,17 @@ REASONS = (
     ("Show pending transfers", "People send twice because they do not see the first."),
     ("Show the exchange rate that was used", "The rate stands in the terms only."),
 )
-ENDINGS = {4: "successful_with_issues", 10: "failed", 15: "successful_with_issues"}
+ENDINGS = {
+    4: Outcome.SUCCESSFUL_WITH_ISSUES,
+    8: Outcome.ROLLED_BACK,
+    9: State.REJECTED,
+    10: Outcome.FAILED,
+    15: Outcome.SUCCESSFUL_WITH_ISSUES,
+}
+EMERGENCIES = frozenset({13})
+STANDARD = frozenset({12, 18})
+ROLLOUTS = frozenset({3, 7, 8, 10, 11, 12, 13, 15, 17, 18})
+"""Two per service, so that its traffic is on the stable side again: but what failed or was rolled back moved none."""
 TO_TRY = (
     "CHG-{bad} will fail its canary. As ana: {{address}}/changes/{bad}, Start the rollout. "
     "As davi: {{address}}/live/{bad}, Go back.",

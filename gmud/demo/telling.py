@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from gmud.demo import story
+from gmud.demo import past, story
 from releases.accounts import queries as accounts_queries
 from releases.accounts import services as accounts
 from releases.accounts.models import User
@@ -26,7 +26,7 @@ from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Place, Purpo
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft, ItemDraft
-from releases.changes.states import Outcome, State
+from releases.changes.states import ChangeType, State
 from releases.committee import queries as committee_queries
 from releases.committee import services as committee
 from releases.committee.seats import Decision
@@ -43,7 +43,8 @@ ERROR_RATE = (
     'destination_service_namespace="bank-$environment",destination_version="$version"}[1m]))'
 )
 ERROR_LIMIT = 0.05
-TOKEN_DAYS = 60
+TOKEN_DAYS, LONGEST_TOKEN_DAYS = 60, 90
+FOUNDED_DAYS = 85
 
 
 class Telling:
@@ -52,11 +53,14 @@ class Telling:
     def __init__(self, *, now: datetime, outside: Mapping[str, str]) -> None:
         """``outside`` maps jenkins, kubernetes and prometheus to their addresses."""
         self.now = now
+        self.founded = now - timedelta(days=FOUNDED_DAYS)
         self.outside = outside
         self.passwords: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
+        self.machines: dict[str, UUID] = {}
         self.services: dict[str, UUID] = {}
         self.environments: dict[str, UUID] = {}
+        self.routes: list[UUID] = []
         self.numbers: dict[str, int] = {}
 
     def tell(self) -> None:
@@ -64,11 +68,12 @@ class Telling:
         self._people()
         self._catalog()
         self._wires()
-        committee.save_policy(actor=SETUP, name="Release policy", rules=story.POLICY, now=self.now)
+        committee.save_policy(actor=SETUP, name="Release policy", rules=story.POLICY, now=self.founded)
         self._machines()
-        for one in story.past():
-            self._past(one)
-        self._running()
+        self._found()
+        past.tell(self)
+        self._readings(self.now)
+        self._renew()
         self._now()
 
     def actor(self, username: str, *, at: datetime) -> Actor:
@@ -84,33 +89,33 @@ class Telling:
         signing_in = [story.OWNER, *(one.username for one in story.PEOPLE if one.signs_in)]
         self.passwords = {username: secrets.token_urlsafe(12) for username in signing_in}
         accounts.bootstrap(
-            username=story.OWNER, name="Olívia Braga", email="", password=self.passwords[story.OWNER], now=self.now
+            username=story.OWNER, name="Olívia Braga", email="", password=self.passwords[story.OWNER], now=self.founded
         )
         people: dict[str, UUID] = {}
         for one in story.PEOPLE:
             person = accounts.register_person(
-                actor=SETUP, name=one.name, email=f"{one.username}@example.com", now=self.now
+                actor=SETUP, name=one.name, email=f"{one.username}@example.com", now=self.founded
             )
             accounts.add_account(
                 actor=SETUP,
                 person_id=person.pk,
                 username=one.username,
                 password=self.passwords.get(one.username),
-                now=self.now,
+                now=self.founded,
             )
             for role in one.roles:
-                accounts.grant(actor=SETUP, person_id=person.pk, role=role, now=self.now)
+                accounts.grant(actor=SETUP, person_id=person.pk, role=role, now=self.founded)
             people[one.username] = person.pk
         for name, title in (("frontend", "Web"), ("accounts", "Accounts"), ("ledger", "Ledger")):
             members = [people[one.username] for one in story.PEOPLE if name in one.teams]
-            accounts.register_team(actor=SETUP, name=name, title=title, members=members, now=self.now)
+            accounts.register_team(actor=SETUP, name=name, title=title, members=members, now=self.founded)
 
     def _catalog(self) -> None:
         for name, kind, rank in ENVIRONMENTS:
-            row = catalog.register_environment(actor=SETUP, name=name, kind=kind, rank=rank, now=self.now)
+            row = catalog.register_environment(actor=SETUP, name=name, kind=kind, rank=rank, now=self.founded)
             self.environments[name] = row.pk
         found = replace(kubernetes.read(MANIFESTS), environments=())
-        kubernetes.take_over(found=found, actor=SETUP, now=self.now)
+        kubernetes.take_over(found=found, actor=SETUP, now=self.founded)
         for name, about in story.SERVICES.items():
             service = catalog_queries.service_named(name)
             self.services[name] = service.id
@@ -120,7 +125,7 @@ class Telling:
                 title=about.title,
                 criticality=about.criticality,
                 data_classes=about.data,
-                now=self.now,
+                now=self.founded,
             )
         for name, segment, size, hours, served in story.CUSTOMERS:
             catalog.register_customer(
@@ -130,7 +135,7 @@ class Telling:
                 size=size,
                 notice_hours=hours,
                 service_ids=[self.services[one] for one in served],
-                now=self.now,
+                now=self.founded,
             )
 
     def _wires(self) -> None:
@@ -147,7 +152,7 @@ class Telling:
                 origin=self.outside[name],
                 account=account,
                 secret=secret,
-                now=self.now,
+                now=self.founded,
             ).pk
             for name, kind, account, secret in ways
         }
@@ -167,10 +172,16 @@ class Telling:
                     locator={"namespace": f"bank-{environment}", "name": service, "route": "primary"},
                     stable="stable",
                     canary="canary",
-                    now=self.now,
+                    now=self.founded,
                 )
-                weights = {"stable": 100, "canary": 0}
-                catalog.note_reading(route_id=route.pk, weights=weights, version="", healthy=True, now=self.now)
+                self.routes.append(route.pk)
+        self._readings(self.founded)
+
+    def _readings(self, at: datetime) -> None:
+        """Look at every route: all its traffic is on the stable side."""
+        for route_id in self.routes:
+            weights = {"stable": 100, "canary": 0}
+            catalog.note_reading(route_id=route_id, weights=weights, version="", healthy=True, now=at)
 
     def _bind(self, place: Place, purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]) -> None:
         service_id, environment_id = place
@@ -181,7 +192,7 @@ class Telling:
             purpose=purpose,
             connection_id=connection_id,
             settings=settings,
-            now=self.now,
+            now=self.founded,
         )
 
     def _machines(self) -> None:
@@ -190,77 +201,43 @@ class Telling:
             ("jenkins", (Right.GATE_ASK, Right.PERMIT_REDEEM)),
             ("ci", (Right.GATE_ASK, Right.PERMIT_REDEEM, Right.CHANGE_READ, Right.CHANGE_FILE, Right.ROLLBACK_BEGIN)),
         ):
-            _client, self.tokens[name] = accounts.issue_token(
+            client, self.tokens[name] = accounts.issue_token(
                 actor=SETUP,
                 name=name,
                 scopes=scopes,
                 owner_id=owner,
-                expires_at=self.now + timedelta(days=TOKEN_DAYS),
-                now=self.now,
+                expires_at=self.founded + timedelta(days=LONGEST_TOKEN_DAYS),
+                now=self.founded,
+            )
+            self.machines[name] = client.pk
+
+    def _renew(self) -> None:
+        """Give the machines new tokens: theirs are about to end."""
+        for name, client_id in self.machines.items():
+            ends = self.now + timedelta(days=TOKEN_DAYS)
+            _client, self.tokens[name] = accounts.rotate_token(
+                actor=SETUP, client_id=client_id, expires_at=ends, now=self.now
             )
 
-    def _past(self, one: story.Past) -> None:
-        """Walk one past change through its whole life, at the times it happened."""
-        filed = self.now - timedelta(days=one.days, hours=6)
-        starts = filed + timedelta(hours=2)
-        change = self.file(
-            ItemDraft(
-                one.service, one.environment, one.version, self.digest(one.service, one.version), *self._back(one)
-            ),
-            title=one.title,
-            why=one.why,
-            starts_at=starts,
-            ends_at=starts + timedelta(hours=2),
-            at=filed,
-        )
-        self.authorize(change, at=filed + timedelta(minutes=30))
-        inside = starts + timedelta(minutes=5)
-        changes.start(change_id=change.pk, actor=self.actor("ana", at=inside), now=inside)
-        after = inside + timedelta(minutes=9)
-        releaser, manager = self.actor("ana", at=after), self.actor("marta", at=after)
-        if one.outcome == Outcome.FAILED:
-            changes.failed(change_id=change.pk, actor=releaser, now=after, reason="The migration ran into a lock.")
-        else:
-            changes.deployed(change_id=change.pk, actor=releaser, now=after)
-            self._note(one.service, one.environment, one.version, change.number, after)
-            changes.settle_due(now=after + timedelta(hours=1))
-        changes.close(
-            change_id=change.pk,
-            actor=manager,
-            outcome=Outcome(one.outcome),
-            summary=SUMMARIES[one.outcome],
-            now=after + timedelta(hours=3),
-        )
-
-    def _back(self, one: story.Past) -> tuple[str, str]:
-        """Return version and digest to go back to: what runs there, or the version before all that is told."""
-        place = (self.services[one.service], self.environments[one.environment])
-        running = catalog_queries.running(*place)
-        version = running.artifact.version if running else "v0.6.3"
-        return version, self.digest(one.service, version)
-
-    def _running(self) -> None:
-        """Everything runs the same version now, as the cluster says."""
-        for service in self.services:
-            for environment in self.environments:
-                self._note(service, environment, story.RUNNING, None, self.now)
-
-    def _note(self, service: str, environment: str, version: str, number: int | None, at: datetime) -> None:
-        artifact = catalog.register_artifact(
-            actor=SETUP,
-            service_id=self.services[service],
-            version=version,
-            digest=self.digest(service, version),
-            now=at,
-        )
-        catalog.note_running(
-            actor=SETUP,
-            service_id=self.services[service],
-            environment_id=self.environments[environment],
-            artifact_id=artifact.pk,
-            change_number=number,
-            now=at,
-        )
+    def _found(self) -> None:
+        """Write down what ran before the first change: no change brought it."""
+        for service, version in story.found().items():
+            artifact = catalog.register_artifact(
+                actor=SETUP,
+                service_id=self.services[service],
+                version=version,
+                digest=self.digest(service, version),
+                now=self.founded,
+            )
+            for environment_id in self.environments.values():
+                catalog.note_running(
+                    actor=SETUP,
+                    service_id=self.services[service],
+                    environment_id=environment_id,
+                    artifact_id=artifact.pk,
+                    change_number=None,
+                    now=self.founded,
+                )
 
     def _now(self) -> None:
         """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, a freeze."""
@@ -309,15 +286,25 @@ class Telling:
         )
 
     def file(
-        self, item: ItemDraft, *, title: str, why: str, starts_at: datetime, ends_at: datetime, at: datetime
+        self,
+        item: ItemDraft,
+        *,
+        title: str,
+        why: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        at: datetime,
+        by: str = "ana",
+        change_type: ChangeType = ChangeType.NORMAL,
     ) -> ChangeRequest:
-        """File and submit a change as Ana."""
-        ana = self.actor("ana", at=at)
+        """File and submit a change, as Ana when nobody else is named."""
+        engineer = self.actor(by, at=at)
         change = changes.draft(
-            actor=ana,
+            actor=engineer,
             fields=ChangeDraft(
                 title=title,
                 why=why,
+                type=change_type,
                 plan=f"1. Deploy {item.version} to the idle side.\n2. Shift 10 %, judge, then all.\n3. Watch.",
                 items=(item,),
                 tests_passed=214,
@@ -328,7 +315,7 @@ class Telling:
             ),
             now=at,
         )
-        return changes.submit(change_id=change.pk, actor=ana, now=at)
+        return changes.submit(change_id=change.pk, actor=engineer, now=at)
 
     def authorize(self, change: ChangeRequest, *, at: datetime) -> None:
         """Have the committee approve, one after the other, until it is settled."""
@@ -349,11 +336,6 @@ class Telling:
 
 
 VOTERS = ("bruno", "caio", "lia", "rui", "helena")
-SUMMARIES = {
-    "successful": "As planned; nothing to add.",
-    "successful_with_issues": "Went out, but the error rate stood at 1.2 % for four minutes. A longer canary helps.",
-    "failed": "The migration waited for a lock and was stopped before any traffic. Run it at night.",
-}
 
 
 def tell(*, now: datetime, folder: Path, environment: Mapping[str, str] = os.environ) -> None:

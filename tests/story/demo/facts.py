@@ -1,9 +1,13 @@
-"""What anybody can read in a told demo: no ids, no secrets, no times. As a program: tell it by hand, say what came."""
+"""What anybody can read in a told demo: no ids, no secrets; times count from when it was told.
+
+As a program: tell it by hand, say what came.
+"""
 
 import io
 import json
 import sys
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 
@@ -11,11 +15,24 @@ def facts() -> dict[str, Any]:
     """Return the story as plain data that two installations can be compared by."""
     from releases.accounts.models import ApiClient, Person, Team
     from releases.audit.models import AuditEvent
-    from releases.catalog.models import Binding, Customer, Dependency, Environment, Running, Service
+    from releases.catalog.models import Artifact, Binding, Customer, Dependency, Environment, Running, Service
     from releases.changes.models import ChangeRequest
     from releases.committee import queries as committee
+    from releases.committee.models import Vote
+    from releases.gate.models import GateDecision, Permit
+    from releases.health.models import Verdict
+    from releases.operations.models import Operation, OutboxMessage
+    from releases.rollback.models import Rollback
+    from releases.rollout.models import Rollout
+    from releases.traffic.models import Shift
 
     policy = committee.current_policy()
+    told_at = ChangeRequest.objects.latest("number").created_at
+    numbers = dict(ChangeRequest.objects.values_list("pk", "number"))
+
+    def since(moment: datetime | None) -> float | None:
+        return moment and round((moment - told_at).total_seconds(), 3)
+
     return {
         "people": sorted((one.name, sorted(one.grants.values_list("role", flat=True))) for one in Person.objects.all()),
         "teams": sorted((one.name, sorted(one.members.values_list("name", flat=True))) for one in Team.objects.all()),
@@ -33,15 +50,40 @@ def facts() -> dict[str, Any]:
         ),
         "running": sorted(
             Running.objects.filter(ended_at=None).values_list(
-                "service__name", "environment__name", "artifact__version", "artifact__digest"
+                "service__name", "environment__name", "artifact__version", "artifact__digest", "change_number"
             )
         ),
+        "quarantined": sorted(
+            (one.service.name, one.version, since(one.quarantined_at))
+            for one in Artifact.objects.exclude(quarantined_at=None).select_related("service")
+        ),
+        "votes": sorted(
+            (numbers[one.subject], one.person.name, one.seat, one.decision, since(one.cast_at))
+            for one in Vote.objects.select_related("person")
+        ),
+        "gate": sorted(
+            (one.service, one.environment, one.verdict, one.intent, one.asked_by, since(one.decided_at))
+            for one in GateDecision.objects.all()
+        ),
+        "permits": sorted((numbers[one.change_id], since(one.redeemed_at)) for one in Permit.objects.all()),
+        "shifts": sorted(
+            (numbers[one.change_id], sorted(one.asked.items()), one.state, since(one.asked_at), since(one.confirmed_at))
+            for one in Shift.objects.all()
+        ),
+        "verdicts": sorted((numbers[one.change_id], one.health, since(one.judged_at)) for one in Verdict.objects.all()),
+        "rollouts": sorted((one.change.number, one.outcome, since(one.ended_at)) for one in Rollout.objects.all()),
+        "rollbacks": sorted((one.change.number, one.outcome, since(one.ended_at)) for one in Rollback.objects.all()),
+        "work": sorted((numbers[one.subject], one.kind, one.state) for one in Operation.objects.all()),
+        "to tell": dict(Counter(OutboxMessage.objects.undone().values_list("kind", flat=True))),
         "changes": [
             {
                 "number": one.number,
                 "title": one.title,
                 "state": one.state,
                 "outcome": one.outcome,
+                "type": one.type,
+                "requester": one.requester.name,
+                "times": [since(at) for at in (one.created_at, one.starts_at, one.ends_at, one.closed_at)],
                 "risk": (one.assessment.impact, one.assessment.likelihood, one.assessment.level)
                 if one.assessment
                 else None,
@@ -50,7 +92,7 @@ def facts() -> dict[str, Any]:
                     one.items.values_list("service__name", "environment__name", "artifact__version", "artifact__digest")
                 ),
             }
-            for one in ChangeRequest.objects.select_related("assessment", "round").order_by("number")
+            for one in ChangeRequest.objects.select_related("assessment", "round", "requester").order_by("number")
         ],
         "record": dict(Counter(AuditEvent.objects.values_list("kind", flat=True))),
     }

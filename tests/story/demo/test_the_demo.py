@@ -17,19 +17,37 @@ from releases.accounts.rights import Right
 from releases.audit import queries as audit
 from releases.audit.sealer import Sealer
 from releases.catalog.kinds import DependencySource, Purpose
-from releases.catalog.models import Binding, Customer, Dependency, Environment, Reading, Service
+from releases.catalog.models import (
+    Artifact,
+    Binding,
+    Customer,
+    Dependency,
+    Environment,
+    Reading,
+    Running,
+    Service,
+)
 from releases.changes import queries, services
-from releases.changes.models import ChangeRequest
-from releases.changes.states import Outcome, State
+from releases.changes.models import ChangeRequest, Item, Review
+from releases.changes.states import ChangeType, Outcome, State
 from releases.committee import queries as committee
+from releases.committee.models import Vote
 from releases.committee.seats import SEAT_TITLES, Decision
 from releases.gate import services as gate
+from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Request, Run
-from releases.gate.states import Intent, Verdict
+from releases.gate.states import Intent, ReasonCode, Verdict
 from releases.management.commands.audit import REPLAYED
+from releases.operations import queries as operations
+from releases.operations.models import OutboxMessage
+from releases.rollback.models import Rollback
+from releases.rollout.models import Rollout
+from releases.traffic.models import Shift
+from releases.traffic.states import ShiftState
 from tests.house.tree import ROOT
 
 BAD, GOOD, WAITING, DRAFT = 1039, 1040, 1041, 1042
+OVER = (State.CLOSED, State.REJECTED)
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 PRINTED = {"ana", "bruno", "helena", "davi", "marta", "owner"}
 
@@ -48,15 +66,97 @@ def known(told):
 
 
 def test_forty_changes_are_over_each_as_the_story_says(told):
-    over = ChangeRequest.objects.filter(state=State.CLOSED).order_by("number")
+    over = ChangeRequest.objects.filter(state__in=OVER).order_by("number")
 
-    assert [(one.title, one.outcome) for one in over] == [(one.title, one.outcome) for one in story.past()]
+    assert [(one.title, one.outcome, one.type) for one in over] == [
+        (one.title, one.outcome, one.type) for one in story.past()
+    ]
     assert len(over) == 38
-    assert {one.outcome for one in over} == {Outcome.SUCCESSFUL, Outcome.SUCCESSFUL_WITH_ISSUES, Outcome.FAILED}
+    assert {one.outcome for one in over} == {*Outcome} - {Outcome.NOT_IMPLEMENTED} | {""}
+    assert {one.type for one in over} == {ChangeType.NORMAL, ChangeType.STANDARD, ChangeType.EMERGENCY}
+
+
+def test_several_engineers_filed_them_each_for_their_team(told):
+    filed = {
+        (item.service.team.name, item.change.requester.name)
+        for item in Item.objects.filter(change__state__in=OVER).select_related("service__team", "change__requester")
+    }
+
+    assert filed == {("frontend", "Nina Alves"), ("accounts", "Iara Melo"), ("ledger", "Ana Reis")}
+
+
+def test_what_runs_is_what_the_last_change_that_went_well_brought(told):
+    brought = {}
+    for item in Item.objects.select_related("change", "artifact").order_by("change__number"):
+        if item.change.outcome in {Outcome.SUCCESSFUL, Outcome.SUCCESSFUL_WITH_ISSUES}:
+            brought[item.service_id, item.environment_id] = (item.artifact_id, item.change.number)
+    runs = {
+        (one.service_id, one.environment_id): (one.artifact_id, one.change_number)
+        for one in Running.objects.filter(ended_at=None)
+    }
+
+    assert runs == brought
+    assert len(runs) == 2 * len(story.SERVICES)
+    assert set(Running.objects.filter(ended_at=None).values_list("artifact__version", flat=True)) == {story.RUNNING}
+
+
+def test_each_of_them_that_went_out_passed_the_gate_inside_its_window_with_a_permit_that_was_taken(told):
+    for one in ChangeRequest.objects.filter(state=State.CLOSED):
+        permit = Permit.objects.get(change=one, decision__intent=Intent.DEPLOY)
+        assert permit.decision.verdict == Verdict.ALLOW
+        assert one.starts_at <= permit.decision.decided_at <= permit.redeemed_at < one.ends_at < told.now
+    assert not Permit.objects.filter(redeemed_at=None).exists()
+
+
+def test_the_gate_refused_what_was_rejected_and_what_was_rolled_back_when_ci_asked_all_the_same(told):
+    refused = GateDecision.objects.filter(verdict=Verdict.DENY).order_by("decided_at")
+
+    assert [(one.service, [reason["code"] for reason in one.reasons][-1]) for one in refused] == [
+        ("contacts", ReasonCode.QUARANTINED_ARTIFACT),
+        ("ledgerwriter", ReasonCode.NO_CHANGE_REQUEST),
+    ]
+
+
+def test_one_was_rolled_back_its_traffic_and_its_version_and_is_quarantined(told):
+    back = Rollback.objects.select_related("change").get()
+    item = back.change.items.select_related("artifact", "way_back__target_artifact").get()
+    shifts = Shift.objects.filter(change_id=back.change_id).order_by("asked_at")
+
+    assert (back.change.outcome, back.begun_by) == (Outcome.ROLLED_BACK, "Davi Nunes")
+    assert [one.asked["canary"] for one in shifts if one.state == ShiftState.CONFIRMED] == [10, 0, 0]
+    assert item.artifact.quarantined_at == back.ended_at
+    assert f"CHG-{back.change.number}" in item.artifact.quarantine_reason
+    assert Artifact.objects.exclude(quarantined_at=None).count() == 1
+
+
+def test_the_emergency_was_let_go_by_operations_and_reviewed_in_time(told):
+    emergency = ChangeRequest.objects.get(type=ChangeType.EMERGENCY)
+    review = Review.objects.get(change=emergency)
+
+    assert emergency.round.needed == {"seat_operations": 1}
+    assert review.written_at < review.due_at
+    assert "operations let it go" in review.summary
+
+
+def test_a_standard_change_went_without_a_vote_and_the_rejected_one_says_why(told):
+    standard = ChangeRequest.objects.filter(type=ChangeType.STANDARD)
+    rejected = ChangeRequest.objects.get(state=State.REJECTED)
+
+    assert standard.count() == len(story.STANDARD)
+    assert not Vote.objects.filter(round__in=standard.values("round")).exists()
+    assert "lose their order" in Vote.objects.get(round=rejected.round, decision=Decision.REJECT).reason
+
+
+def test_live_shows_what_was_rolled_out_and_nothing_is_left_to_do_or_to_tell_of_it(told):
+    assert Rollout.objects.count() == len(story.ROLLOUTS)
+    work = Rollout.objects.values_list("operation", flat=True)
+    assert [one for one in map(operations.operation, work) if one.is_active] == []
+    assert not OutboxMessage.objects.undone().filter(available_at__lt=told.now).exists()
 
 
 def test_each_of_them_was_approved_by_others_reviewed_and_happened_in_the_past_in_order(told):
     over = list(ChangeRequest.objects.filter(state=State.CLOSED).order_by("number"))
+    assert len(over) == 37
     reviews = [queries.review_of(one.pk) for one in over]
 
     assert all(committee.tally_of(one.round, told.now).approved for one in over)
@@ -137,7 +237,7 @@ def test_one_waits_for_just_the_two_whose_log_ins_are_printed(told):
 
 
 def test_one_is_a_draft_and_no_other_is_open(told):
-    unfinished = ChangeRequest.objects.exclude(state=State.CLOSED).order_by("number")
+    unfinished = ChangeRequest.objects.exclude(state__in=OVER).order_by("number")
 
     assert list(unfinished.values_list("number", "state")) == [
         (BAD, State.SCHEDULED),
