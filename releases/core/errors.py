@@ -16,7 +16,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from releases.core.redaction import redact
 from releases.core.words import counted
@@ -39,6 +39,32 @@ class Sentence:
         forms = counted(self.text, self.parts)
         text = forms[0] if forms and forms[1] != 1 else self.text
         return text % {name: _said(part) for name, part in self.parts.items()} if self.parts else text
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON; a sentence inside it stays one, anything else but a number becomes text."""
+        return {"text": self.text, "parts": {name: _kept(part) for name, part in self.parts.items()}}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Sentence":
+        """Read what :meth:`as_json` wrote."""
+        parts = kept.get("parts", {})
+        told = {name: cls.from_json(part) if isinstance(part, Mapping) else part for name, part in parts.items()}
+        return cls(str(kept["text"]), told)
+
+    @classmethod
+    def of_all(cls, sentences: Sequence["Sentence"]) -> "Sentence":
+        """Return several sentences as one, one after the other.
+
+        :raises ValueError: there is none
+        """
+        first, *others = sentences
+        return cls("%(first)s %(then)s", {"first": first, "then": cls.of_all(others)}) if others else first
+
+
+def _kept(part: object) -> object:
+    if isinstance(part, Sentence):
+        return part.as_json()
+    return part if isinstance(part, int | float) else str(part)
 
 
 def _said(part: object) -> object:

@@ -8,4 +8,5 @@ from releases.core.errors import Sentence
 def say(sentence: Sentence) -> str:
     """Return the sentence in the active language."""
     text = gettext(sentence.text)
-    return text % sentence.parts if sentence.parts else text
+    parts = {name: say(part) if isinstance(part, Sentence) else part for name, part in sentence.parts.items()}
+    return text % parts if parts else text

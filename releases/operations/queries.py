@@ -232,7 +232,7 @@ def _line(step: Step) -> StepLine:
         data=step.data,
         op_key=step.op_key,
         remote_ref=step.remote_ref,
-        note=Sentence(step.note["text"], step.note["parts"]) if step.note else None,
+        note=Sentence.from_json(step.note) if step.note else None,
         error=step.error,
         worker=step.lease_owner,
         sent_at=step.sent_at,

@@ -60,7 +60,7 @@ def _rows() -> QuerySet[Shift]:
 
 
 def _card(row: Shift) -> ShiftCard:
-    why = Sentence(row.detail["text"], row.detail.get("parts", {})) if row.detail else None
+    why = Sentence.from_json(row.detail) if row.detail else None
     return ShiftCard(
         id=row.pk,
         route_id=row.route_id,

@@ -256,7 +256,7 @@ def _shown(value: object) -> object:
     if not isinstance(value, Mapping):
         return value if isinstance(value, str | int) else None
     if "text" in value:
-        return Sentence(str(value["text"]), value.get("parts", {}))
+        return Sentence.from_json(value)
     return _weights(value)
 
 

@@ -109,7 +109,7 @@ def _how_watched(change: ChangeRequest) -> dict[str, Any]:
     if latest is None:
         return {"work": "", "work_state": ""}
     why = next((step.note for step in latest.steps if step.note), None)
-    told = {"why": {"text": why.text, "parts": dict(why.parts)}} if why else {}
+    told = {"why": why.as_json()} if why else {}
     return {"work": latest.kind, "work_state": latest.state.value, **told}
 
 

@@ -104,5 +104,7 @@ def as_note(sentence: Sentence) -> dict[str, Json]:
     return {"text": rules.printable(sentence.text), "parts": parts}
 
 
-def _plain(part: object) -> int | float | str:
+def _plain(part: object) -> Json:
+    if isinstance(part, Sentence):
+        return as_note(part)
     return part if isinstance(part, int | float) else rules.printable(str(part))
