@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 LOG_LENGTH = 5000
 BODY_BYTES = 4 * 1024 * 1024
@@ -95,10 +95,12 @@ class Fault:
     seconds: float = 30.0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    query: str = ""
 
     def hits(self, call: Call) -> bool:
-        """Say whether this request is meant; ``path`` is a regular expression searched in path and query."""
-        return self.times > 0 and self.method in ("", call.method) and re.search(self.path, call.path) is not None
+        """Say whether this request is meant; ``path`` and ``query`` are regular expressions searched there."""
+        is_there = re.search(self.path, call.path) and re.search(self.query, urlencode(call.query, doseq=True))
+        return self.times > 0 and self.method in ("", call.method) and is_there is not None
 
 
 class Sandbox:
@@ -153,7 +155,13 @@ class Sandbox:
     def _plant(self, asked: Mapping[str, Any]) -> Answer:
         match = asked.get("match", {})
         rest = {name: asked[name] for name in ("times", "seconds", "headers", "body") if name in asked}
-        fault = Fault(do=asked["do"], method=match.get("method", ""), path=match.get("path", ""), **rest)
+        fault = Fault(
+            do=asked["do"],
+            method=match.get("method", ""),
+            path=match.get("path", ""),
+            query=match.get("query", ""),
+            **rest,
+        )
         with self.lock:
             self.faults.append(fault)
         return json_answer({"planted": len(self.faults)}, 201)

@@ -12,6 +12,7 @@
       Denied                    an admission webhook refused the content
       Invalid                   the schema refused the content
       Malformed                 the request itself was wrong: a defect of ours
+        DryRunUnsupported       a webhook cannot be asked without writing: whether it would refuse is not known
     Unreachable                 not known whether it was written
       WebhookDown               a required webhook does not answer: no such object can be written by anybody
       Throttled                 too many requests; nothing was written
@@ -72,6 +73,12 @@ class Malformed(Rejected):
     """The request itself was wrong."""
 
     code = "cluster_malformed"
+
+
+class DryRunUnsupported(Malformed):
+    """A webhook has side effects, so the server tries nothing out."""
+
+    code = "cluster_dry_run_unsupported"
 
 
 class WebhookDown(Unreachable):

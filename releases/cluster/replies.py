@@ -22,6 +22,7 @@ _REJECTIONS: Mapping[int, type[Rejected]] = {
 }
 _WEBHOOK = 'failed calling webhook "'
 _DENIED = "admission webhook "
+_NO_DRY_RUN = "does not support dry run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def _kind(status: int, body: Mapping[str, Any]) -> type[Rejected]:
         return errors.ObjectMissing if reason == "NotFound" else errors.NotInstalled
     if status == 400 and not reason and str(body.get("message", "")).startswith(_DENIED):
         return errors.Denied
+    if status == 400 and str(body.get("message", "")).endswith(_NO_DRY_RUN):
+        return errors.DryRunUnsupported
     if status == 422 and not body.get("details"):
         return errors.PatchFailed
     return _REJECTIONS.get(status, Rejected)

@@ -16,7 +16,7 @@ from releases.catalog import services as catalog_services
 from releases.catalog.models import Route
 from releases.core.errors import Sentence
 from releases.traffic.models import Shift
-from releases.traffic.ports import Preview, Reading, Split, TrafficProvider, Version
+from releases.traffic.ports import Reading, TrafficProvider, Version
 from releases.traffic.providers import provider_for, reference
 from releases.traffic.states import ShiftState
 
@@ -62,17 +62,6 @@ def look(*, route_id: UUID, now: datetime, provide: Provide = provider_for) -> R
     return reading
 
 
-def preview(*, route_id: UUID, weights: Weights, provide: Provide = provider_for) -> Preview:
-    """Ask the mesh what a shift would do; nothing is written, neither there nor here.
-
-    :raises Missing: there is no such route
-    :raises Rejected: a clear no, as the adapter says
-    :raises Unreachable: no answer
-    """
-    route = catalog.route(route_id)
-    return provide(route).preview(reference(route), Split(weights))
-
-
 def ask(*, asked: Asked, actor: Actor, now: datetime) -> Shift:
     """Write that a shift is asked for, inside the caller's transaction; the same ``op_key`` is the same shift.
 
@@ -101,7 +90,7 @@ def end(*, asked: Asked, ended: Ended, actor: Actor, now: datetime) -> Shift:
     shift.confirmed_at = now if ended.state is ShiftState.CONFIRMED else None
     shift.before, shift.observed, shift.version = dict(ended.before), dict(ended.observed), ended.version
     shift.verification, shift.audit_id = ended.verification, ended.audit_id
-    shift.detail = {"text": ended.detail.text, "parts": dict(ended.detail.parts)} if ended.detail else {}
+    shift.detail = ended.detail.as_json() if ended.detail else {}
     shift.save()
     _tell(Kind.SHIFT_ENDED, shift, actor)
     if ended.observed:

@@ -12,20 +12,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from releases.audit.actor import system
 from releases.catalog import queries as catalog
 from releases.catalog.cards import RouteCard
-from releases.core.errors import Reason, Sentence, Stale
+from releases.core.errors import Reason, Sentence, Stale, Unreachable
 from releases.core.words import mark as _
 from releases.operations.models import Operation
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.traffic import services
-from releases.traffic.ports import Conflict, Contended, Reading, Split, TrafficProvider, Verification
+from releases.traffic.ports import Conflict, Contended, NotEditable, Reading, Split, TrafficProvider, Verification
 from releases.traffic.providers import provider_for, reference
 from releases.traffic.rules import as_asked
 from releases.traffic.services import Asked, Ended, Provide
 from releases.traffic.states import ShiftState
 
+_log = structlog.get_logger(__name__)
 STEP_KIND = "traffic.shift"
 ALREADY = "already"
 HOLD_SECONDS = 2.0
@@ -88,14 +91,15 @@ class ShiftStep:
         return {**_seen(reading), "owner": reading.owner, "warnings": [_told(one) for one in reading.warnings]}
 
     def send(self, step: StepView) -> str:
-        """Write the weights if the route is still as in the snapshot.
+        """Have the server try the write out, then write the weights if the route is still as in the snapshot.
 
         :raises Unreachable: whether they were written is not known
-        :raises Rejected: a clear no
+        :raises Rejected: a clear no, nothing was written
         :raises Stale: somebody changed the route meanwhile; nothing was overwritten
         """
         route, provider = self._at(step)
         seen = services.version_in(step.prev or {}) or provider.read(reference(route)).version
+        _try_out(step, route, provider)
         until = self.clock() + self.contention_seconds
         while True:
             try:
@@ -117,7 +121,7 @@ class ShiftStep:
         reading = self._read(step)
         seen = _seen(reading)
         if not _is_as_desired(reading, step):
-            return NeedsHuman(_undone(reading, step), seen)
+            return NeedsHuman(_undone(reading, step.desired["weights"]), seen)
         if not step.data.get("stored") and self.hold_seconds > 0:
             return Pending(self.hold_seconds, {**seen, "stored": True, "verification": Verification.STORED.value})
         return Done({**seen, "stored": True, "verification": Verification.HELD.value})
@@ -164,6 +168,31 @@ def asked_by_step(step: StepView) -> Asked:
     )
 
 
+def moved(reading: Reading, wanted: Mapping[str, int | None]) -> Sentence | None:
+    """Return who moved the traffic away from these weights, or ``None`` when they stand."""
+    return None if _same(reading, wanted) else _undone(reading, wanted)
+
+
+def _try_out(step: StepView, route: RouteCard, provider: TrafficProvider) -> None:
+    """Ask the server what it would say to the write; it stores nothing. What stands already needs no trial.
+
+    Going back, silence is no reason to wait: the write has every guard itself, and its own answer counts.
+
+    :raises Unreachable: no answer, and nothing was written; going forward only
+    :raises NotEditable: a clear no, and nothing was written
+    """
+    try:
+        preview = provider.preview(reference(route), _split(step))
+    except Unreachable as silence:
+        if not step.urgent:
+            raise
+        _log.warning("dry_run_skipped", step=str(step.step_id), why=str(silence))
+        return
+    if preview.obstacles and not _is_as_desired(preview.before, step):
+        text = _("Nothing was written, the cluster would refuse it: %(why)s")
+        raise NotEditable(Sentence(text, {"why": Sentence.of_all(preview.obstacles)}))
+
+
 def _split(step: StepView) -> Split:
     return Split(step.desired["weights"], literal=bool(step.desired.get("literal")))
 
@@ -206,8 +235,8 @@ def _drift(reading: Reading, expected: Mapping[str, int | None]) -> Stale:
     return Stale(sentence, reasons=[Reason("traffic_drift", sentence)])
 
 
-def _undone(reading: Reading, step: StepView) -> Sentence:
-    parts = {"found": _printed(reading.weights), "wanted": _printed(step.desired["weights"]), "who": _who(reading)}
+def _undone(reading: Reading, wanted: Mapping[str, int | None]) -> Sentence:
+    parts = {"found": _printed(reading.weights), "wanted": _printed(wanted), "who": _who(reading)}
     text = _(
         "The weights were set to %(wanted)s and are %(found)s again; %(who)s wrote last. Ask there before retrying."
     )

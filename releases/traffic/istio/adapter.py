@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from releases.cluster.client import VIRTUAL_SERVICES, ClusterClient
-from releases.cluster.errors import NotInstalled, ObjectMissing, PatchFailed, VersionConflict
+from releases.cluster.errors import DryRunUnsupported, NotInstalled, ObjectMissing, PatchFailed, VersionConflict
 from releases.core.errors import Rejected, Sentence, Unreachable
 from releases.core.words import mark as _
 from releases.traffic.istio import parsing
@@ -48,7 +48,10 @@ class IstioAdapter:
         return _reading(self._find(route))
 
     def preview(self, route: RouteRef, split: Split) -> Preview:
-        """Run the whole write as a dry run, webhooks included; refusals become obstacles."""
+        """Run the whole write as a dry run, webhooks included; refusals become obstacles, what is not known warnings.
+
+        An object that somebody writes at this moment is no obstacle: the write tries again.
+        """
         place = self._find(route)
         before = _reading(place)
         try:
@@ -67,7 +70,10 @@ class IstioAdapter:
                 answer = self.cluster.patch(VIRTUAL_SERVICES, *_address(place), operations, dry_run=True)
                 warnings += [Sentence(text.replace("%", "%%")) for text in answer.warnings]
             except (VersionConflict, PatchFailed):
-                obstacles.append(Sentence(_("Somebody is writing this object right now. Look again in a moment.")))
+                warnings.append(Sentence(_("Somebody is writing this object right now. Look again in a moment.")))
+            except DryRunUnsupported as error:
+                text = _("The cluster tries nothing out before it is written. %(why)s")
+                warnings.append(Sentence(text, {"why": error.detail}))
             except Rejected as error:
                 obstacles.append(error.detail)
         return Preview(before, steps, tuple(operations), tuple(obstacles), tuple(warnings))

@@ -1,20 +1,32 @@
 """A shift through the real engine, against a cluster over HTTP."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from releases.audit import queries as audit
 from releases.catalog import queries as catalog
-from releases.core.errors import Unreachable
+from releases.core.errors import Sentence, Unreachable
 from releases.operations import services as operations
 from releases.operations.services import journal
 from releases.operations.states import OperationState, StepState
 from releases.traffic import queries, services
+from releases.traffic.ports import Split
+from releases.traffic.providers import provider_for, reference
 from releases.traffic.states import ShiftState
 from tests.factories.shifts import HANDLERS, Clock, a_route, begin, run, running_cluster
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+WRITE = {"method": "PATCH", "query": "^(?!.*dryRun)"}
+DRY_RUN = {"method": "PATCH", "query": "dryRun=All"}
+
+
+def refusal(status, message, reason="", **body):
+    """Return a fault: the cluster says no to the dry run, as an API server writes it."""
+    told = {"kind": "Status", "status": "Failure", "code": status, "message": message, "reason": reason, **body}
+    headers = {"Content-Type": "application/json"}
+    return {"match": DRY_RUN, "do": f"status:{status}", "headers": headers, "body": json.dumps(told), "times": 1}
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def test_a_probe_finds_what_stands_and_nothing_else(mesh, now):
 
 def test_a_lost_answer_writes_once(mesh, now):
     route = a_route(mesh.url, now)
-    mesh.control("faults", match={"method": "PATCH"}, do="close_after")
+    mesh.control("faults", match=WRITE, do="close_after")
     operation, _step = run(begin(route, {"stable": 90, "canary": 10}, now), now)
     assert operation.state == OperationState.SUCCEEDED
     assert len(mesh.patches()) == 1
@@ -67,7 +79,7 @@ def test_a_lost_answer_writes_once(mesh, now):
 
 def test_a_write_that_never_arrived_is_sent_again(mesh, now):
     route = a_route(mesh.url, now)
-    mesh.control("faults", match={"method": "PATCH"}, do="close_before")
+    mesh.control("faults", match=WRITE, do="close_before")
     operation, _step = run(begin(route, {"stable": 90, "canary": 10}, now), now, looks=30)
     assert operation.state == OperationState.SUCCEEDED
     assert mesh.weights() == {"stable": 90, "canary": 10}
@@ -145,8 +157,67 @@ def test_a_look_at_a_silent_cluster_keeps_nothing(mesh, now):
 
 def test_a_preview_writes_nothing_anywhere(mesh, now):
     route = a_route(mesh.url, now)
-    preview = services.preview(route_id=route.id, weights={"stable": 90, "canary": 10})
+    preview = provider_for(route).preview(reference(route), Split({"stable": 90, "canary": 10}))
     assert preview.is_possible
     assert [(step.name, step.before, step.after) for step in preview.steps] == [("stable", 100, 90), ("canary", 0, 10)]
     assert mesh.weights() == {"stable": 100, "canary": 0}
     assert catalog.route(route.id).reading is None
+
+
+FORBIDDEN = refusal(403, "virtualservices is forbidden: User cannot patch", "Forbidden")
+INVALID = refusal(422, "weight: Invalid value", "Invalid", details={"causes": [{"field": "weight"}]})
+
+
+@pytest.mark.parametrize("urgent", [False, True], ids=["forward", "back"])
+@pytest.mark.parametrize("no", [FORBIDDEN, INVALID], ids=["403", "422"])
+def test_what_the_dry_run_refuses_is_never_sent_and_told_so(mesh, now, no, urgent):
+    route = a_route(mesh.url, now)
+    mesh.control("faults", **no)
+    operation, step = run(begin(route, {"stable": 90, "canary": 10}, now, urgent=urgent), now)
+    assert (operation.state, step.state) == (OperationState.FAILED, StepState.FAILED)
+    note = str(Sentence.from_json(step.note))
+    assert note.startswith("Nothing was written, the cluster would refuse it: ")
+    assert json.loads(no["body"])["message"] in note
+    assert (mesh.patches(), mesh.weights()) == ([], {"stable": 100, "canary": 0})
+    assert str(queries.of_change(operation.subject)[0].why) == note
+
+
+def test_every_write_is_tried_out_first(mesh, now):
+    route = a_route(mesh.url, now)
+    run(begin(route, {"stable": 90, "canary": 10}, now), now)
+    patches = [one for one in mesh.cluster.log if one["method"] == "PATCH"]
+    assert ["dryRun" in one["query"] for one in patches] == [True, False]
+    assert patches[0]["body"] == patches[1]["body"]
+
+
+def test_a_dry_run_nobody_answers_keeps_a_shift_forward_waiting_and_nothing_is_written(mesh, now):
+    route = a_route(mesh.url, now)
+    mesh.control("faults", match=DRY_RUN, do="close_before", times=1000)
+    _operation, step = run(begin(route, {"stable": 90, "canary": 10}, now), now, looks=30)
+    assert step.state == StepState.NEEDS_HUMAN
+    assert (mesh.patches(), mesh.weights()) == ([], {"stable": 100, "canary": 0})
+
+
+def test_a_dry_run_nobody_answers_keeps_nobody_from_going_back(mesh, now):
+    route = a_route(mesh.url, now)
+    mesh.control("faults", match=DRY_RUN, do="close_before", times=1000)
+    operation, _step = run(begin(route, {"stable": 90, "canary": 10}, now, urgent=True), now)
+    assert operation.state == OperationState.SUCCEEDED
+    assert mesh.weights() == {"stable": 90, "canary": 10}
+
+
+@pytest.mark.parametrize("urgent", [False, True], ids=["forward", "back"])
+def test_a_cluster_that_tries_nothing_out_is_written_to_all_the_same(mesh, now, urgent):
+    route = a_route(mesh.url, now)
+    text = 'admission webhook "audit.example.com" does not support dry run'
+    mesh.control("faults", **refusal(400, text, "BadRequest"))
+    operation, _step = run(begin(route, {"stable": 90, "canary": 10}, now, urgent=urgent), now)
+    assert operation.state == OperationState.SUCCEEDED
+    assert mesh.weights() == {"stable": 90, "canary": 10}
+
+
+def test_going_back_to_what_stands_already_needs_no_trial(mesh, now):
+    route = a_route(mesh.url, now)
+    mesh.control("faults", **FORBIDDEN)
+    operation, _step = run(begin(route, {"stable": 100, "canary": 0}, now, urgent=True, literal=True), now)
+    assert operation.state == OperationState.SUCCEEDED
