@@ -158,6 +158,11 @@ def card(row: GateDecision) -> DecisionCard:
     )
 
 
+def permit_of(row: GateDecision) -> UUID | None:
+    """Return the id of the permit behind an allow, or ``None``."""
+    return Permit.objects.filter(decision=row).values_list("pk", flat=True).first()
+
+
 def answers_since(since: datetime) -> list[tuple[str, tuple[str, ...]]]:
     """Return verdict and reason codes of every answer given since then."""
     rows = GateDecision.objects.filter(decided_at__gt=since).order_by().values_list("verdict", "reasons")

@@ -1,16 +1,38 @@
-"""The verdict of a rollout, which a person may cut short, and the pause where nothing can be judged."""
+"""What a release asks at each step: the gate before traffic moves, the verdict or else a person, then the watch.
 
-from collections.abc import Mapping
+The watch looks at the weights, too, at each of its measures: what sets them back is seen within ten seconds.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from releases.core.errors import Sentence
+import structlog
+
+from releases.audit.actor import system
+from releases.catalog import queries as catalog
+from releases.changes import queries as changes
+from releases.changes.document import items_of
+from releases.core import clock
+from releases.core.errors import External, Refused, Sentence
 from releases.core.words import mark as _
-from releases.health.steps import VerdictStep
-from releases.operations.ports import Done, Ending, Outcome, Pending, StepPlan, StepView
+from releases.gate import queries as gate_queries
+from releases.gate import services as gate
+from releases.gate.rules import Request, Run
+from releases.gate.states import Intent
+from releases.health.steps import VerdictStep, WatchStep
+from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.rollout.models import Rollout
+from releases.rollout.rules import split
+from releases.rollout.states import ALL_PERCENT, Work
+from releases.traffic import services as traffic
+from releases.traffic.providers import provider_for
+from releases.traffic.services import Provide
+from releases.traffic.steps import ShiftStep, moved
 
+_log = structlog.get_logger(__name__)
 PAUSE_KIND = "rollout.pause"
 LOOK_SECONDS = 5.0
 
@@ -43,6 +65,62 @@ class AdvanceableVerdict(VerdictStep):
 
 
 @dataclass(frozen=True, slots=True)
+class GatedShift(ShiftStep):
+    """The StepHandler of ``traffic.shift``: going forward, the gate decides once more before the weights are written.
+
+    Whatever closed it since the deployment (a lock, a freeze, a hold, a quarantine) leaves the traffic where it is and
+    asks a person, who tries again once it opens. A rollback does not ask here: nothing that closes holds it up.
+    """
+
+    now: Callable[[], datetime] = clock.now
+
+    def send(self, step: StepView) -> str:
+        """Pass the gate, then write the weights.
+
+        :raises Unreachable: whether they were written is not known
+        :raises Rejected: a clear no
+        :raises Refused: the gate does not open, or somebody changed the route meanwhile; nothing was written
+        """
+        if step.operation_kind == Work.ROLLOUT:
+            _pass_the_gate(step, now=self.now)
+        return super(GatedShift, self).send(step)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldWatch(WatchStep):
+    """The StepHandler of ``health.watch``: it looks at the weights with each measure, and keeps what it saw.
+
+    Weights that somebody set back ask a person; nothing is written. A mesh that does not answer ends no watch.
+    """
+
+    mesh: Provide = provider_for
+
+    def observe(self, step: StepView) -> Outcome:
+        """Take a measure, then look whether all traffic is still where the release put it."""
+        outcome = super(HeldWatch, self).observe(step)
+        if isinstance(outcome, Failed):
+            return outcome
+        undone = self._undone(step)
+        return NeedsHuman(undone, outcome.seen) if undone else outcome
+
+    def _undone(self, step: StepView) -> Sentence | None:
+        row = Rollout.objects.select_related("change").filter(watch_operation=step.op_id).first()
+        place = (step.desired["service"], step.desired["environment"])
+        items = items_of(row.change) if row else []
+        item = next((one for one in items if (one.service.name, one.environment.name) == place), None)
+        weights = item.way_back.traffic_snapshot.get("weights") if item else None
+        route = catalog.route_for(item.service_id, item.environment_id) if item and weights else None
+        if route is None or not weights:
+            return None
+        try:
+            reading = traffic.look(route_id=route.id, now=self.now(), provide=self.mesh)
+        except External as error:
+            _log.warning("weights_unseen", step=str(step.step_id), why=str(error))
+            return None
+        return moved(reading, split(weights, ALL_PERCENT))
+
+
+@dataclass(frozen=True, slots=True)
 class PauseStep:
     """The StepHandler of ``rollout.pause``: it ends when a person advances the rollout."""
 
@@ -69,6 +147,34 @@ class PauseStep:
 
     def settle(self, step: StepView, outcome: Ending, now: datetime) -> None:
         """Write nothing: who advanced stands in the change's story already."""
+
+
+def _pass_the_gate(step: StepView, *, now: Callable[[], datetime]) -> None:
+    """Ask the gate for this shift on the present facts, and take the permit at once: the decision stands in its log.
+
+    :raises Refused: the gate does not open, with every reason
+    """
+    change, route = changes.by_id(step.subject), catalog.route(UUID(step.desired["route"]))
+    place = (route.service_id, route.environment_id)
+    item = next(one for one in items_of(change) if (one.service_id, one.environment_id) == place)
+    worker, run = system("worker"), Run("gmud", step.op_key)
+    request = Request(
+        service=item.service.name,
+        environment=item.environment.name,
+        artifact_name=item.service.name,
+        digest=item.artifact.digest,
+        intent=Intent.TRAFFIC_SHIFT,
+        run=run,
+        change_number=change.number,
+    )
+    decision = gate.ask(actor=worker, request=request, now=now()).decision
+    permit = gate_queries.permit_of(decision)
+    if permit is None:
+        reasons = gate_queries.card(decision).reasons
+        text = _("The gate did not open for %(service)s, so its traffic stays where it is: %(why)s")
+        why = Sentence.of_all([reason.message for reason in reasons])
+        raise Refused(Sentence(text, {"service": item.service.name, "why": why}), reasons=reasons)
+    gate.redeem(actor=worker, jti=permit, run=run, artifact_digest=decision.digest, now=now())
 
 
 def _rollout_of(step: StepView) -> Rollout | None:

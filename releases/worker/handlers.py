@@ -15,13 +15,11 @@ from releases.gate import queries as gate_queries
 from releases.gate import services as gate
 from releases.gate.rules import Request
 from releases.gate.states import Intent
-from releases.health.steps import WatchStep
 from releases.operations.ports import StepHandler
 from releases.rollout import services as rollout
-from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, PauseStep
+from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, GatedShift, HeldWatch, PauseStep
 from releases.traffic.providers import provider_for
 from releases.traffic.services import Provide
-from releases.traffic.steps import ShiftStep
 
 
 def permit_for(
@@ -63,8 +61,8 @@ HANDLERS: Mapping[str, StepHandler] = {
     CALL_OFF_STEP: CallOffStep(),
     "delivery.deploy": DeployStep(permit_for),
     VERIFY_STEP: VersionStep(),
-    "traffic.shift": ShiftStep(),
+    "traffic.shift": GatedShift(),
     "health.verdict": AdvanceableVerdict(),
-    "health.watch": WatchStep(),
+    "health.watch": HeldWatch(),
     PAUSE_KIND: PauseStep(),
 }

@@ -34,8 +34,9 @@ from releases.operations import services as operations
 from releases.operations.models import Operation, OutboxMessage
 from releases.rollout import services as rollout
 from releases.rollout.models import Rollout
+from releases.rollout.steps import GatedShift
 from releases.traffic import services as traffic
-from releases.traffic.steps import STEP_KIND, ShiftStep
+from releases.traffic.steps import STEP_KIND
 from releases.worker.handlers import HANDLERS
 from releases.worker.reactions import REACTIONS
 from tests.factories.accounts import SETUP, a_person, a_token, actor_of
@@ -46,7 +47,7 @@ from tests.factories.shifts import RunningCluster, running_cluster
 STANDS = "v0.6.10"  # what the stand-in of the cluster runs everywhere
 EARLIER = timedelta(hours=2)  # filed two hours ago, so that its window is open now
 PATIENCE = 60.0
-FAST = {**HANDLERS, STEP_KIND: ShiftStep(hold_seconds=0.1, contention_seconds=0.5)}
+FAST = {**HANDLERS, STEP_KIND: GatedShift(hold_seconds=0.1, contention_seconds=0.5)}
 ENDED = {"succeeded", "failed", "stopped", "superseded"}
 
 

@@ -11,13 +11,14 @@ django.setup()
 
 from releases.delivery.steps import reach  # noqa: E402  # after Django's set-up
 from releases.operations.ports import Message  # noqa: E402  # after Django's set-up
-from releases.traffic.steps import STEP_KIND, ShiftStep  # noqa: E402  # after Django's set-up
+from releases.rollout.steps import GatedShift  # noqa: E402  # after Django's set-up
+from releases.traffic.steps import STEP_KIND  # noqa: E402  # after Django's set-up
 from releases.worker.handlers import HANDLERS  # noqa: E402  # after Django's set-up
 from releases.worker.reactions import REACTIONS  # noqa: E402  # after Django's set-up
 
 __all__ = ["app"]
 reach.LOOK_SECONDS = 0.2
-HANDLERS[STEP_KIND] = ShiftStep(hold_seconds=0.2, contention_seconds=1.0)
+HANDLERS[STEP_KIND] = GatedShift(hold_seconds=0.2, contention_seconds=1.0)
 
 
 def die(message: Message) -> None:

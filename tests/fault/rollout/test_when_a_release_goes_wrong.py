@@ -7,12 +7,15 @@ import pytest
 from releases.audit.actor import system
 from releases.calendar import services as calendar
 from releases.calendar.kinds import WindowKind
+from releases.catalog import queries as catalog_queries
+from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.core import clock
 from releases.core.errors import NotPermitted, Refused, Unreachable
 from releases.delivery.models import Deployment
+from releases.gate import queries as gate_queries
 from releases.gate import services as gate
-from releases.gate.models import Permit
+from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Run
 from releases.operations import queries as operations
 from releases.operations import services as operations_services
@@ -21,6 +24,7 @@ from releases.rollout import services as rollout
 from releases.rollout.models import Rollout
 from releases.traffic import queries as traffic
 from releases.web.pages import panels
+from tests.factories.accounts import SETUP
 from tests.factories.catalog import a_service
 from tests.factories.delivery import control, fault
 from tests.factories.rollout import a_route, another_service, runs, scheduled, told, wire
@@ -176,6 +180,78 @@ def test_a_freeze_between_start_and_deployment_asks_a_person_and_deploys_nothing
     assert len(bank.orders()) == 1
 
 
+def a_freeze(bank, _change):
+    window = freeze(bank)
+    return "blackout", lambda: calendar.lift(window_id=window.pk, actor=bank.releaser, now=clock.now())
+
+
+def a_lock(bank, _change):
+    lock = calendar.lock(actor=bank.releaser, reason="Payments are slow.", now=clock.now())
+    return "lock_active", lambda: calendar.unlock(lock_id=lock.pk, actor=bank.releaser, now=clock.now())
+
+
+def a_quarantine(_bank, change):
+    known = {"actor": SETUP, "artifact_id": change.items.get().artifact_id}
+    catalog.quarantine(**known, reason="It leaks.", now=clock.now())
+    return "quarantined_artifact", lambda: catalog.clear_quarantine(**known, reason="It does not.", now=clock.now())
+
+
+def waiting_shift(operation):
+    return next(one for one in operation.steps if one.kind == "traffic.shift" and one.state == "needs_human")
+
+
+@pytest.mark.parametrize("close", [a_freeze, a_lock, a_quarantine])
+def test_what_closes_the_gate_at_ten_percent_keeps_the_canary_there_until_it_opens(bank, close):
+    change = scheduled(bank.house)
+    bank.start(change)
+    bank.work_until(lambda: operations.active_on(change.stream).stage == 3)
+    code, open_again = close(bank, change)
+
+    operation = bank.until_operation(change, "needs_human")
+
+    shift = waiting_shift(operation)
+    answers = GateDecision.objects.filter(intent="traffic_shift").order_by("decided_at")
+    first, *_between, last = answers
+    assert (first.verdict, [one["code"] for one in last.reasons]) == ("allow", [code])
+    assert str(shift.note).startswith("The gate did not open for ledgerwriter, so its traffic stays where it is: ")
+    assert str(shift.note).endswith(str(gate_queries.card(last).reasons[0].message))
+    assert (bank.weights(), told(change).count("rollout.waits")) == ({"stable": 90, "canary": 10}, 1)
+    assert any(str(shift.note) in one for one in story(change))
+    open_again()
+    operations_services.retry_step(step_id=shift.id, actor=bank.releaser, now=clock.now())
+    bank.until_state(change, "watching")
+    assert bank.weights() == {"stable": 0, "canary": 100}
+
+
+def test_a_lock_while_it_deploys_lets_no_customer_see_the_new_version(bank):
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": "Verify"}}})
+    change = scheduled(bank.house)
+    bank.start(change)
+    bank.work_until(lambda: Deployment.objects.get(change_id=change.pk).state == "running")
+    a_lock(bank, change)
+    control(bank.jenkins_url, "settings", {"jobs": {"ledger/deploy-ledgerwriter": {"hold": ""}}})
+
+    bank.until_operation(change, "needs_human")
+
+    assert (bank.weights(), bank.writes()) == ({"stable": 100, "canary": 0}, [])
+
+
+def test_what_closes_the_gate_keeps_nobody_from_going_back(bank):
+    change = scheduled(bank.house)
+    bank.start(change)
+    bank.work_until(lambda: operations.active_on(change.stream).stage == 3)
+    for close in (a_freeze, a_lock, a_quarantine):
+        close(bank, change)
+    bank.until_operation(change, "needs_human")
+    asked = GateDecision.objects.filter(intent="traffic_shift").count()
+
+    rollback.begin(change_id=change.pk, actor=bank.on_call, now=clock.now())
+    bank.until_state(change, "reviewing")
+
+    assert (bank.weights(), change.outcome) == ({"stable": 100, "canary": 0}, "rolled_back")
+    assert GateDecision.objects.filter(intent="traffic_shift").count() == asked
+
+
 def test_traffic_that_somebody_moved_since_the_approval_refuses_the_start(bank):
     change = scheduled(bank.house)
     bank.cluster.edit(0, 100, service="ledgerwriter")
@@ -277,6 +353,33 @@ def test_a_watch_that_turns_bad_leaves_the_change_watched_and_the_way_back_open(
     rollback.begin(change_id=change.pk, actor=bank.on_call, now=clock.now())
     bank.until_state(change, "reviewing")
     assert (bank.weights(), change.outcome) == ({"stable": 100, "canary": 0}, "rolled_back")
+
+
+def test_weights_that_are_set_back_during_the_watch_ask_a_person_and_are_kept(bank, settings):
+    settings.GMUD_WATCH_SECONDS = 16.0
+    change = bank.released()
+    bank.work_until(lambda: step(operations.active_on(change.stream), "health.watch").data.get("measures"))
+    bank.cluster.edit(100, 0, service="ledgerwriter", manager="argocd-controller")
+
+    operation = bank.until_operation(change, "needs_human")
+
+    watch = step(operation, "health.watch")
+    assert "argocd-controller" in str(watch.note)
+    route = catalog_queries.route_for(bank.house.service.pk, bank.house.environment.pk)
+    assert (bank.weights(), dict(route.reading.weights)) == ({"stable": 100, "canary": 0},) * 2
+    bank.cluster.edit(0, 100, service="ledgerwriter")
+    operations_services.retry_step(step_id=watch.id, actor=bank.releaser, now=clock.now())
+    bank.until_state(change, "reviewing")
+
+
+def test_a_mesh_that_does_not_answer_ends_no_watch(bank, settings):
+    settings.GMUD_WATCH_SECONDS = 2.0
+    change = bank.released()
+    bank.cluster.control("faults", match={"path": "virtualservices/ledgerwriter$"}, do="close_before", times=10_000)
+
+    bank.until_state(change, "reviewing")
+
+    assert story(change)[0] == "The watch ended without trouble."
 
 
 def test_time_settles_a_watch_that_turned_bad_and_the_story_says_what_it_found(bank, settings):
@@ -390,7 +493,7 @@ def test_the_end_of_a_rollout_may_be_heard_twice(bank):
 
 def test_the_gate_lets_another_run_have_nothing_of_a_permit_the_job_redeemed(bank):
     bank.released()
-    permit = Permit.objects.get()
+    permit = Permit.objects.get(decision__intent="deploy")
     assert permit.redeemed_by.startswith("jenkins:ledger/deploy-ledgerwriter#")
     with pytest.raises(gate.Replayed):
         gate.redeem(

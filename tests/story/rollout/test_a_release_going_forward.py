@@ -7,6 +7,7 @@ from releases.catalog import queries as catalog
 from releases.catalog import services
 from releases.catalog.kinds import Purpose
 from releases.delivery.models import Deployment
+from releases.gate.models import GateDecision, Permit
 from releases.health.models import Verdict
 from releases.operations import queries as operations
 from releases.rollout.models import Rollout
@@ -67,6 +68,9 @@ def test_a_release_deploys_shifts_is_judged_is_watched_and_goes_to_its_review(ba
     route = catalog.route_for(bank.house.service.pk, bank.house.environment.pk)
     assert dict(route.reading.weights) == {"stable": 0, "canary": 100}
     assert len(bank.orders()) == 1
+    asked = GateDecision.objects.order_by("decided_at")
+    assert [(one.intent, one.verdict) for one in asked] == [("deploy", "allow"), *[("traffic_shift", "allow")] * 2]
+    assert not Permit.objects.filter(redeemed_at=None).exists()
     story = told(change)
     order = [
         "change.started",
