@@ -1,6 +1,7 @@
 """The tools of ``make check`` catch what they are there for: the offence is planted in a copy of the tree.
 
-Caught by: upward or sideways import, Django in a pure module, the product importing its wiring: import-linter;
+Caught by: upward or sideways import, Django in a pure module (through a module of ours, too), the product importing its
+wiring: import-linter;
 Celery in a room, HTTP past the door, the clock past core.clock: ruff; a sloppy template: djlint.
 """
 
@@ -48,7 +49,7 @@ def said(folder: Path, *command: str) -> tuple[int, str]:
 def broken_contracts(folder: Path) -> str:
     """Return the contracts that import-linter finds broken."""
     _, told = said(folder, "lint-imports", "--no-logo", "--no-cache")
-    return "\n".join(row for row in told.splitlines() if row.endswith("BROKEN"))
+    return "\n".join(row for row in told.splitlines() if " BROKEN" in row)
 
 
 def test_the_tree_as_it_is_breaks_no_contract(clean):
@@ -65,6 +66,10 @@ def test_the_tree_as_it_is_breaks_no_contract(clean):
         ("releases/core/clock.py", "import releases.audit", "Rooms stand on floors"),
         ("releases/gate/rules.py", "from django.db import models", "know no Django"),
         ("releases/changes/machine.py", "import rest_framework", "know no Django"),
+        ("releases/gate/rules.py", "from releases.catalog.models import Service", "know no Django"),
+        ("releases/changes/states.py", "from releases.changes import models", "know no Django"),
+        ("releases/changes/machine.py", "from releases.accounts import queries", "know no Django"),
+        ("releases/traffic/ports.py", "from releases.catalog.services import note_reading", "know no Django"),
         ("releases/changes/models.py", "import gmud.settings", "does not know how it is wired"),
         ("gmud/sandbox/server.py", "import releases.core", "Sandboxes import nothing"),
     ],
