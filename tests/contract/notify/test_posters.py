@@ -113,6 +113,29 @@ def test_slack_gets_no_more_than_it_takes_and_no_sign_of_its_own_from_people(ite
         assert "&" not in words["text"].replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
 
 
+LINK = "https://gmud.example.com/changes/1042"
+
+
+def test_the_deep_link_stands_exactly_where_each_system_opens_it():
+    said = {kind: json.loads(POSTERS[kind].post(a_letter(), to=ADDRESSES[kind], now=NOW).content) for kind in ADDRESSES}
+
+    texts = [block["text"]["text"] for block in said[ChannelKind.SLACK]["blocks"] if block["type"] == "section"]
+    assert [text.splitlines()[-1] for text in texts] == [f"<{LINK}|Open in GMUD>"]
+    card = said[ChannelKind.TEAMS]["attachments"][0]["content"]
+    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open in GMUD", "url": LINK}]
+    assert said[ChannelKind.WEBHOOK]["data"]["url"] == LINK
+
+
+def test_a_digest_for_slack_links_each_of_its_items():
+    items = [Item(f"Thing {n}", (), f"https://gmud.example.com/{n}") for n in range(3)]
+    body = json.loads(Slack().post(a_letter(*items), to=ADDRESSES[ChannelKind.SLACK], now=NOW).content)
+
+    texts = [block["text"]["text"] for block in body["blocks"] if block["type"] == "section"]
+    assert [line for text in texts for line in text.splitlines() if line.startswith("<")] == [
+        f"<{item.url}|Open in GMUD>" for item in items
+    ]
+
+
 def test_a_digest_for_teams_links_each_of_its_items():
     items = [Item(f"Thing {n}", (), f"https://gmud.example.com/{n}") for n in range(3)]
     body = json.loads(Teams().post(a_letter(*items), to=ADDRESSES[ChannelKind.TEAMS], now=NOW).content)

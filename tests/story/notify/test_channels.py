@@ -287,6 +287,34 @@ def test_a_name_that_leads_to_a_private_address_is_refused_when_it_is_called(clo
     assert "GMUD_OUTBOUND_NETWORKS" in Channel.objects.get().last_error
 
 
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (ChannelKind.SLACK, lambda body: body["blocks"][0]["text"]["text"].splitlines()[-1]),
+        (ChannelKind.TEAMS, lambda body: body["attachments"][0]["content"]["actions"]),
+        (ChannelKind.WEBHOOK, lambda body: body["data"]["url"]),
+    ],
+)
+def test_each_is_given_the_very_address_of_what_it_is_told_about(clock, settings, kind, where):
+    settings.PUBLIC_URL = "https://gmud.example.com"
+    link = "https://gmud.example.com/changes/1042"
+    listener = Listener()
+    with running(listener) as here:
+        a_channel(kind, Topic.APPROVED, origin=here)
+        told(link="/changes/1042")
+        send(clock)
+
+    (body,) = listener.bodies()
+    assert (
+        where(body)
+        == {
+            ChannelKind.SLACK: f"<{link}|Open in GMUD>",
+            ChannelKind.TEAMS: [{"type": "Action.OpenUrl", "title": "Open in GMUD", "url": link}],
+            ChannelKind.WEBHOOK: link,
+        }[kind]
+    )
+
+
 def test_a_redirect_is_not_followed(clock):
     theirs = Listener()
     with running(theirs) as there:
