@@ -77,6 +77,8 @@ def by_another_key_under_a_known_name(_provider, claims):
 
 BAD = {
     "wrong audience": {"claims": {"aud": "somebody-else"}},
+    "no audience": {"claims": {"aud": None}},
+    "no issuer": {"claims": {"iss": None}},
     "wrong issuer": {"claims": {"iss": "https://id.example"}},
     "wrong nonce": {"claims": {"nonce": "of another request"}},
     "no nonce": {"claims": {"nonce": None}},
