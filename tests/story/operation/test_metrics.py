@@ -17,7 +17,7 @@ from releases.changes.states import State
 from releases.core import clock
 from releases.core.ids import uuid7
 from releases.operations import services
-from releases.operations.models import OutboxMessage
+from releases.operations.models import Operation, OutboxMessage
 from tests.factories.accounts import SETUP, a_token
 from tests.factories.audit import an_event
 from tests.factories.catalog import a_digest
@@ -171,8 +171,26 @@ def test_how_long_ago_each_queue_was_swept(client):
 
 def test_operations_by_kind_and_state(client):
     with transaction.atomic():
-        an_operation(now=clock.now())
-    assert sum(scrape(client)["gmud_operations"].values()) == 1
+        for kind in ("release", "release", "rollback"):
+            an_operation(now=clock.now(), kind=kind)
+        stuck = an_operation(now=clock.now(), kind="rollback")
+    Operation.objects.filter(pk=stuck.pk).update(state="needs_human")
+
+    assert scrape(client)["gmud_operations"] == {
+        at(kind="release", state="pending"): 2,
+        at(kind="rollback", state="pending"): 1,
+        at(kind="rollback", state="needs_human"): 1,
+    }
+
+
+def test_how_long_the_oldest_event_waits_for_the_sealer(client, monkeypatch):
+    assert scrape(client)["gmud_sealer_lag_seconds"][()] == 0
+    oldest = an_event()
+    an_event()
+    monkeypatch.setattr("releases.audit.queries.database_us", lambda: oldest.occurred_us + 90_000_000)
+    found = scrape(client)
+
+    assert (found["gmud_sealer_waiting"][()], found["gmud_sealer_lag_seconds"][()]) == (2, 90)
 
 
 def test_how_far_sealer_and_witness_are_behind(client, tmp_path):
