@@ -42,6 +42,7 @@ def main() -> int:
 
 
 def _run(plan: Plan) -> int:
+    plans.make_room(plan)
     group = Group(folder=ROOT, environment=plans.environment_of(plan, os.environ))
     try:
         opened = _open(group, plan)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ class Plan:
         return self.data / "jenkins.token"
 
     @property
+    def figures(self) -> Path | None:
+        """Return the folder in which several web servers count together; one counts alone."""
+        return self.data / "figures" if self.each > 1 else None
+
+    @property
     def broker_log(self) -> Path:
         """Return where the embedded broker writes: it complains about the kernel, and nothing is lost with it."""
         return self.data / "broker.log"
@@ -90,6 +96,13 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
     return Plan(data, host, port, sandbox_port, broker, demo, each=int(each))
 
 
+def make_room(plan: Plan) -> None:
+    """Empty the folder of the figures: what was counted before this start is history."""
+    if plan.figures:
+        shutil.rmtree(plan.figures, ignore_errors=True)
+        plan.figures.mkdir(mode=0o700)
+
+
 def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     """Return what the processes see: defaults, over them what was given, over that what the plan says."""
     defaults = {"GMUD_PUBLIC_URL": plan.address, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": AS_ROOT}
@@ -98,6 +111,8 @@ def environment_of(plan: Plan, given: Mapping[str, str]) -> dict[str, str]:
     own |= {f"GMUD_SANDBOX_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
     if plan.broker:
         own["REDIS_URL"] = f"redis+socket://{plan.broker}"
+    if plan.figures:
+        own["PROMETHEUS_MULTIPROC_DIR"] = str(plan.figures)
     if plan.demo:
         own["GMUD_GATE_TOKEN_FILE"] = str(plan.gate_token_file)
         defaults |= {

@@ -102,6 +102,19 @@ def test_of_everything_there_can_be_two(tmp_path):
     assert {programs[name][-1] for name in ("beat-1", "beat-2")} == {str(tmp_path / f"beat-{n}") for n in (1, 2)}
 
 
+def test_several_web_servers_count_in_one_folder_that_is_empty_at_the_start_and_one_needs_none(tmp_path):
+    alone, both = a_plan(tmp_path), a_plan(tmp_path, GMUD_RUN_EACH="2")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "counter_7.db").touch()
+
+    plans.make_room(both)
+
+    assert plans.environment_of(both, {})["PROMETHEUS_MULTIPROC_DIR"] == str(tmp_path / "figures")
+    assert list((tmp_path / "figures").iterdir()) == []
+    assert "PROMETHEUS_MULTIPROC_DIR" not in plans.environment_of(alone, {})
+    plans.make_room(alone)
+
+
 def test_no_worker_forks(tmp_path):
     assert settings.CELERY_WORKER_POOL == "solo"
     for program in plans.house(a_plan(tmp_path)):
