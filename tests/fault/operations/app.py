@@ -69,6 +69,11 @@ def hear(message: Message) -> None:
     outside().call("POST", f"/heard/{message.id}")
 
 
+def stumble(message: Message) -> None:
+    """Fail, each time."""
+    raise Unreachable("It stumbles.")
+
+
 def die(message: Message) -> None:
     """Take the worker's process along."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -84,6 +89,8 @@ def hang_once(message: Message) -> None:
 
 HANDLERS["test.effect"] = Effect()
 REACTIONS["test.settled"] = (hear,)
+REACTIONS["test.stumbles"] = (stumble,)
+REACTIONS["change.submit"] = (stumble,)  # a click that a person makes
 REACTIONS["test.poison"] = (die,)
 REACTIONS["test.hang"] = (hang_once,)
 sweeper.LONGEST_TASK_SECONDS = float(os.environ.get("GMUD_TEST_LONGEST", sweeper.LONGEST_TASK_SECONDS))

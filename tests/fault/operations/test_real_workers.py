@@ -1,5 +1,6 @@
 """Real workers, broker and database: killed, paused, raced and lied to; the outside counts what was done to it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,12 +11,15 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 
+from releases.changes.states import State
 from releases.core import clock
 from releases.core.ids import uuid7
 from releases.operations import bell, failpoints, queries, services
 from releases.operations.models import Operation, OutboxMessage, Step
 from releases.operations.ports import StepPlan
+from tests.factories.changes import a_change, a_house
 from tests.factories.operations import an_operation
 from tests.fault.harness import ROOT, House, house, kill, state_of, wait_for
 from tests.fault.operations.outside import Outside, outside_system
@@ -100,6 +104,29 @@ def test_a_worker_killed_at_any_place_is_replaced_and_nothing_is_done_twice(plac
     for message in settled(operation):
         # heard at least once, and twice only when the worker died between the reaction and its tick
         assert 1 <= outside.heard[str(message.pk)] <= 1 + (name == "outbox_reacted")
+
+
+def test_the_id_of_a_click_stands_in_the_line_that_a_real_worker_writes_about_it(place):
+    staff(place, 1)
+    team = a_house(clock.now())
+    change = a_change(team, at=State.DRAFT)
+    browser = Client()
+    browser.force_login(team.engineer.accounts.get(), backend="releases.accounts.backends.PersonBackend")
+
+    answer = browser.post(f"/changes/{change.number}/do/submit")
+
+    name = answer.headers["X-Request-ID"]
+    message = OutboxMessage.objects.get(kind="change.submit", ref=change.pk)
+
+    def told() -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in place.crew.logs().splitlines() if line.startswith("{")]
+        return [one for one in lines if one.get("event") == "reaction_failed" and one["message"] == str(message.pk)]
+
+    wait_for(told, what="the line", report=place.crew.report)
+    OutboxMessage.objects.filter(pk=message.pk).update(done_at=clock.now())  # enough of it
+    assert len(name) == 36
+    assert {one["request_id"] for one in told()} == {name}
+    assert "It stumbles." in str(told()[0]["exception"])
 
 
 def test_a_web_process_killed_between_commit_and_bell_loses_nothing(place, outside):
