@@ -18,12 +18,10 @@ from releases.delivery.steps import DeployStep, VersionStep
 from releases.gate import services as gate
 from releases.gate.rules import Run as GateRun
 from releases.health.ports import Measure, Probe, Question
-from releases.health.steps import WatchStep
 from releases.operations.ports import StepHandler, StepView
-from releases.rollout.steps import AdvanceableVerdict
+from releases.rollout.steps import AdvanceableVerdict, GatedShift, HeldWatch
 from releases.traffic.ports import Preview, Reading, RouteRef, Split, Target, TrafficProvider, Version
 from releases.traffic.steps import STEP_KIND as SHIFT
-from releases.traffic.steps import ShiftStep
 from releases.worker.handlers import permit_for
 
 STAGES = ("Redeem the permit", "Migrate", "Deploy")
@@ -64,7 +62,7 @@ class Mesh:
         return Reading(targets, version, (route.name,))
 
     def preview(self, route: RouteRef, split: Split) -> Preview:
-        """Return that nothing stood in the way; nobody asks in a story."""
+        """Return that nothing stood in the way."""
         return Preview(self.read(route), (), ({"asked": dict(split.weights)},))
 
     def write(self, route: RouteRef, split: Split, *, seen: Version) -> Reading:
@@ -164,7 +162,7 @@ def handlers(*, mesh: Mesh, jenkins: Jenkins, prometheus: Prometheus, moment: Mo
     return {
         "delivery.deploy": DeployStep(permit, moment, jenkins.provide),
         VERIFY_STEP: VersionStep(moment, jenkins.provide),
-        SHIFT: ShiftStep(mesh.provide, hold_seconds=0),
+        SHIFT: GatedShift(mesh.provide, hold_seconds=0, now=moment),
         "health.verdict": AdvanceableVerdict(moment, prometheus.provide),
-        "health.watch": WatchStep(moment, prometheus.provide),
+        "health.watch": HeldWatch(moment, prometheus.provide, mesh.provide),
     }
