@@ -113,10 +113,20 @@ def test_each_bad_setting_is_refused_by_its_name_and_no_other_is_named(productio
     assert set(NAMED.findall(said)) == {name}, said
 
 
-@pytest.mark.parametrize("cookie", ["SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "CSRF_COOKIE_SECURE"])
-def test_a_cookie_that_could_be_read_is_refused(production, cookie):
+@pytest.mark.parametrize(
+    ("cookie", "value"),
+    [
+        ("SESSION_COOKIE_SECURE", False),
+        ("SESSION_COOKIE_HTTPONLY", False),
+        ("CSRF_COOKIE_SECURE", False),
+        ("SESSION_COOKIE_SAMESITE", "None"),
+        ("SESSION_COOKIE_SAMESITE", None),
+        ("SESSION_COOKIE_SAMESITE", False),
+    ],
+)
+def test_a_cookie_that_others_could_read_or_use_is_refused(production, cookie, value):
     code, said = end_of(
-        (sys.executable, "-c", f"from django.conf import settings; settings.{cookie} = False; import gmud.wsgi"),
+        (sys.executable, "-c", f"from django.conf import settings; settings.{cookie} = {value!r}; import gmud.wsgi"),
         production,
     )
 
