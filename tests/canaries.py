@@ -2,7 +2,7 @@
 
 The factories give every connection, channel, second factor and account the same well-known secrets. When a run ends,
 what it left behind is searched for them: the log lines of the tests' own process, the logs of every process that the
-fault tests and the browser's house started, databases in files, dumps of the others, and what witnesses keep.
+fault tests and the browser's house started, databases in files, dumps of the others, what witnesses keep, and mails.
 """
 
 import base64
@@ -10,6 +10,7 @@ import json
 import logging
 import subprocess
 from collections.abc import Iterable, Iterator
+from email import message_from_bytes
 from io import StringIO
 from pathlib import Path
 from secrets import token_hex
@@ -19,7 +20,7 @@ import pytest
 import structlog
 
 OWN_LOG = "own.log"
-LEFT_BEHIND = ("*.log", "*.sqlite3*", "*.dump", "*.jsonl")
+LEFT_BEHIND = ("*.log", "*.sqlite3*", "*.dump", "*.jsonl", "*.eml")
 SHOWN = 5  # findings that a run tells of
 
 
@@ -65,13 +66,16 @@ class Nest:
 def planted_everywhere() -> dict[str, str]:
     """Return the secrets that the factories and the stand-ins use, by what they open."""
     from gmud.sandbox.jenkins import ACCOUNTS
+    from tests.factories.accounts import PASSWORD
     from tests.factories.catalog import TOKEN
     from tests.factories.factors import SECRET
     from tests.factories.notify import SLACK_PATH, TEAMS_PATH
+    from tests.factories.providers import CLIENT_SECRET
 
     jenkins = {f"jenkins {name}": str(account["token"]) for name, account in ACCOUNTS.items() if "token" in account}
     channels = {"slack": SLACK_PATH.rpartition("/")[2], "teams": TEAMS_PATH.partition("/workflows/")[2]}
-    return {"connection": TOKEN, "authenticator": SECRET, **jenkins, **channels}
+    people = {"password": PASSWORD, "authenticator": SECRET, "identity provider": CLIENT_SECRET}
+    return {"connection": TOKEN, **people, **jenkins, **channels}
 
 
 def keep_dump(address: str, place: Path) -> None:
@@ -86,8 +90,17 @@ def leaks(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
     wanted = sorted({form.encode() for value in secrets for form in forms(value)})
     for pattern in LEFT_BEHIND:
         for place in sorted(folder.rglob(pattern)):
-            if place.is_file() and any(form in held for held in [place.read_bytes()] for form in wanted):
+            if place.is_file() and any(form in held for held in [_held(place)] for form in wanted):
                 yield str(place.relative_to(folder))
+
+
+def _held(place: Path) -> bytes:
+    """Return what a file holds; of a mail also its parts as they are read, without the lines of its encoding."""
+    raw = place.read_bytes()
+    if place.suffix != ".eml":
+        return raw
+    parts = (part.get_payload(decode=True) for part in message_from_bytes(raw).walk())
+    return b"\n".join([raw, *(part for part in parts if isinstance(part, bytes))])
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -25,6 +25,7 @@ from gmud.servers import free_port
 
 READY_SECONDS = 30
 CLIENT = "gmud"
+CLIENT_SECRET = "the-secret-of-the-client"
 HERE = "http://testserver"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.factories.providers import CLIENT, HERE, Scripted, a_scripted_provider
+from tests.factories.providers import CLIENT, CLIENT_SECRET, HERE, Scripted, a_scripted_provider
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def trust(settings) -> Callable[..., None]:
             "PUBLIC_URL": HERE,
             "GMUD_OIDC_ISSUER": issuer,
             "GMUD_OIDC_CLIENT_ID": CLIENT,
-            "GMUD_OIDC_CLIENT_SECRET": "the-secret-of-the-client",
+            "GMUD_OIDC_CLIENT_SECRET": CLIENT_SECRET,
             "GMUD_OIDC_NAME": "Keycloak",
             **more,
         }

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from email.message import EmailMessage
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,15 @@ from releases.notify.services import Wanted
 from releases.operations import bell
 from releases.operations.models import Step
 from releases.operations.ports import Ring
-from tests.canaries import LEFT_BEHIND, Nest, forms, leaks
-from tests.factories.accounts import SETUP, a_person
+from tests.canaries import LEFT_BEHIND, Nest, forms, leaks, planted_everywhere
+from tests.factories.accounts import PASSWORD, SETUP, a_person
 from tests.factories.catalog import TOKEN, a_connection
 from tests.factories.delivery import fault
 from tests.factories.factors import SECRET as AUTHENTICATOR
 from tests.factories.factors import an_app
 from tests.factories.notify import SLACK_PATH, TEAMS_PATH, Listener, a_channel, told
 from tests.factories.operations import an_operation
-from tests.factories.providers import CLIENT, HERE, a_scripted_provider, round_trip
+from tests.factories.providers import CLIENT, CLIENT_SECRET, HERE, a_scripted_provider, round_trip
 from tests.factories.rollback import bank, go_back, quick
 from tests.factories.rollout import Bank, scheduled
 from tests.fault.harness import wait_for
@@ -398,6 +399,20 @@ def test_what_a_run_leaves_behind_is_searched_in_every_dress_and_kind_of_file(tm
 
     assert found == {str(place.relative_to(tmp_path)) for place in tmp_path.rglob("x*")}
     assert set(leaks(tmp_path, ["another"])) == set()
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+def test_a_mail_is_searched_as_it_is_read(tmp_path, encoding):
+    mail = EmailMessage()
+    mail.set_content("Olá. " * 9 + "the-secret-of-the-client", cte=encoding)
+    (tmp_path / "1.eml").write_bytes(mail.as_bytes())
+
+    assert list(leaks(tmp_path, ["the-secret-of-the-client"])) == ["1.eml"]
+    assert list(leaks(tmp_path, ["another"])) == []
+
+
+def test_the_search_knows_what_opens_an_account_a_second_factor_and_the_provider():
+    assert {PASSWORD, AUTHENTICATOR, TOKEN, CLIENT_SECRET} <= set(planted_everywhere().values())
 
 
 @pytest.mark.parametrize("line", ["{secret}", "nothing"])
