@@ -166,6 +166,7 @@ def _item(item: Item, route: RouteCard | None, others: Iterable[_Other]) -> Item
         migration_class=MigrationClass(plan.migration_class),
         is_traffic_unread=route is not None and not plan.traffic_snapshot,
         is_traffic_as_planned=_as_planned(plan.traffic_snapshot, route),
+        is_way_back_wired=bool(plan.job) or (bool(plan.traffic_snapshot) and route is not None),
         busy_with=_busy(item.place, others),
     )
 

@@ -21,7 +21,8 @@ FAILED_TESTS = plural(
 class ItemFacts:
     """One item: what goes where, what it goes back to, and what stands there now.
 
-    ``busy_with`` are other changes that are being released or watched there.
+    ``busy_with`` are other changes that are being released or watched there; ``is_way_back_wired`` says whether a job
+    or a route is there to carry out its way back.
     """
 
     service: str
@@ -35,6 +36,7 @@ class ItemFacts:
     migration_class: MigrationClass = MigrationClass.NONE
     is_traffic_unread: bool = False
     is_traffic_as_planned: bool = True
+    is_way_back_wired: bool = True
     busy_with: tuple[int, ...] = ()
 
 
@@ -283,6 +285,12 @@ def can_go_back(facts: Facts) -> Sentence | None:
             )
         if not item.back_digest:
             return Sentence(_("Nothing is known that %(service)s could go back to."), {"service": item.service})
+    if facts.items and not any(item.is_way_back_wired for item in facts.items):
+        text = _(
+            "No job and no route of %(service)s is known here, so nothing could bring it back: go back by your own "
+            "means, then say so in the review."
+        )
+        return Sentence(text, {"service": facts.items[0].service})
     return None
 
 

@@ -11,7 +11,9 @@ from releases.changes.machine import LIFE
 from releases.changes.states import ENDED, ChangeType, State
 from releases.core.errors import GmudError, NotPermitted
 from releases.web.pages import panels
+from tests.factories.catalog import a_connection
 from tests.factories.changes import a_change, a_house
+from tests.factories.gate import bind_job
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +147,22 @@ def test_a_draft_that_lacks_everything_says_all_of_it_on_its_one_way_in(house, t
         missing = {"title", "why", "items"}
         missing |= set() if type_ is ChangeType.RETROACTIVE else {"plan", "evidence", "window"}
         assert missing <= codes
+
+
+def test_where_neither_a_job_nor_a_route_could_carry_out_the_way_back_its_button_says_so(house):
+    change = a_change(house, at=State.WATCHING)
+
+    found = queries.buttons(change, actor=house.actor("on_call"), now=change.watch_until_at - timedelta(minutes=1))
+
+    (back,) = (button for button in found if button.verb == "roll_back")
+    assert [reason.code for reason in back.reasons] == ["way_back"]
+    assert "No job and no route of ledgerwriter is known here" in str(back.reasons[0].message)
+
+
+def test_a_job_alone_is_enough_to_go_back_by(house):
+    bind_job(house, a_connection(now=house.now).pk)
+    change = a_change(house, at=State.WATCHING)
+
+    found = queries.buttons(change, actor=house.actor("on_call"), now=change.watch_until_at - timedelta(minutes=1))
+
+    assert next(button for button in found if button.verb == "roll_back").is_open

@@ -30,8 +30,9 @@ from releases.worker.reactions import REACTIONS
 from releases.worker.sweeper import Sweeper
 from releases.worker.telling import TELLING
 from tests.factories.accounts import SETUP, a_person, a_team, actor_of
-from tests.factories.catalog import an_artifact
+from tests.factories.catalog import a_connection, an_artifact
 from tests.factories.changes import a_change, a_house, approve, fields, inside
+from tests.factories.gate import bind_job
 from tests.factories.notify import Clock, work
 from tests.factories.operations import KIND, Outside, a_plan
 
@@ -398,6 +399,7 @@ def test_a_record_that_contradicts_its_witness_pages_until_it_agrees_again(house
 @pytest.fixture
 def watched_in_doubt(house, clock, settings, tmp_path):
     """Return a change under watch whose record contradicts its witness since."""
+    bind_job(house, a_connection(now=house.now).pk)
     change = a_change(house, at=State.WATCHING)
     clock.at = inside(change)
     settings.GMUD_WITNESS_FILE = str(tmp_path / "witness.jsonl")

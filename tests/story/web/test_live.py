@@ -318,3 +318,16 @@ def test_a_press_for_what_was_never_released_leads_back_to_the_change_with_the_r
 
     assert answer.redirect_chain == [(f"/changes/{change.number}", 302)]
     assert f"No rollout of {change.name} is running." in answer.content.decode()
+
+
+def test_going_back_by_a_job_and_a_route_that_nobody_knows_is_refused_with_that_reason(house, browse):
+    change = a_change(house, at=State.IMPLEMENTING, starts_at=house.now + timedelta(seconds=1))
+    browser = browse(house.on_call)
+
+    shown = browser.get(f"/live/{change.number}").content.decode()
+    answer = browser.post(f"/live/{change.number}/go-back", {"reason": "500s"}, headers=HTMX)
+
+    assert "No job and no route of ledgerwriter is known here" in shown
+    assert 'data-open="go-back"' not in shown
+    assert answer.status_code == 409
+    assert "go back by your own means" in answer.content.decode()

@@ -182,3 +182,11 @@ def test_what_people_say_has_a_word_on_the_page():
     by_people = {move.verb for move in LIFE if move.right != "system.act"}
 
     assert by_people - made_elsewhere <= set(VERBS)
+
+
+@pytest.mark.parametrize(("wired", "may"), [((True, True), True), ((True, False), True), ((False, False), False)])
+def test_going_back_is_refused_only_where_nothing_of_it_could_be_carried_out(wired, may):
+    move = next(one for one in LIFE if one.verb == "roll_back")
+    facts = replace(good("roll_back"), items=tuple(replace(ITEM, is_way_back_wired=one) for one in wired))
+
+    assert [reason.code for reason in move.refusals(facts)] == ([] if may else ["way_back"])
