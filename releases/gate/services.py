@@ -11,7 +11,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
@@ -29,7 +29,7 @@ from releases.core.words import mark as _
 from releases.gate import keys, permits
 from releases.gate.facts import answering, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
-from releases.gate.rules import Request, Run, decide, without_a_key
+from releases.gate.rules import OPEN_FOR, Request, Run, decide, without_a_key
 from releases.gate.states import Intent, ReasonCode, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -199,16 +199,16 @@ def _record_refusal(refusal: GmudError, *, actor: Actor, jti: UUID, run: Run, ar
 
 
 def revoke_for(*, change_id: UUID, now: datetime) -> int:
-    """Mark the open permits of a change revoked; return how many. Redeeming decides again in any case.
+    """Mark the open permits of a change that do not cover it as it stands now revoked; return how many.
 
-    This may come late: what is on its way back by then keeps the permits it got for that.
+    This may come late: a permit given since, for what was approved anew or for the way back, stays good. Redeeming
+    decides again in any case.
     """
     with transaction.atomic(durable=True):
         change = locked(change_id)
-        open_permits = _open_permits(now).filter(change=change)
-        if change.state == State.ROLLING_BACK:
-            open_permits = open_permits.exclude(decision__intent=Intent.ROLLBACK)
-        return _revoke(change, open_permits, now=now)
+        may_pass = [intent for intent, states in OPEN_FOR.items() if change.state in states]
+        covered = Q(decision__intent__in=may_pass, decision__content_digest=change.content_digest)
+        return _revoke(change, _open_permits(now).filter(change=change).exclude(covered), now=now)
 
 
 def revoke_broken(*, now: datetime) -> int:

@@ -131,16 +131,40 @@ def test_a_permit_is_good_to_the_last_microsecond(permit):
     assert redeem(permit, now=permit.expires_at - timedelta(microseconds=1))
 
 
-def test_a_revoked_permit_is_refused(change, permit):
+def withdraw(house, change) -> None:
+    changes.withdraw(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+
+
+def submit_again(house, change, **edits) -> None:
+    if edits:
+        changed = fields(house, **edits)
+        changes.revise(change_id=change.pk, actor=house.actor("engineer"), fields=changed, now=house.now)
+    changes.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
+    approve(house, change, "engineering")
+    approve(house, change, "security")
+
+
+def test_a_revoked_permit_is_refused(house, change, permit):
+    withdraw(house, change)
     assert services.revoke_for(change_id=change.pk, now=permit.issued_at) == 1
 
     assert refused(permit, Replayed) == {"permit_replayed"}
     assert [one["permits"] for one in told(change, "permit.revoked")] == [1]
 
 
+def test_a_revoked_permit_stays_refused_when_the_change_is_approved_anew(house, change, permit):
+    withdraw(house, change)
+    services.revoke_for(change_id=change.pk, now=permit.issued_at)
+    submit_again(house, change)
+    assert ask(house, change).verdict == Verdict.ALLOW
+
+    assert refused(permit, Replayed) == {"permit_replayed"}
+
+
 def test_only_open_permits_are_revoked(house, change, permit):
     second = a_permit(house, change)
     redeem(permit)
+    changes.failed(change_id=change.pk, actor=house.actor("manager"), now=house.now)
 
     assert services.revoke_for(change_id=change.pk, now=permit.issued_at) == 1
     assert services.revoke_for(change_id=change.pk, now=permit.issued_at) == 0
@@ -148,6 +172,20 @@ def test_only_open_permits_are_revoked(house, change, permit):
     permit.refresh_from_db()
     assert second.revoked_at is not None
     assert permit.revoked_at is None
+
+
+def test_a_message_that_comes_late_leaves_the_permit_given_since(house, change, permit, time_machine):
+    items = [replace(fields(house).items[0], digest=permit.decision.digest)]
+    submit_again(house, change, items=items, title="Something else")
+    since = a_permit(house, change)
+    time_machine.move_to(since.issued_at, tick=False)
+
+    for message in OutboxMessage.objects.undone():
+        operations.deliver(message_id=message.pk, worker="w", reactions=FOLLOWING, now=clock.now)
+
+    permit.refresh_from_db()
+    assert permit.revoked_at is not None
+    assert redeem(since)
 
 
 def lose_the_seat(house) -> None:
@@ -205,16 +243,8 @@ def test_after_an_edit_it_is_refused(house, change, permit):
 
 
 def test_after_an_edit_that_was_approved_anew_it_is_refused(house, change, permit):
-    items = fields(house).items
-    changes.revise(
-        change_id=change.pk,
-        actor=house.actor("engineer"),
-        fields=fields(house, items=[replace(items[0], digest=permit.decision.digest)], title="Something else"),
-        now=house.now,
-    )
-    changes.submit(change_id=change.pk, actor=house.actor("engineer"), now=house.now)
-    approve(house, change, "engineering")
-    approve(house, change, "security")
+    items = [replace(fields(house).items[0], digest=permit.decision.digest)]
+    submit_again(house, change, items=items, title="Something else")
     assert ask(house, change).verdict == Verdict.ALLOW
 
     assert refused(permit) == {"approval_void"}
