@@ -13,7 +13,11 @@ keep secret_key "$(word)$(word)"
 keep database_url_owner "postgres://gmud_owner:$(cat "$folder/database_password_owner")@postgres:5432/gmud"
 keep database_url_app "postgres://gmud_app:$(cat "$folder/database_password_app")@postgres:5432/gmud"
 keep redis_url "redis://:$(cat "$folder/redis_password")@redis:6379/0"
+# What others give you: write it in where you have it, empty is none.
+for name in smtp_url oidc_client_secret; do
+  keep "$name" ""
+done
 # The folder is closed to others on this machine; containers, whose accounts are other ones, are given single files.
 chmod 0700 "$folder"
-chmod 0444 "$folder"/*
+chmod 0644 "$folder"/*
 echo "The secrets are in $folder: keep them out of version control, and keep a copy where backups are kept."

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ DEPLOY = ROOT / "deploy"
 WRITABLE = {"/tmp", "/var/lib/gmud/data"}  # noqa: S108  # in the container, in memory
 OURS = re.compile(r"\b(?:GMUD_[A-Z_]+|(?:DATABASE|REDIS)_URL(?:_FILE)?)\b")
 OWNER = "database_url_owner"
+# A setting is a secret when it says so, or when the table shows it with a password.
+SECRET = re.compile(r"^\| `([A-Z_]*SECRET[A-Z_]*)` \||^\| `([A-Z_]+)` \|.*:password@", re.MULTILINE)
 FIGURE = re.compile(r"\bgmud_[a-z_]+")
 
 
@@ -34,6 +37,10 @@ def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for one in objects:
         if one["kind"] in {"Deployment", "Job"}:
             yield one["metadata"]["name"], one["spec"]["template"]["spec"]
+
+
+def secret_settings() -> set[str]:
+    return {"".join(found) for found in SECRET.findall((ROOT / "docs" / "operate.md").read_text())}
 
 
 def ours(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -126,6 +133,20 @@ def test_the_files_of_the_compose_file_exist_or_are_made_by_its_script(compose):
     }
 
 
+def test_the_script_makes_every_secret_once_and_keeps_what_people_wrote_in(tmp_path, compose):
+    shutil.copy(DEPLOY / "compose" / "secrets.sh", tmp_path)
+    made = []
+    for _time in range(2):
+        done = subprocess.run(["sh", "secrets.sh"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        made.append({one.name: one.read_text() for one in (tmp_path / "secrets").iterdir()})
+        (tmp_path / "secrets" / "smtp_url").write_text("smtps://account:password@host")
+
+    assert set(made[0]) == set(compose["secrets"])
+    assert {name for name, text in made[0].items() if not text} == {"smtp_url", "oidc_client_secret"}
+    assert made[1] == made[0] | {"smtp_url": "smtps://account:password@host"}
+
+
 # the chart
 
 
@@ -201,6 +222,29 @@ def test_every_queue_has_workers_of_its_own_kind(compose, objects):
 
 
 # names
+
+
+def test_every_secret_setting_is_a_file_in_every_process_of_both(compose, objects):
+    assert {"GMUD_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "GMUD_OIDC_CLIENT_SECRET"} <= secret_settings()
+    given = {f"compose {name}": set(one["environment"]) for name, one in ours(compose).items()}
+    given |= {name: {one["name"] for one in pod["containers"][0]["env"]} for name, pod in pods(objects)}
+    for name, settings in given.items():
+        assert {f"{one}_FILE" for one in secret_settings()} <= settings, name
+        assert not secret_settings() & settings, name
+
+
+def test_every_entry_of_the_chart_s_secret_is_told_where_it_is_asked_for(objects):
+    entries = {
+        item["key"]
+        for _name, pod in pods(objects)
+        for volume in pod["volumes"]
+        if volume["name"] == "secret"
+        for item in volume["secret"]["items"]
+    }
+
+    assert OWNER in entries
+    for place in ("docs/operate.md", "deploy/helm/gmud/values.yaml"):
+        assert [entry for entry in entries if not re.search(rf"\b{entry}\b", (ROOT / place).read_text())] == [], place
 
 
 def test_every_setting_that_deploy_names_is_documented():

@@ -60,6 +60,8 @@ env:
   - { name: GMUD_SECRET_KEY_FILE, value: /run/secrets/gmud/secret_key }
   - { name: DATABASE_URL_FILE, value: /run/secrets/gmud/{{ .database }} }
   - { name: REDIS_URL_FILE, value: /run/secrets/gmud/redis_url }
+  - { name: GMUD_SMTP_URL_FILE, value: /run/secrets/gmud/smtp_url }
+  - { name: GMUD_OIDC_CLIENT_SECRET_FILE, value: /run/secrets/gmud/oidc_client_secret }
 volumeMounts:
   - { name: secret, mountPath: /run/secrets/gmud, readOnly: true }
   - { name: keys, mountPath: /var/lib/gmud/keys, readOnly: true }
@@ -70,7 +72,7 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
-{{/* Takes the root, the entry with the database, and whether it runs once. Only that entry is mounted. */}}
+{{/* Takes the root, the entry with the database, and whether it runs once. Of the databases only that entry is mounted. */}}
 {{- define "gmud.volumes" -}}
 - name: secret
   secret:
@@ -80,6 +82,8 @@ volumeMounts:
       - { key: secret_key, path: secret_key }
       - { key: {{ .database }}, path: {{ .database }} }
       - { key: redis_url, path: redis_url }
+      - { key: smtp_url, path: smtp_url }
+      - { key: oidc_client_secret, path: oidc_client_secret }
 - name: keys
   secret: { secretName: {{ .root.Values.keysSecret }}, defaultMode: 0440 }
 - name: data
