@@ -23,10 +23,11 @@ def current_policy() -> Policy | None:
     return Policy.objects.filter(is_current=True).first()
 
 
-def proposed_policies() -> list[Policy]:
-    """Return the policies that wait for the committee, newest first."""
+def proposed_policies(among: Iterable[UUID] | None = None) -> list[Policy]:
+    """Return the policies that wait for the committee, newest first; ``among`` looks at these subjects of rounds."""
     waiting = Round.objects.filter(closed_at=None).values("subject")
-    return list(Policy.objects.filter(in_force_at=None, pk__in=waiting))
+    found = Policy.objects.filter(in_force_at=None, pk__in=waiting).select_related("based_on")
+    return list(found if among is None else found.filter(pk__in=among))
 
 
 def policy_of(version: int) -> Policy:

@@ -23,11 +23,11 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import EDITABLE, RUNNING, State
 from releases.committee import queries as committee
 from releases.committee.models import Round
-from releases.committee.queries import Counted
-from releases.committee.rules import Decision, ways
+from releases.committee.queries import Counted, Proposal
+from releases.committee.rules import Decision, Tally, ways
 from releases.core import clock
 from releases.core.errors import GmudError, Sentence
-from releases.core.words import mark
+from releases.core.words import mark, plural
 from releases.notify import queries as notices
 from releases.operations import services as operations
 from releases.web import looks
@@ -44,25 +44,37 @@ from releases.web.shell import Count
 DAY = timedelta(hours=24)
 INLINE = frozenset({"low", "moderate"})
 MOST = 12
+NEEDED_FOR_POLICY = plural(
+    "%(name)s proposed it; with %(n)s more vote it comes into force.",
+    "%(name)s proposed it; with %(n)s more votes it comes into force.",
+    by="n",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """The button that approves in the inbox what was shown there; what weighs a lot is opened first and has none."""
+
+    href: str
+    word: Words
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One change that waits for this person's decision."""
+    """One change, or one proposed policy, that waits for this person's decision."""
 
-    number: int
-    name: str
+    name: Words
     title: str
-    why: str
+    why: Words
     href: str
-    badges: tuple[Look, ...]
+    reason_href: str
     meta: tuple[Words, ...]
     seats: tuple[Line, ...]
-    approve: Words
-    digest: str
-    opens_first: bool
     waits_since: datetime
-    due_at: datetime | None
+    badges: tuple[Look, ...] = ()
+    approve: Approve | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +113,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """The whole page."""
+    """The whole page; ``has_policy`` says that not only changes wait."""
 
     now: datetime
     decide: tuple[Ask, ...]
+    has_policy: bool
     not_yours: tuple[NotYours, ...]
     asked: tuple[Mine, ...]
     run: tuple[Mine, ...]
@@ -117,6 +130,7 @@ def count(actor: Actor, now: datetime) -> Count | None:
     """Return how many votes and pages wait for this person, for the frame of every page."""
     subjects = committee.awaits(actor.person_id, now) if actor.person_id else []
     number = ChangeRequest.objects.filter(pk__in=subjects, state=State.AUTHORIZING).count() if subjects else 0
+    number += len(committee.proposed_policies(subjects)) if subjects else 0
     if pages := notices.pages_waiting(actor.person_id) if actor.person_id else 0:
         return Count(number + pages, "stop", "!")
     return Count(number) if number else None
@@ -127,11 +141,15 @@ def the_day(actor: Actor, now: datetime) -> Today:
     me = actor.person_id
     waiting = {change.pk: change for change in queries.authorizing()} if me else {}
     counts = queries.counts_of(waiting.values(), now=now)
-    decide = [waiting.pop(pk) for pk in (committee.awaits(me, now) if me else ()) if pk in waiting]
+    subjects = committee.awaits(me, now) if me else []
+    policies = committee.proposed_policies(subjects) if set(subjects) - waiting.keys() else []
+    asks = {one.policy.pk: _policy_ask(one, me) for one in committee.proposals_of(policies, now)} if policies else {}
+    asks |= {pk: _ask(waiting.pop(pk), counts.get(pk), me, now) for pk in subjects if me and pk in waiting}
     asked = queries.page(states=(*EDITABLE, State.REVIEWING), requester_id=me).cards if me else ()
     return Today(
         now=now,
-        decide=tuple(_ask(change, counts.get(change.pk), me, now) for change in decide if me),
+        decide=tuple(asks[pk] for pk in subjects if pk in asks),
+        has_policy=bool(policies),
         not_yours=tuple(_not_yours(me, waiting.values(), counts)) if me else (),
         asked=tuple(_mine(card) for card in asked[:MOST]),
         run=tuple(_mine(card) for card in _run(actor)),
@@ -143,29 +161,51 @@ def the_day(actor: Actor, now: datetime) -> Today:
 
 def _ask(change: ChangeRequest, count: Counted | None, me: UUID, now: datetime) -> Ask:
     card, round_ = queries.card(change), change.round
-    seats: list[Line] = []
-    seat = ""
-    if count is not None and round_ is not None:
-        for one in count.tally.seats:
-            seats += [Line("go", "✓", looks.SEATS[one.seat], detail=ballot.name) for ballot in one.approved_by]
-            if one.missing:
-                seats.append(Line("wait", "◔", looks.SEATS[one.seat], detail=panels.who_may(one, me)))
-        seat = _seat(me, round_, count, now)
+    seat = _seat(me, round_, count, now) if count is not None and round_ is not None else ""
+    href = reverse("change", args=[card.number])
+    word = looks.APPROVE_AS.get(seat, _("Approve"))
+    inline = Approve(reverse("approve", args=[card.number]), word, card.content_digest)
     return Ask(
-        number=card.number,
         name=card.name,
         title=card.title,
         why=card.why,
-        href=reverse("change", args=[card.number]),
+        href=href,
+        reason_href=f"{href}#reason",
         badges=_badges(card),
         meta=_meta(card),
-        seats=tuple(seats),
-        approve=looks.APPROVE_AS.get(seat, _("Approve")),
-        digest=card.content_digest,
-        opens_first=card.level not in INLINE,
+        seats=tuple(_seats(count.tally, me)) if count is not None else (),
+        approve=inline if card.level in INLINE else None,
         waits_since=round_.opened_at if round_ else card.updated_at,
         due_at=card.starts_at if card.starts_at and card.starts_at > now else None,
     )
+
+
+def _policy_ask(proposal: Proposal, me: UUID | None) -> Ask:
+    """Return a proposed policy; it decides who decides, so it is read before anybody votes on it."""
+    policy, tally = proposal.policy, proposal.tally
+    here, version = reverse("policies"), {"version": policy.version}
+    before = (
+        Sentence(mark("instead of version %(version)s"), {"version": policy.based_on.version})
+        if policy.based_on
+        else ""
+    )
+    return Ask(
+        name=Sentence(mark("Policy, version %(version)s"), version),
+        title=policy.name,
+        why=Sentence(NEEDED_FOR_POLICY, {"name": policy.created_by, "n": tally.needed - tally.given}),
+        href=f"{here}#decision-{policy.version}",
+        reason_href=f"{here}#reason-{policy.version}",
+        meta=(before,) if before else (),
+        seats=tuple(_seats(tally, me)),
+        waits_since=proposal.round.opened_at,
+    )
+
+
+def _seats(tally: Tally, me: UUID | None) -> Iterable[Line]:
+    for one in tally.seats:
+        yield from (Line("go", "✓", looks.SEATS[one.seat], detail=ballot.name) for ballot in one.approved_by)
+        if one.missing:
+            yield Line("wait", "◔", looks.SEATS[one.seat], detail=panels.who_may(one, me))
 
 
 def _seat(me: UUID, round_: Round, count: Counted, now: datetime) -> str:
