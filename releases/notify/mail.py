@@ -1,6 +1,8 @@
 """Letters by e-mail: plain text and simple HTML, in the thread they belong to."""
 
 import smtplib
+import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,6 +19,15 @@ SECONDS = 5
 FOR_EVER = 500
 _NOT_OFFERED = _("This installation sends no e-mail: GMUD_SMTP_URL and GMUD_MAIL_FROM are not set.")
 
+# What is wrong with how we come in; somebody has to look at the settings.
+_REFUSED: dict[type[Exception], str] = {
+    smtplib.SMTPAuthenticationError: _("The mail server does not let us in. Check GMUD_SMTP_URL."),
+    smtplib.SMTPNotSupportedError: _("The mail server offers no STARTTLS, or no login. Check GMUD_SMTP_URL."),
+    ssl.SSLCertVerificationError: _(
+        "The certificate of the mail server is not trusted here. Check the host in GMUD_SMTP_URL and SSL_CERT_FILE."
+    ),
+}
+
 
 def why_not_offered() -> Sentence | None:
     """Return why nobody can be told by e-mail here, or ``None``."""
@@ -32,14 +43,15 @@ def send(letter: Letter, *, to: str) -> None:
     if why := why_not_offered():
         raise Unreachable(why)
     try:
-        _message(letter, to).send()
+        with get_connection(BACKEND, **settings.GMUD_SMTP, timeout=SECONDS) as server:  # left without a login, too
+            _message(letter, to, server).send()
+    except tuple(_REFUSED) as error:  # before others, whose kinds some of these are, too
+        raise Unreachable(next(said for kind, said in _REFUSED.items() if isinstance(error, kind))) from error
     except ValueError as error:  # an address with a line end, or one no mail server could read
         raise Rejected(Sentence(_("The address %(address)s cannot be used."), {"address": to})) from error
     except smtplib.SMTPRecipientsRefused as error:
         code, said = next(iter(error.recipients.values()))
         raise _trouble(code, said) from error
-    except smtplib.SMTPAuthenticationError as error:
-        raise Unreachable(_("The mail server does not let us in. Check GMUD_SMTP_URL.")) from error
     except smtplib.SMTPResponseException as error:
         raise _trouble(error.smtp_code, error.smtp_error) from error
     except (smtplib.SMTPException, OSError) as error:
@@ -47,7 +59,7 @@ def send(letter: Letter, *, to: str) -> None:
         raise Unreachable(Sentence(sentence, {"kind": type(error).__name__})) from error
 
 
-def _message(letter: Letter, to: str) -> EmailMultiAlternatives:
+def _message(letter: Letter, to: str, server: Any) -> EmailMultiAlternatives:
     context = {"letter": letter}
     domain = urlsplit(settings.PUBLIC_URL).hostname or "gmud"
     thread = f"<{letter.thread.replace(':', '.')}@{domain}>"
@@ -65,7 +77,7 @@ def _message(letter: Letter, to: str) -> EmailMultiAlternatives:
             "In-Reply-To": answers or thread,
             **({"Importance": "high"} if letter.is_page else {}),
         },
-        connection=get_connection(BACKEND, **settings.GMUD_SMTP, timeout=SECONDS),
+        connection=server,
     )
     message.attach_alternative(render_to_string("emails/letter.html", context), "text/html")
     return message

@@ -1,11 +1,13 @@
 """A real SMTP server in a process of its own; each mail becomes a file, a file may tell it how to answer.
 
-``python -m tests.factories.mailbox FOLDER`` prints its port when it listens. In the folder, ``answer`` holds the reply
-to every mail (``451 busy``), ``rcpt`` the one to every recipient, or to one (``ana@example.com 550 no``), ``slow`` how
-many seconds a mail takes.
+``python -m tests.factories.mailbox FOLDER SCHEME CERTIFICATE`` prints its port when it listens; with ``smtps`` or
+``smtp+starttls`` it shows the certificate, and takes mails only over TLS from whoever knows the password. In the
+folder, ``answer`` holds the reply to every mail (``451 busy``), ``rcpt`` the one to every recipient, or to one
+(``ana@example.com 550 no``), ``slow`` how many seconds a mail takes.
 """
 
 import asyncio
+import ssl
 import subprocess
 import sys
 import time
@@ -16,8 +18,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-READY_SECONDS = 20.0
+ACCOUNT, PASSWORD = "gmud", "mail/canary+0123 456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Mailbox:
 
     folder: Path
     port: int
+    scheme: str = "smtp"
 
     @property
     def url(self) -> str:
         """Return its address as the settings take it."""
-        return f"smtp://127.0.0.1:{self.port}"
+        account = "" if self.scheme == "smtp" else f"{ACCOUNT}:{quote(PASSWORD, safe='')}@"
+        return f"{self.scheme}://{account}127.0.0.1:{self.port}"
 
     def mails(self) -> list[EmailMessage]:
         """Return every mail that arrived, oldest first, with the recipient of the envelope as ``X-Rcpt``."""
@@ -43,13 +48,13 @@ class Mailbox:
 
 
 @contextmanager
-def a_mailbox(folder: Path) -> Iterator[Mailbox]:
+def a_mailbox(folder: Path, *, scheme: str = "smtp", certificate: str = "") -> Iterator[Mailbox]:
     """Run the server while the block lasts."""
-    command = (sys.executable, "-m", "tests.factories.mailbox", str(folder))
+    command = (sys.executable, "-m", "tests.factories.mailbox", str(folder), scheme, certificate)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
         try:
             assert process.stdout is not None
-            yield Mailbox(folder, int(process.stdout.readline()))
+            yield Mailbox(folder, int(process.stdout.readline()), scheme)
         finally:
             process.terminate()
 
@@ -91,14 +96,32 @@ class Keeper:
         return place.read_text() if place.exists() else ""
 
 
-async def _serve(folder: Path) -> None:
+def _lets_in(_how: str, account: bytes, password: bytes) -> bool:
+    return (account.decode(), password.decode()) == (ACCOUNT, PASSWORD)
+
+
+async def _serve(folder: Path, scheme: str, certificate: str) -> None:
     from aiosmtpd.smtp import SMTP
 
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate:
+        tls.load_cert_chain(certificate)
+    login = {"auth_callback": _lets_in, "auth_required": True}
+    how: dict[str, dict[str, Any]] = {
+        "smtp": {},
+        "smtp+starttls": {**login, "tls_context": tls, "require_starttls": True},
+        "smtps": {**login, "auth_require_tls": False},  # there is nothing but TLS
+    }
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Keeper(folder), enable_SMTPUTF8=True), "127.0.0.1", 0)
+    server = await loop.create_server(
+        lambda: SMTP(Keeper(folder), enable_SMTPUTF8=True, **how[scheme]),
+        "127.0.0.1",
+        0,
+        ssl=tls if scheme == "smtps" else None,
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), *sys.argv[2:]))

@@ -17,6 +17,7 @@ from releases.notify import services
 from releases.notify.facts import Occasion
 from releases.notify.kinds import ChannelKind, Topic
 from releases.notify.models import Channel, Notice
+from releases.notify.ports import Item, Letter
 from releases.notify.services import ChannelDraft, Wanted
 from releases.notify.states import NoticeState
 from releases.operations import services as operations
@@ -64,6 +65,24 @@ class Listener(Sandbox):
     def bodies(self) -> list[Any]:
         """Return what was posted, as JSON."""
         return [json.loads(call.body) for call in self.heard]
+
+
+def a_letter(*items: Item, **facts: Any) -> Letter:
+    """Return a letter with these items, or with one."""
+    return Letter(
+        **{
+            "id": "01a1fcc1-8122-7295-b3f0-5a99d46f3d76",
+            "thread": "change:1",
+            "subject": "CHG-1042 waits.",
+            "items": items or (Item("CHG-1042 waits.", ("One line.",), "https://gmud.example.com/changes/1042"),),
+            "open": "Open in GMUD",
+            "footer": "GMUD tells this channel what it subscribed to.",
+            "footer_url": "https://gmud.example.com/settings/channels",
+            "told_at": NOW,
+            "language": "en",
+            **facts,
+        }
+    )
 
 
 def an_occasion(topic: Topic = Topic.APPROVED, *, case: str = "", **facts: Any) -> Occasion:

@@ -1,7 +1,6 @@
 """A call through the door ends in time, whatever the other side does, and leaves nothing behind."""
 
 import contextlib
-import datetime as dt
 import ipaddress
 import os
 import socket
@@ -10,14 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from releases.core import breaker, http, http_wire
 from releases.core.errors import Rejected, Unreachable
 from releases.core.http import Allowance, Door
+from tests.factories.certificates import a_certificate
 
 LOOPBACK = Allowance(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 TOTAL = 0.4
@@ -227,23 +223,7 @@ def test_an_answer_in_time_is_whole(peer):
 @pytest.fixture
 def certificate(tmp_path) -> str:
     """Return a file with a certificate for this machine, signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ci.example.com")])
-    today = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    place = tmp_path / "ci.pem"
-    place.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(place)
+    return a_certificate(tmp_path / "ci.pem")
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from releases.core.errors import Rejected, Unreachable
 from releases.core.http import Reply
 from releases.notify.kinds import ChannelKind
-from releases.notify.ports import Address, Item, Later, Letter
+from releases.notify.ports import Address, Item, Later
 from releases.notify.sinks import POSTERS
 from releases.notify.slack.adapter import Slack
 from releases.notify.teams.adapter import Teams
 from releases.notify.webhook.adapter import Webhook, signature
+from tests.factories.notify import a_letter
 
 NOW = datetime(2026, 9, 15, 13, 30, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -32,24 +33,6 @@ ITEMS = st.builds(
     url=st.just("https://gmud.example.com/changes/1042"),
     facts=st.just({"topic": "vote_needed", "case": "change:1:x"}),
 )
-
-
-def a_letter(*items: Item, **facts) -> Letter:
-    """Return a letter with these items, or with one."""
-    return Letter(
-        **{
-            "id": "01a1fcc1-8122-7295-b3f0-5a99d46f3d76",
-            "thread": "change:1",
-            "subject": "CHG-1042 waits.",
-            "items": items or (Item("CHG-1042 waits.", ("One line.",), "https://gmud.example.com/changes/1042"),),
-            "open": "Open in GMUD",
-            "footer": "GMUD tells this channel what it subscribed to.",
-            "footer_url": "https://gmud.example.com/settings/channels",
-            "told_at": NOW,
-            "language": "en",
-            **facts,
-        }
-    )
 
 
 def a_reply(status: int, body: str = "", **headers: str) -> Reply:
