@@ -33,6 +33,17 @@ READY_SECONDS = 60
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the processes are told who runs what
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares one server; the one of the pages alone brings its own database and is seen once."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            is_alone = "site" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("site" if is_alone else "house"))
+            if is_alone:
+                item.add_marker(pytest.mark.once)
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": list(FLAGS)}
