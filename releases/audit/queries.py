@@ -1,6 +1,6 @@
 """Read the record."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,16 @@ def story(stream: str) -> list[Entry]:
     """Return the events of a stream, oldest first, in two queries."""
     bodies = AuditEvent.objects.filter(stream=stream).order_by("stream_version").values_list("body", flat=True)
     return _entries(bodies)
+
+
+def written(stream: str, *, events: Collection[UUID] = (), fields: Collection[str] = ()) -> dict[UUID, dict[str, str]]:
+    """Return what people wrote beside the events of a stream and was not erased: all of it, or what is named."""
+    found = {
+        entry.id: {name: text for name, text in entry.text.items() if not fields or name in fields}
+        for entry in story(stream)
+        if not events or entry.id in events
+    }
+    return {event_id: texts for event_id, texts in found.items() if texts}
 
 
 def stories(streams: Iterable[str], kinds: Iterable[str]) -> dict[str, list[Entry]]:

@@ -182,6 +182,28 @@ def erase_text(*, event_id: UUID, actor: Actor, reason: str, fields: Collection[
     return erased
 
 
+def erase_texts(
+    *, stream: str, actor: Actor, reason: str, events: Collection[UUID] = (), fields: Collection[str] = ()
+) -> list[AuditEvent]:
+    """Remove what people wrote beside the events of a stream, all of it or what is named, and all or nothing.
+
+    Whoever calls has checked the right.
+
+    :raises Invalid: no reason is given
+    :raises Refused: there is no such text, or it was erased before
+    """
+    if not reason.strip():
+        raise Invalid(_("Say why it is erased, and name nobody: the reason stays in the record."))
+    with transaction.atomic(durable=True):
+        found = queries.written(stream, events=events, fields=fields)
+        if not found or not set(events) <= found.keys():
+            raise Refused(_("There is no such text beside this event, or it was erased before."))
+        return [
+            erase_text(event_id=event_id, actor=actor, reason=reason.strip(), fields=texts)
+            for event_id, texts in found.items()
+        ]
+
+
 def seal() -> Checkpoint | None:
     """Seal what waits, once, and hand the checkpoint to the witness; ``manage.py sealer`` does so every second.
 

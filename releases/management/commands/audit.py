@@ -1,12 +1,14 @@
 """Check the record: ``audit verify`` looks at every row, ``audit replay`` compares tables with events.
 
-``audit epoch --by NAME --reason TEXT`` goes on with a record that was restored from an older copy (docs/operate.md).
+``audit epoch --by NAME --reason TEXT`` goes on with a record that was restored from an older copy, and
+``audit erase --stream NAME --by NAME --reason TEXT`` removes what people wrote beside events (docs/operate.md).
 """
 
 import json
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
+from uuid import UUID
 
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
@@ -17,6 +19,7 @@ from releases.accounts.rights import Right
 from releases.accounts.rules import folded
 from releases.accounts.services import require
 from releases.audit import queries, services
+from releases.audit.actor import Actor
 from releases.audit.report import Report, Verdict
 from releases.changes import queries as changes
 from releases.core.errors import GmudError, Invalid
@@ -42,15 +45,22 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["verify", "replay", "epoch"])
+        parser.add_argument("what", choices=["verify", "replay", "epoch", "erase"])
         parser.add_argument("--json", action="store_true", help="print the report for machines")
-        parser.add_argument("--by", default="", help="epoch: user name of the person who decides it")
-        parser.add_argument("--reason", default="", help="epoch: why the record was restored")
+        parser.add_argument("--by", default="", help="epoch, erase: user name of the person who decides it")
+        parser.add_argument("--reason", default="", help="epoch, erase: why; it stays in the record")
+        parser.add_argument("--stream", default="", help="erase: whose events, such as person:ID")
+        parser.add_argument("--event", action="append", type=UUID, default=[], help="erase: only beside this event")
+        parser.add_argument("--field", action="append", default=[], help="erase: only this text")
+        parser.add_argument("--dry-run", action="store_true", help="erase: show what would go, erase nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             if options["what"] == "epoch":
-                self._begin(options["by"], options["reason"])
+                actor = self._who(options["by"], Right.AUDIT_READ)
+                services.begin_epoch(actor=actor, reason=options["reason"])
+            if options["what"] == "erase" and not self._erase(**options):
+                return
             report = services.verify() if options["what"] != "replay" else queries.replay(REPLAYED)
         except (GmudError, DatabaseError, OSError) as error:
             self._cannot(str(error).strip(), as_json=options["json"])
@@ -74,14 +84,28 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{report.events} subjects replayed: {SAID[report.verdict]}")
 
-    def _begin(self, username: str, reason: str) -> None:
-        """Begin the epoch in the name of a person who may read the record; what it says is verified at once."""
+    def _erase(self, **options: Any) -> bool:
+        """Show what goes and, unless it is a dry run, erase it; the record is verified at once."""
+        which = {"stream": options["stream"], "events": options["event"], "fields": options["field"]}
+        actor = self._who(options["by"], Right.AUDIT_READ, Right.PEOPLE_EDIT)
+        for event_id, texts in queries.written(**which).items():
+            for field, text in texts.items():
+                self.stdout.write(f"{event_id} {field}: {text}")
+        if options["dry_run"]:
+            self.stdout.write("Dry run: nothing was erased.")
+            return False
+        services.erase_texts(actor=actor, reason=options["reason"], **which)
+        return True
+
+    def _who(self, username: str, *rights: Right) -> Actor:
+        """Return the person in whose name this is done, who must have all of these rights."""
         user = User.objects.select_related("person").filter(username=folded(username)).first()
         if user is None:
             raise Invalid(_("Name with --by who decides this."))
         actor = accounts.actor_for(user, methods=("command line",))
-        require(actor, Right.AUDIT_READ)
-        services.begin_epoch(actor=actor, reason=reason)
+        for right in rights:
+            require(actor, right)
+        return actor
 
     def _cannot(self, why: str, *, as_json: bool) -> NoReturn:
         if as_json:
