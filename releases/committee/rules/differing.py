@@ -1,6 +1,6 @@
 """How one policy differs from another: rule by rule, and in what it asks for in the end. Knows no table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
@@ -38,7 +38,8 @@ class Altered:
 class Asked:
     """What is asked before and after, wherever it is the same; ``None`` where no rule holds.
 
-    Of a difference only what differs: seats that stay are left out on both sides, and so is a sign-in that stays.
+    Of a difference only what differs: seats that stay are left out on both sides, and so is a sign-in that stays, and
+    what is asked of the release.
     """
 
     kinds: tuple[str, ...]
@@ -106,11 +107,18 @@ def _what_differs(before: Need | None, after: Need | None) -> tuple[Need | None,
     if _sign_in(before) == _sign_in(after):
         same: dict[str, Any] = {"fresh_sign_in_minutes": None, "second_factor": False}
         before, after = replace(before, **same), replace(after, **same)
+    if _release(before) == _release(after):
+        nothing: dict[str, Any] = {"highest_risk": "", "after": {}}
+        before, after = replace(before, **nothing), replace(after, **nothing)
     return before, after
 
 
 def _sign_in(need: Need) -> tuple[int | None, bool]:
     return need.fresh_sign_in_minutes, need.second_factor
+
+
+def _release(need: Need) -> tuple[str, Mapping[str, int]]:
+    return need.highest_risk, need.after
 
 
 def _need(rules: tuple[Rule, ...], cell: Cell) -> Need | None:
@@ -151,4 +159,6 @@ def _asks_beyond(one: Need | None, other: Need | None) -> bool:
         any(people > other.seats.get(seat, 0) for seat, people in one.seats.items())
         or (one.fresh_sign_in_minutes or never) < (other.fresh_sign_in_minutes or never)
         or (one.second_factor and not other.second_factor)
+        or LEVELS.index(one.highest_risk or LEVELS[-1]) < LEVELS.index(other.highest_risk or LEVELS[-1])
+        or any(hours > other.after.get(first, -1) for first, hours in one.after.items())
     )

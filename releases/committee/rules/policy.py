@@ -1,21 +1,28 @@
-"""What a policy says: a list of rules, each with when it holds and which seats it asks for. Knows no table.
+"""What a policy says: a list of rules, each with when it holds and what it asks for. Knows no table.
 
 ::
 
     [{"when": {"environment_kind": ["production"], "risk_at_least": "high", "type": ["normal"]},
       "seats": {"seat_engineering": 1, "seat_security": 1},
-      "fresh_sign_in_minutes": 5, "second_factor": true}]
+      "fresh_sign_in_minutes": 5, "second_factor": true,
+      "highest_risk": "high", "after_environment": "staging", "soak_hours": 24}]
 
 A part of ``when`` that is left out holds always. Every rule that holds counts, and the strictest wins. High risk asks
 for a sign-in of the last five minutes, also where no rule does.
+
+Seats and sign-in are asked of people, before authorization. The last three are asked of the release, by the gate: the
+highest risk that passes at all, where the same version must have been released before, and how many hours it must have
+stood there. Left out they ask nothing, and are left out of what is stored: a policy without them is the same text, and
+has the same digest, as before there were any.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 from uuid import UUID
 
+from releases.accounts.rules import is_slug
 from releases.catalog.kinds import EnvironmentKind
 from releases.committee.rules.matching import Seating
 from releases.committee.seats import SEATS, title_of
@@ -30,6 +37,13 @@ TYPES = ("standard", "normal", "emergency")
 PRE_APPROVABLE = frozenset({"standard"})
 MOST_PEOPLE = 20
 MOST_MINUTES = 24 * 60
+MOST_HOURS = 90 * 24
+CEILINGS = LEVELS[:-1]
+"""What can be the highest risk that passes: below the highest there is, which asks nothing."""
+PARTS = (
+    *("when", "seats", "fresh_sign_in_minutes", "second_factor"),
+    *("highest_risk", "after_environment", "soak_hours"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: when it holds, whom it asks, how fresh their sign-in must be, and whether with a second factor."""
+    """One rule: when it holds, whom it asks, how they sign in, and what it asks of the release; empty asks nothing."""
 
     environment_kinds: frozenset[str]
     risk_at_least: str
@@ -50,6 +64,9 @@ class Rule:
     seats: tuple[Requirement, ...]
     fresh_sign_in_minutes: int | None = None
     second_factor: bool = False
+    highest_risk: str = ""
+    after_environment: str = ""
+    soak_hours: int | None = None
 
     def holds(self, *, environment_kind: str, level: str, change_type: str) -> bool:
         """Say whether the rule speaks of this."""
@@ -62,11 +79,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What the rules that hold ask for together; nobody at all only where a rule says so (pre-approved)."""
+    """What the rules that hold ask for together; nobody at all only where a rule says so (pre-approved).
+
+    ``highest_risk`` is empty where any risk passes. ``after`` maps each environment that comes first to the hours that
+    a version must have stood there.
+    """
 
     seats: Mapping[str, int]
     fresh_sign_in_minutes: int | None = None
     second_factor: bool = False
+    highest_risk: str = ""
+    after: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_pre_approved(self) -> bool:
@@ -115,8 +138,17 @@ def _together(rules: Iterable[Rule], level: str) -> Need:
     minutes = [rule.fresh_sign_in_minutes for rule in rules if rule.fresh_sign_in_minutes is not None]
     if level in HIGH_RISK:
         minutes.append(FRESH_FOR_HIGH_RISK_MINUTES)
-    needed = strictest(requirement for rule in rules for requirement in rule.seats)
-    return Need(needed, min(minutes) if minutes else None, second_factor=any(rule.second_factor for rule in rules))
+    after: dict[str, int] = {}
+    for rule in rules:
+        if first := rule.after_environment:
+            after[first] = max(after.get(first, 0), rule.soak_hours or 0)
+    return Need(
+        seats=strictest(requirement for rule in rules for requirement in rule.seats),
+        fresh_sign_in_minutes=min(minutes) if minutes else None,
+        second_factor=any(rule.second_factor for rule in rules),
+        highest_risk=min((rule.highest_risk for rule in rules if rule.highest_risk), key=LEVELS.index, default=""),
+        after=dict(sorted(after.items())),
+    )
 
 
 def _uncovered(kind: str, level: str, change_type: str) -> Refused:
@@ -191,7 +223,10 @@ def _missing(seats: Mapping[str, int], holders: Mapping[UUID, frozenset[str]]) -
 
 
 def canonical_form(rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    """Return the rules as the document that is stored and hashed: complete, in order, nothing implied."""
+    """Return the rules as the document that is stored and hashed: complete, in order, nothing implied.
+
+    What is asked of the release stands there only where something is.
+    """
     return [
         {
             "when": {
@@ -202,9 +237,19 @@ def canonical_form(rules: Iterable[Rule]) -> list[dict[str, Any]]:
             "seats": {requirement.seat: requirement.people for requirement in rule.seats},
             "fresh_sign_in_minutes": rule.fresh_sign_in_minutes,
             "second_factor": rule.second_factor,
+            **_of_the_release(rule),
         }
         for rule in rules
     ]
+
+
+def _of_the_release(rule: Rule) -> dict[str, Any]:
+    asked = {
+        "highest_risk": rule.highest_risk,
+        "after_environment": rule.after_environment,
+        "soak_hours": rule.soak_hours,
+    }
+    return {name: value for name, value in asked.items() if value}
 
 
 def parse(document: object) -> tuple[Rule, ...]:
@@ -249,7 +294,7 @@ class _Reader:
         return {name: value[name] for name in value if name in allowed}
 
     def rule(self, field: str, value: object) -> Rule:
-        parts = self.mapping(field, value, ("when", "seats", "fresh_sign_in_minutes", "second_factor"))
+        parts = self.mapping(field, value, PARTS)
         when = self.mapping(f"{field}.when", parts.get("when", {}), ("environment_kind", "risk_at_least", "type"))
         level = when.get("risk_at_least", LEVELS[0])
         if level not in LEVELS:
@@ -263,6 +308,9 @@ class _Reader:
             seats=self.seats(f"{field}.seats", parts.get("seats"), may_be_empty=types <= PRE_APPROVABLE),
             fresh_sign_in_minutes=self.minutes(f"{field}.fresh_sign_in_minutes", parts.get("fresh_sign_in_minutes")),
             second_factor=self.yes_or_no(f"{field}.second_factor", parts.get("second_factor", False)),
+            highest_risk=self.ceiling(f"{field}.highest_risk", parts.get("highest_risk"), level),
+            after_environment=self.environment(f"{field}.after_environment", parts.get("after_environment")),
+            soak_hours=self.hours(f"{field}.soak_hours", parts.get("soak_hours"), after=parts.get("after_environment")),
         )
 
     def some_of(self, field: str, value: object, known: tuple[str, ...]) -> frozenset[str]:
@@ -298,4 +346,33 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_MINUTES:
             self.say(field, _("Give whole minutes from 1 to %(most)s, or nothing."), most=MOST_MINUTES)
             return None
+        return value
+
+    def ceiling(self, field: str, value: object, level: str) -> str:
+        if value is None:
+            return ""
+        if value not in CEILINGS:
+            self.say(field, _("Choose one of: %(known)s, or nothing."), known=", ".join(CEILINGS))
+            return ""
+        highest = str(value)
+        if LEVELS.index(highest) < LEVELS.index(level):
+            self.say(field, _("Nothing this rule speaks of could pass: choose a higher risk."))
+        return highest
+
+    def environment(self, field: str, value: object) -> str:
+        if value is None:
+            return ""
+        if not isinstance(value, str) or not is_slug(value):
+            self.say(field, _("Give the name of an environment, or nothing."))
+            return ""
+        return value
+
+    def hours(self, field: str, value: object, *, after: object) -> int | None:
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_HOURS:
+            self.say(field, _("Give whole hours from 1 to %(most)s, or nothing."), most=MOST_HOURS)
+            return None
+        if after is None:
+            self.say(field, _("Say in after_environment where it must have stood for so long, or leave this out."))
         return value

@@ -11,10 +11,12 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
 from releases.audit.services import agree, record
+from releases.catalog import queries as catalog
 from releases.committee import queries
 from releases.committee.models import Policy, Round
 from releases.committee.queries import Seen
 from releases.committee.rules import policy as policies
+from releases.committee.rules.coming_first import dead_ends
 from releases.committee.rules.policy import Rule
 from releases.committee.seats import Relation, RoundOutcome
 from releases.committee.services.voting import begin, close_round
@@ -125,11 +127,15 @@ def locked_current() -> Policy | None:
 
 
 def can_be_satisfied(rules: Iterable[Rule]) -> None:
-    """Refuse rules that leave a hole, or ask for people there are not.
+    """Refuse rules that leave a hole, ask for people there are not, or wait for what can never come.
 
     :raises Refused: with a reason for each hole, or for each seat: how many are missing, and who holds it
+    :raises Invalid: with the name of every field that lets a release wait for ever
     """
     rules = tuple(rules)
+    environments = {card.name: card.kind for card in catalog.environments()}
+    if wrong := dead_ends(rules, environments):
+        raise Invalid(Sentence(_("Nobody could ever satisfy this policy: mend the fields named.")), fields=wrong)
     if uncovered := policies.holes(rules):
         reasons = [reason for refused in uncovered for reason in refused.reasons]
         raise Refused(uncovered[0].detail, reasons=reasons)

@@ -91,6 +91,8 @@ def test_every_difference_is_told_once_and_truly(some, others):
             assert (proof(line.before), proof(line.after)) == (
                 (proof(was), proof(now)) if sign_in else (ANY_PROOF,) * 2
             )
+            release = was.after != now.after
+            assert (line.before.after, line.after.after) == ((was.after, now.after) if release else ({}, {}))
 
 
 @given(RULES)

@@ -203,6 +203,7 @@ RULES = st.lists(
             )
         },
         optional={
+            "after_environment": st.sampled_from(["staging", "development"]),
             "when": st.fixed_dictionaries(
                 {},
                 optional={
