@@ -37,7 +37,7 @@ def main() -> int:
             return _refuse(str(error))
         for port in plan.ports:
             if not _is_free(plan.host, port):
-                return _refuse(f"Port {port} is taken: stop what listens there, or say make run PORT={plan.port + 100}")
+                return _refuse(plans.why_taken(plan, port))
         return _run(plan)
 
 

@@ -25,6 +25,9 @@ WORKERS = {
     "rollback-1": "rollback",
     "rollback-2": "rollback",
 }
+KEPT = "sandbox.json"
+LAST_PORT = 65535
+STEP = 100  # to another port that is probably free
 BROKER, OUTSIDE, HOUSE = 0, 1, 2  # stages: the broker stops last
 
 
@@ -80,24 +83,35 @@ def make(*, data: Path, host: str, port: int, environment: Mapping[str, str]) ->
 
     The demo's connections name the stand-ins' ports, so the ports of the first start are kept with the data.
 
-    :raises BadSetting: ``GMUD_RUN_EACH`` is no such number
+    :raises BadSetting: ``GMUD_RUN_EACH`` is no such number, or the port cannot be had beside those of the stand-ins
     """
     each = environment.get("GMUD_RUN_EACH") or "1"
     if not (each.isascii() and each.isdecimal() and len(each) < 3 and 1 <= int(each) <= MOST_OF_EACH):
         raise BadSetting(f"GMUD_RUN_EACH is {each!r}: give a number from 1 to {MOST_OF_EACH}.")
     demo = environment.get("GMUD_DEMO", "").lower() in {"1", "true", "yes", "on"}
-    kept = data / "sandbox.json"
-    sandbox_port = port + 1
-    if kept.exists():
-        sandbox_port = int(json.loads(kept.read_text())["port"])
-    elif demo:
-        kept.write_text(json.dumps({"port": sandbox_port}))
+    kept = data / KEPT
+    sandbox_port = int(json.loads(kept.read_text())["port"]) if kept.exists() else port + 1
     broker = None if environment.get("REDIS_URL") else _socket_in(data)
-    return Plan(data, host, port, sandbox_port, broker, demo, each=int(each))
+    plan = Plan(data, host, port, sandbox_port, broker, demo, each=int(each))
+    if not all(0 < one <= LAST_PORT for one in plan.ports):
+        raise BadSetting(f"The port is {port}: give a number from 1 to {LAST_PORT - len(SANDBOXES)}.")
+    for name, one in plan.sandboxes.items():
+        if one == port:
+            raise BadSetting(f"Port {port} is where {name} of this demo listens: say make run PORT={port + STEP}")
+    return plan
+
+
+def why_taken(plan: Plan, port: int) -> str:
+    """Say what to do about a port of the plan on which somebody else listens."""
+    if port != plan.port and (plan.data / KEPT).exists():
+        return f"Port {port} is taken, and the demo's data name it: stop what listens there, or name another GMUD_DATA"
+    return f"Port {port} is taken: stop what listens there, or say make run PORT={plan.port + STEP}"
 
 
 def make_room(plan: Plan) -> None:
-    """Empty the folder of the figures: what was counted before this start is history."""
+    """Keep where the stand-ins are, and empty the folder of the figures: what was counted before is history."""
+    if plan.sandboxes:
+        (plan.data / KEPT).write_text(json.dumps({"port": plan.sandbox_port}))
     if plan.figures:
         shutil.rmtree(plan.figures, ignore_errors=True)
         plan.figures.mkdir(mode=0o700)

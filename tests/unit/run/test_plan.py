@@ -26,6 +26,7 @@ def test_the_demo_has_stand_ins_on_the_ports_after_its_own(tmp_path):
 
 def test_the_stand_ins_stay_where_the_first_start_put_them(tmp_path):
     first = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+    plans.make_room(first)
 
     second = a_plan(tmp_path, port=9000, GMUD_DEMO="1")
 
@@ -158,6 +159,45 @@ def test_a_taken_port_is_said_in_one_line(tmp_path, taken):
         f"Port {taken} is taken: stop what listens there, or say make run PORT={taken + 100}"
     ]
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["jenkins", "kubernetes", "prometheus"])
+def test_a_port_that_the_demo_s_data_name_is_refused_in_one_line(tmp_path, name):
+    first = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+    plans.make_room(first)
+    port = first.sandboxes[name]
+
+    done = run(tmp_path, port, GMUD_DEMO="1")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Port {port} is where {name} of this demo listens: say make run PORT={port + 100}"
+    ]
+    assert a_plan(tmp_path, port=port, GMUD_DEMO="0").port == port
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65533, 65536, 10**9])
+def test_a_port_that_leaves_no_room_is_refused_in_one_line(tmp_path, port):
+    done = run(tmp_path, port, GMUD_DEMO="1")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"The port is {port}: give a number from 1 to 65532."]
+
+
+def test_a_start_that_came_to_nothing_ties_the_stand_ins_to_no_port(tmp_path):
+    a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+
+    assert a_plan(tmp_path, port=9000, GMUD_DEMO="1").sandboxes["jenkins"] == 9001
+
+
+def test_what_helps_against_a_taken_port_depends_on_whether_the_data_name_it(tmp_path):
+    plan = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
+    assert plans.why_taken(plan, 8124).endswith("say make run PORT=8223")
+
+    plans.make_room(plan)
+
+    assert plans.why_taken(plan, 8124).endswith("stop what listens there, or name another GMUD_DATA")
+    assert plans.why_taken(plan, 8123).endswith("say make run PORT=8223")
 
 
 def test_a_second_house_in_the_same_folder_is_refused_in_one_line(tmp_path, taken):
