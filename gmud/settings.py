@@ -307,6 +307,13 @@ CELERY_BEAT_SCHEDULE["notices_due"] = {
     "options": {"expires": 30.0, "queue": "notify"},
 }
 
+# Error budgets are read once a minute; what is not read for a quarter of an hour is not known.
+CELERY_BEAT_SCHEDULE["budgets_due"] = {
+    "task": "budgets_due",
+    "schedule": 60.0,
+    "options": {"expires": 60.0, "queue": "default"},
+}
+
 LOGGING_CONFIG = None
 configure(
     secrets=[

@@ -98,7 +98,7 @@ class ChangesAsked(StrictSerializer):
 class ReasonParts(serializers.Serializer[Any]):
     """What every reason says beside its code: a sentence, the way out, until when."""
 
-    severity = serializers.ChoiceField(choices=["stop", "wait"])
+    severity = serializers.ChoiceField(choices=["stop", "wait", "warn"])
     message = serializers.CharField()
     fix = serializers.CharField(allow_null=True)
     until = serializers.DateTimeField(allow_null=True)

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CHANGE_BACK_BY_HAND = "change.back_by_hand"
     CHANGE_CANCELED = "change.canceled"
     CHANGE_CLOSED = "change.closed"
+    CHANGE_CUSTOMER_TOLD = "change.customer_told"
     CHANGE_DEPLOYED = "change.deployed"
     CHANGE_DRAFTED = "change.drafted"
     CHANGE_EXPIRED = "change.expired"

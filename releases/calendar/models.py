@@ -1,20 +1,28 @@
-"""Tables of when changes may go: windows and freezes, locks, and what is booked."""
+"""Tables of when changes may go: windows and freezes (of a place, or for a customer), locks, and what is booked."""
 
 from django.db import models
 from django.db.models import F, Q
 
 from releases.accounts.columns import one_of
 from releases.calendar.kinds import WindowKind
-from releases.catalog.models import Environment, Service
+from releases.catalog.models import Customer, Environment, Service
 from releases.core.ids import uuid7
 
 
 class Window(models.Model):
-    """A span in which changes may go, or (a freeze) may not; in a whole environment or for one service there."""
+    """A span in which changes may go, or (a freeze) may not; in a whole environment or for one service there.
+
+    A freeze may also be asked for by a customer, or for everybody of a segment: then it has no place of its own, and
+    keeps out of production whatever hurts them.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    environment = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="windows")
+    environment = models.ForeignKey(
+        Environment, on_delete=models.PROTECT, null=True, blank=True, related_name="windows"
+    )
     service = models.ForeignKey(Service, on_delete=models.PROTECT, null=True, blank=True, related_name="windows")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, null=True, blank=True, related_name="windows")
+    segment = models.CharField(max_length=32, blank=True)
     kind = models.CharField(max_length=8)
     title = models.CharField(max_length=120)
     starts_at = models.DateTimeField()
@@ -29,6 +37,12 @@ class Window(models.Model):
         constraints = (
             models.CheckConstraint(name="window_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))),
             one_of("kind", WindowKind, name="window_kind_is_known"),
+            models.CheckConstraint(
+                name="window_of_a_place_or_a_customer",
+                condition=Q(environment__isnull=False, customer=None, segment="")
+                | Q(environment=None, service=None, kind=WindowKind.FREEZE.value, customer__isnull=False, segment="")
+                | (Q(environment=None, service=None, kind=WindowKind.FREEZE.value, customer=None) & ~Q(segment="")),
+            ),
         )
         indexes = (models.Index(fields=("environment", "ends_at"), name="window_by_place"),)
 

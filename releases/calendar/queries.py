@@ -1,6 +1,6 @@
 """What closes a place, what is booked, when it opens: read from the write model each time."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +11,7 @@ from releases.calendar import rules
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
 from releases.calendar.rules import Booked, CalendarFacts, Closure, LockCard, Scope, WindowCard
+from releases.catalog.cards import CustomerCard
 from releases.catalog.kinds import Place
 
 
@@ -21,17 +22,21 @@ def constraints(
     ends_at: datetime,
     now: datetime,
     subject: UUID | None = None,
+    customers: Iterable[CustomerCard] = (),
 ) -> CalendarFacts:
-    """Return what the calendar says of these places for a span.
+    """Return what the calendar says of these places for a span, and of the customers who would be hurt.
 
     ``subject`` names who asks: their own booking is no conflict, and says who was first.
     """
     places = frozenset(places)
     freezes, opens, locks = _freezes(places), _opens(places), _locks(places, now)
+    asked = freezes_of(customers)
     mine = _mine(subject, places, starts_at, ends_at)
     clashes = rules.conflicts(mine, _booked(starts_at, ends_at))
     return CalendarFacts(
-        freezes=tuple(one for one in freezes if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
+        freezes=tuple(
+            one for one in (*freezes, *asked) if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)
+        ),
         conflicts=clashes,
         opens=tuple(one for one in opens if rules.overlaps(starts_at, ends_at, one.starts_at, one.ends_at)),
         opens_at=rules.opens_at(
@@ -41,7 +46,7 @@ def constraints(
             freezes=freezes,
             locks=locks,
             opens=opens,
-            taken=[clash for clash in clashes if clash.is_ahead],
+            taken=[*(clash for clash in clashes if clash.is_ahead), *asked],
         ),
     )
 
@@ -59,6 +64,32 @@ def closures(*, places: Iterable[Place], at: datetime) -> tuple[Closure, ...]:
     return rules.closures(
         places=places, at=at, freezes=_freezes(places), locks=_locks(places, at), opens=_opens(places)
     )
+
+
+def freezes_of(customers: Iterable[CustomerCard]) -> list[WindowCard]:
+    """Return every freeze that any of these customers asked for, or everybody of its segment, by its start."""
+    customers = tuple(customers)
+    if not customers:
+        return []
+    rows = _windows(WindowKind.FREEZE).filter(environment=None)
+    cards = (_window(row) for row in rows)
+    return [card for card in cards if any(card.scope.serves(one.id, one.segment) for one in customers)]
+
+
+def asked_for(*, customers: Iterable[CustomerCard], at: datetime) -> tuple[Closure, ...]:
+    """Return every freeze of these customers that holds at one moment."""
+    return rules.asked_for(freezes_of(customers), at=at)
+
+
+def asked_for_in(hurt: Mapping[Place, Collection[CustomerCard]], *, at: datetime) -> dict[Place, tuple[Closure, ...]]:
+    """Return, place by place, every freeze of those who would be hurt there that holds at one moment."""
+    everybody = freezes_of({one for many in hurt.values() for one in many})
+    return {
+        place: rules.asked_for(
+            (one for one in everybody if any(one.scope.serves(who.id, who.segment) for who in many)), at=at
+        )
+        for place, many in hurt.items()
+    }
 
 
 def booked_before(*, subject: UUID, places: Iterable[Place], at: datetime) -> dict[Place, tuple[int, ...]]:
@@ -131,7 +162,7 @@ def _living_locks(now: datetime) -> QuerySet[Lock]:
 
 
 def _windows(kind: WindowKind) -> QuerySet[Window]:
-    return Window.objects.filter(kind=kind, lifted_at=None).select_related("environment", "service")
+    return Window.objects.filter(kind=kind, lifted_at=None).select_related("environment", "service", "customer")
 
 
 def _booked(starts_at: datetime, ends_at: datetime) -> list[Booked]:
@@ -145,7 +176,15 @@ def _booking(row: Booking) -> Booked:
 
 
 def _window(row: Window) -> WindowCard:
-    scope = Scope(row.environment_id, row.service_id, row.environment.name, row.service.name if row.service else "")
+    scope = Scope(
+        row.environment_id,
+        row.service_id,
+        row.environment.name if row.environment else "",
+        row.service.name if row.service else "",
+        row.customer_id,
+        row.segment,
+        row.customer.name if row.customer else "",
+    )
     return WindowCard(row.pk, row.title, scope, row.starts_at, row.ends_at, row.created_by)
 
 

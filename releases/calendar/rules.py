@@ -41,17 +41,33 @@ def contains(window: Span, at: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a window or a lock speaks of; what is left open means all."""
+    """What a window or a lock speaks of; what is left open means all.
+
+    A freeze that a customer or a segment asked for speaks of them, and of no place.
+    """
 
     environment: UUID | None = None
     service: UUID | None = None
     environment_name: str = ""
     service_name: str = ""
+    customer: UUID | None = None
+    segment: str = ""
+    customer_name: str = ""
+
+    @property
+    def is_of_customers(self) -> bool:
+        """Say whether it speaks of customers, not of places."""
+        return self.customer is not None or bool(self.segment)
 
     def covers(self, place: Place) -> bool:
         """Say whether the place is inside."""
         service, environment = place
-        return self.environment in {None, environment} and self.service in {None, service}
+        is_there = self.environment in {None, environment} and self.service in {None, service}
+        return is_there and not self.is_of_customers
+
+    def serves(self, customer: UUID, segment: str) -> bool:
+        """Say whether it was asked for by this customer, or for everybody of its segment."""
+        return self.customer == customer or (bool(self.segment) and self.segment == segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """Something that closes a place at a moment: its kind is ``freeze``, ``lock`` or ``window``."""
+    """Something that closes a place at a moment: its kind is ``freeze``, ``lock``, ``window`` or ``customer``."""
 
     kind: str
     sentence: Sentence
@@ -180,6 +196,11 @@ def closures(
     )
 
 
+def asked_for(freezes: Iterable[WindowCard], *, at: datetime) -> tuple[Closure, ...]:
+    """Return a closure for every freeze of customers that holds at the moment."""
+    return tuple(Closure("customer", _asked(freeze), freeze.ends_at) for freeze in freezes if contains(freeze, at))
+
+
 def opens_at(
     *,
     places: Iterable[Place],
@@ -188,11 +209,12 @@ def opens_at(
     freezes: Iterable[WindowCard],
     locks: Iterable[LockCard],
     opens: Sequence[WindowCard],
-    taken: Iterable[Conflict] = (),
+    taken: Iterable[Span] = (),
 ) -> datetime | None:
     """Return the first moment in ``[after, before)`` at which every place is open, or ``None``.
 
-    Only the beginning and the ends of spans can be that moment, so only these are tried.
+    ``taken`` are spans that close them all, whatever they speak of. Only the beginning and the ends of spans can be
+    that moment, so only these are tried.
     """
     places = tuple(places)
     closing: list[Span] = [freeze for freeze in freezes if _touches(freeze.scope, places)]
@@ -233,9 +255,19 @@ def _frozen(freeze: WindowCard) -> Closure:
     return Closure("freeze", Sentence(_("Frozen, %(where)s: %(title)s"), parts), freeze.ends_at)
 
 
+def _asked(freeze: WindowCard) -> Sentence:
+    parts = {"customer": freeze.scope.customer_name, "segment": freeze.scope.segment, "title": freeze.title}
+    if freeze.scope.segment:
+        return Sentence(_("A freeze for every customer of %(segment)s: %(title)s"), parts)
+    return Sentence(_("%(customer)s asked for a freeze: %(title)s"), parts)
+
+
 def where(scope: Scope) -> Sentence:
     """Say what a scope speaks of."""
     names = {"environment": scope.environment_name, "service": scope.service_name}
+    if scope.is_of_customers:
+        named = Sentence("%(customer)s", {"customer": scope.customer_name})
+        return named if scope.customer else Sentence(_("customers of %(segment)s"), {"segment": scope.segment})
     if scope.environment is None and scope.service is None:
         return Sentence(_("everything"))
     if scope.service is None:

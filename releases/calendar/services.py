@@ -1,6 +1,6 @@
 """Freeze, open, lock, book: everything that can be done to the calendar."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -9,12 +9,13 @@ from django.db import transaction
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
+from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.audit.services import record
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Booking, Lock, Window
 from releases.catalog.kinds import Place
-from releases.catalog.models import Environment, Service
+from releases.catalog.models import Customer, Environment, Service
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _
 from releases.operations.services import post
@@ -44,30 +45,78 @@ def set_window(
     :raises Missing: there is no such environment or service
     """
     require(actor, Right.FREEZE_SET)
-    if not title.strip():
-        raise _invalid("title", Sentence(_("Give it a title: those who wait will read it.")))
-    if not starts_at < ends_at or ends_at <= now:
-        raise _invalid("ends_at", Sentence(_("Let it end after it starts, and in the future.")))
+    _check(title, starts_at, ends_at, now)
     _known(environment_id, service_id)
-    window = Window.objects.create(
+    window = Window(
         kind=kind,
         environment_id=environment_id,
         service_id=service_id,
         title=title.strip(),
         starts_at=starts_at,
         ends_at=ends_at,
-        created_by=actor.name,
-        created_at=now,
     )
+    of = {"environment": str(environment_id), "service": str(service_id or "")}
+    return _set(window, actor=actor, of=of, now=now)
+
+
+@transaction.atomic(durable=True)
+def freeze_for(
+    *,
+    actor: Actor,
+    title: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+    customer_id: UUID | None = None,
+    segment: str = "",
+) -> Window:
+    """Keep out of production, for a span, what hurts a customer who asked for it, or anybody of a segment.
+
+    :raises NotPermitted: the actor may not set freezes
+    :raises Invalid: not exactly one of customer and segment is named, no customer is of that segment, the title is
+        empty, or the span is over or ends before it starts
+    :raises Missing: there is no such customer
+    """
+    require(actor, Right.FREEZE_SET)
+    _check(title, starts_at, ends_at, now)
+    if (customer_id is None) != bool(segment):
+        raise _invalid("segment", Sentence(_("Name either one customer or a whole segment.")))
+    if customer_id is not None and not Customer.objects.filter(pk=customer_id).exists():
+        raise Missing(Sentence(_("There is no such customer.")))
+    if segment and not Customer.objects.filter(segment=segment).exists():
+        text = _("No customer is of the segment %(segment)s: mend the name.")
+        raise _invalid("segment", Sentence(text, {"segment": segment}))
+    window = Window(
+        kind=WindowKind.FREEZE,
+        customer_id=customer_id,
+        segment=segment,
+        title=title.strip(),
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    return _set(window, actor=actor, of={"customer": str(customer_id or ""), "segment": segment}, now=now)
+
+
+def _check(title: str, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
+    if not title.strip():
+        raise _invalid("title", Sentence(_("Give it a title: those who wait will read it.")))
+    if not starts_at < ends_at or ends_at <= now:
+        raise _invalid("ends_at", Sentence(_("Let it end after it starts, and in the future.")))
+
+
+def _set(window: Window, *, actor: Actor, of: Mapping[str, JSON], now: datetime) -> Window:
+    """Save a new window with its event and its message, inside the caller's transaction."""
+    window.created_by, window.created_at = actor.name, now
+    window.save(force_insert=True)
     data = {
-        "environment": str(environment_id),
-        "service": str(service_id or ""),
+        **of,
         "title": window.title,
-        "starts_at": starts_at.isoformat(),
-        "ends_at": ends_at.isoformat(),
+        "starts_at": window.starts_at.isoformat(),
+        "ends_at": window.ends_at.isoformat(),
     }
-    record(stream=window.stream, kind=SET[kind], actor=actor, data=data)
-    post(kind=SET[kind].value, ref=window.pk, now=now)
+    kind = SET[WindowKind(window.kind)]
+    record(stream=window.stream, kind=kind, actor=actor, data=data)
+    post(kind=kind.value, ref=window.pk, now=now)
     return window
 
 

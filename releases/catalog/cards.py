@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Purpose
@@ -146,6 +146,28 @@ class BindingCard:
     connection: ConnectionCard
     settings: Mapping[str, object]
     config_digest: str
+
+
+BUDGET_HOLDS = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCard:
+    """The error budget of a service somewhere: through what it is read, and its last reading (``None``: never)."""
+
+    binding: BindingCard
+    left: float | None = None
+    seen_at: datetime | None = None
+
+    def known(self, now: datetime) -> float | None:
+        """Return which share is left, ``None`` when nobody has looked lately: then it is not known."""
+        is_fresh = self.seen_at is not None and now - self.seen_at <= BUDGET_HOLDS
+        return self.left if is_fresh else None
+
+    def is_spent(self, now: datetime) -> bool:
+        """Say whether nothing is left, as far as anybody knows."""
+        left = self.known(now)
+        return left is not None and left <= 0
 
 
 @dataclass(frozen=True, slots=True)

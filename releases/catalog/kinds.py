@@ -48,6 +48,7 @@ class Purpose(StrEnum):
     DEPLOY = "deploy"
     TRAFFIC = "traffic"
     HEALTH = "health"
+    BUDGET = "budget"
 
 
 class Figure(StrEnum):

@@ -262,6 +262,20 @@ class Reading(Named):
         return f"{self.route_id} {self.weights}"
 
 
+class BudgetReading(Named):
+    """The last look at an error budget: which share of it is left, 1 for all of it; at zero or below it is spent."""
+
+    binding = models.OneToOneField(Binding, on_delete=models.CASCADE, related_name="budget")
+    left = models.FloatField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("binding",)
+
+    def __str__(self) -> str:
+        return f"{self.binding_id} {self.left}"
+
+
 class Running(Named):
     """What runs where, since when and by which change; one open row per service and environment."""
 

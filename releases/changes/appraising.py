@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from releases.calendar import queries as calendar
 from releases.catalog import queries as catalog
-from releases.catalog.cards import RunningCard
+from releases.catalog.cards import CustomerCard, RunningCard
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.states import MigrationClass, Outcome, State
@@ -14,6 +14,7 @@ from releases.impact.facts import ChangeFacts, Customers, History, ItemFacts, Kn
 
 LOOKS_BACK = timedelta(days=90)
 CATALOG, CALENDAR, REQUEST, RECORD = _("catalogue"), _("calendar"), _("this request"), _("past changes")
+BUDGET = _("error budget")
 WORST_FIRST = (MigrationClass.IRREVERSIBLE, MigrationClass.CONTRACT, MigrationClass.EXPAND, MigrationClass.NONE)
 
 
@@ -43,6 +44,7 @@ def facts_of(change: ChangeRequest, *, now: datetime) -> ChangeFacts:
         if customers
         else Unknown(CATALOG),
         incidents=Known(len(incidents), CATALOG, now),
+        budget=_budget(items, now=now),
         tests=_tests(change),
         migration_class=Known(_worst(items), REQUEST),
         rehearsal=Known(_standing(items), REQUEST),
@@ -63,6 +65,16 @@ def _item(item: Item, running: RunningCard | None, *, now: datetime) -> ItemFact
     )
 
 
+def _budget(items: Sequence[Item], *, now: datetime) -> Known[float | None] | Unknown:
+    """Return the least that is left of an error budget of any item; not known when one is not, or is too old."""
+    cards = list(catalog.budgets_in(item.place for item in items).values())
+    left = [one.known(now) for one in cards]
+    if None in left:
+        return Unknown(BUDGET)
+    seen = [one.seen_at for one in cards if one.seen_at is not None]
+    return Known(min((one for one in left if one is not None), default=None), BUDGET, min(seen, default=None))
+
+
 def _tests(change: ChangeRequest) -> Known[Tests] | Unknown:
     passed = change.test_evidence.get("passed")
     if passed is None:
@@ -79,8 +91,13 @@ def _timing(change: ChangeRequest, items: Sequence[Item], *, now: datetime) -> K
         ends_at=change.ends_at,
         now=now,
         subject=change.pk,
+        customers=_hurt(items),
     )
     return Known(Timing(change.starts_at, len(found.conflicts), len(found.freezes)), CALENDAR, now)
+
+
+def _hurt(items: Sequence[Item]) -> set[CustomerCard]:
+    return {one for many in catalog.customers_hurt(item.place for item in items).values() for one in many}
 
 
 def _history(change: ChangeRequest, items: Sequence[Item], *, now: datetime) -> History:

@@ -16,6 +16,7 @@ from releases.catalog.kinds import Place
 from releases.changes.document import items_of
 from releases.changes.drafts import ChangeDraft, KnownItem
 from releases.changes.models import ChangeRequest, Item, Review
+from releases.changes.promises import each_once, hurt_by, promises_in
 from releases.changes.rules import Facts, ItemFacts
 from releases.changes.states import RUNNING, ChangeType, MigrationClass, State
 from releases.committee import queries as committee
@@ -31,6 +32,9 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
     items = items_of(change)
     places = [item.place for item in items]
     routes, others = catalog.routes_in(places), _others_in(places, but=change)
+    hurt, budgets = hurt_by(items), catalog.budgets_in(places)
+    customers = {one for many in hurt.values() for one in many}
+    closures = (*calendar.closures(places=places, at=now), *calendar.asked_for(customers=customers, at=now))
     review = Review.objects.filter(change=change).first()
     return Facts(
         now=now,
@@ -47,7 +51,9 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         hold_reason=change.hold_reason,
         is_assessed=change.assessment_id is not None,
         tally=tally_of(change, now=now),
-        closures=tuple(one.sentence for one in calendar.closures(places=places, at=now)),
+        closures=tuple(one.sentence for one in closures),
+        promises=each_once(promises_in(change, items, hurt).values()),
+        is_budget_spent=any(one.is_spent(now) for one in budgets.values()),
         twins=_twins(((item.place, item.artifact.digest) for item in items), others),
         overdue_reviews=_overdue_reviews(change, now=now),
         work=operations.state_on(change.stream),

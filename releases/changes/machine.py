@@ -39,6 +39,8 @@ NOT_ON_HOLD = Guard("on_hold", _("Not on hold"), rules.not_on_hold)
 INSIDE_WINDOW = Guard("inside_window", _("Inside the window"), rules.inside_window)
 WINDOW_OVER = Guard("window_over", _("Window over"), rules.window_over)
 NOTHING_CLOSED = Guard("closed", _("No freeze, no lock"), rules.nothing_closed)
+CUSTOMERS_TOLD = Guard("customers", _("Customers told in time"), rules.customers_told)
+BUDGET_LEFT = Guard("budget", _("Error budget left"), rules.budget_left)
 NOBODY_BUSY = Guard("busy", _("No other release under watch there"), rules.nobody_busy)
 AS_PLANNED = Guard("traffic", _("Traffic as the rollback plan expects it"), rules.traffic_as_planned)
 NO_ROLLOUT = Guard("rollout", _("No rollout running"), rules.no_rollout_running)
@@ -50,7 +52,10 @@ HAS_SUCCESSOR = Guard("successor", _("Successor named"), rules.has_successor)
 
 COMPLETE = (HAS_TITLE, HAS_WHY, HAS_ITEMS, HAS_PLAN, HAS_EVIDENCE, HAS_WAY_BACK, WINDOW_ORDERED, WINDOW_AHEAD, NO_TWIN)
 REPORTABLE = (HAS_TITLE, HAS_WHY, HAS_ITEMS)
-CLEAR_TO_GO = (HAS_QUORUM, NOT_ON_HOLD, INSIDE_WINDOW, NOTHING_CLOSED, NOBODY_BUSY, AS_PLANNED)
+CLEAR_TO_GO = (
+    *(HAS_QUORUM, NOT_ON_HOLD, INSIDE_WINDOW, NOTHING_CLOSED, CUSTOMERS_TOLD, BUDGET_LEFT, NOBODY_BUSY),
+    AS_PLANNED,
+)
 
 
 def _row(verb: str, sources: Iterable[S], target: S, right: Right, *guards: Guard[Facts]) -> Move[Facts]:

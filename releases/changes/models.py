@@ -5,9 +5,10 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, Q
 
+from releases.accounts.columns import digest_check
 from releases.accounts.models import Person
 from releases.catalog.kinds import Place
-from releases.catalog.models import Artifact, Environment, Service
+from releases.catalog.models import Artifact, Customer, Environment, Service
 from releases.changes.states import EDITABLE, RUNNING, ChangeType, MigrationClass, Outcome, State
 from releases.committee.models import Policy, Round
 from releases.core.ids import uuid7
@@ -156,6 +157,36 @@ class RollbackPlan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item} back to {self.target_artifact}"
+
+
+class CustomerNotice(models.Model):
+    """That a customer was told of a change: by whom, when, and where that can be looked up. Only ever added.
+
+    ``told_digest`` names what they were told: what goes where, and when (see :mod:`releases.changes.promises`).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="customer_notices")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="notices")
+    told_digest = models.CharField(max_length=71)
+    told_at = models.DateTimeField()
+    told_by = models.CharField(max_length=120)
+    evidence = models.CharField(max_length=300)
+    recorded_by = models.CharField(max_length=120)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["told_at", "id"]
+        constraints = [
+            digest_check("told_digest", name="customer_notice_digest_is_sha256"),
+            models.CheckConstraint(name="customer_notice_has_evidence", condition=~Q(evidence="")),
+            models.CheckConstraint(
+                name="customer_notice_told_before_recorded", condition=Q(told_at__lte=F("recorded_at"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.change} told to {self.customer}"
 
 
 class Review(models.Model):

@@ -1,7 +1,8 @@
 """What a change request must satisfy before it moves: facts in, one sentence or nothing out."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from releases.changes.states import ChangeType, MigrationClass
 from releases.committee.rules import Tally
@@ -15,6 +16,33 @@ FAILED_TESTS = plural(
     "%(failed)s tests failed: mend them, then file the new report.",
     by="failed",
 )
+NOBODY_TOLD = plural(
+    "%(customer)s is to hear of it %(hours)s hour before, and nobody has told them.",
+    "%(customer)s is to hear of it %(hours)s hours before, and nobody has told them.",
+    by="hours",
+)
+TOLD_LATE = plural(
+    "%(customer)s is to hear of it %(hours)s hour before, and was told later than that.",
+    "%(customer)s is to hear of it %(hours)s hours before, and was told later than that.",
+    by="hours",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A customer who must hear of a change so many hours before, and when they were told of it as it stands now."""
+
+    customer: UUID
+    name: str
+    hours: int
+    told_at: datetime | None = None
+    told_by: str = ""
+    evidence: str = ""
+
+    @property
+    def good_from(self) -> datetime | None:
+        """Return the first moment at which the promise is kept; ``None`` while nobody told them."""
+        return None if self.told_at is None else self.told_at + timedelta(hours=self.hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +90,8 @@ class Facts:
     is_assessed: bool = False
     tally: Tally | None = None
     closures: tuple[Sentence, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    is_budget_spent: bool = False
     twins: tuple[int, ...] = ()
     overdue_reviews: tuple[int, ...] = ()
     work: OperationState | None = None
@@ -235,6 +265,24 @@ def window_over(facts: Facts) -> Sentence | None:
 def nothing_closed(facts: Facts) -> Sentence | None:
     """Hold while a freeze or a lock closes any of the places."""
     return facts.closures[0] if facts.closures else None
+
+
+def customers_told(facts: Facts) -> Sentence | None:
+    """Hold until everybody who was promised notice was told long enough before."""
+    for promise in facts.promises:
+        names = {"customer": promise.name, "hours": promise.hours}
+        if promise.good_from is None:
+            return Sentence(NOBODY_TOLD, names)
+        if facts.now < promise.good_from:
+            return Sentence(TOLD_LATE, names)
+    return None
+
+
+def budget_left(facts: Facts) -> Sentence | None:
+    """Hold while the error budget is spent; an emergency may go all the same."""
+    if not facts.is_budget_spent or facts.type is ChangeType.EMERGENCY:
+        return None
+    return Sentence(_("The error budget is spent: only an emergency may go before some of it is back."))
 
 
 def nobody_busy(facts: Facts) -> Sentence | None:

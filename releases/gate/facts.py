@@ -1,6 +1,6 @@
 """Gather the facts of a decision, or of many on one change, from the write model; tables only, never a cache."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,13 +10,14 @@ from releases.calendar.rules import Closure as Closed
 from releases.catalog import queries as catalog
 from releases.catalog.cards import EnvironmentCard, ServiceCard
 from releases.catalog.kinds import Place
-from releases.changes.document import is_intact
+from releases.changes.document import is_intact, items_of
 from releases.changes.models import ChangeRequest
+from releases.changes.promises import promises_in
 from releases.changes.queries import gather as gather_change
 from releases.changes.rules import Facts as Whole
-from releases.changes.rules import ItemFacts, has_rollback_plan
+from releases.changes.rules import ItemFacts, Promise, has_rollback_plan
 from releases.changes.services import excluded
-from releases.changes.states import RUNNING, State
+from releases.changes.states import RUNNING, ChangeType, State
 from releases.committee import queries as committee
 from releases.committee.rules import Decision
 from releases.core.errors import Invalid, Missing, Sentence
@@ -30,6 +31,7 @@ CLOSURE_CODES = {
     "freeze": ReasonCode.BLACKOUT,
     "lock": ReasonCode.LOCK_ACTIVE,
     "window": ReasonCode.OUTSIDE_WINDOW,
+    "customer": ReasonCode.CUSTOMER_FREEZE,
 }
 
 
@@ -48,6 +50,9 @@ class _Scene:
     quarantined: frozenset[str]
     closed: Mapping[Place, tuple[Closed, ...]]
     booked: Mapping[Place, tuple[int, ...]]
+    asked_for: Mapping[Place, tuple[Closed, ...]]
+    promises: Mapping[Place, tuple[Promise, ...]]
+    spent: frozenset[Place]
 
 
 def gather(request: Request, *, now: datetime) -> tuple[Facts, ChangeRequest | None]:
@@ -75,6 +80,7 @@ def facts_of_each(
     places = [place for _request, place in asked]
     whole = gather_change(change, now=now) if change else None
     against = audit.contradiction()
+    hurt = catalog.customers_hurt(places)
     scene = _Scene(
         against=against.what if against else None,
         change=_change_facts(change, whole) if change and whole else None,
@@ -83,6 +89,9 @@ def facts_of_each(
         quarantined=catalog.quarantined(request.digest for request, _place in asked),
         closed=calendar.closures_in(places=places, at=now),
         booked=calendar.booked_before(subject=change.pk, places=places, at=now) if change else {},
+        asked_for=calendar.asked_for_in(hurt, at=now),
+        promises=promises_in(change, items_of(change), hurt) if change else {},
+        spent=frozenset(place for place, one in catalog.budgets_in(places).items() if one.is_spent(now)),
     )
     return [_facts(request, place, scene) for request, place in asked]
 
@@ -96,10 +105,17 @@ def _facts(request: Request, place: Place, scene: _Scene) -> Facts:
         contradiction=scene.against,
         has_policy=scene.has_policy,
         is_quarantined=request.digest in scene.quarantined,
-        closures=tuple(Closure(CLOSURE_CODES[one.kind], one.sentence, one.until) for one in scene.closed[place]),
+        closures=_closures(scene.closed[place]),
+        asked_for=_closures(scene.asked_for[place]),
+        promises=scene.promises.get(place, ()),
+        is_budget_spent=place in scene.spent,
         released_there=item.busy_with if item else (),
         booked_there=scene.booked.get(place, ()),
     )
+
+
+def _closures(found: Iterable[Closed]) -> tuple[Closure, ...]:
+    return tuple(Closure(CLOSURE_CODES[one.kind], one.sentence, one.until) for one in found)
 
 
 def _for_item(change: ChangeFacts, item: ItemFacts) -> ChangeFacts:
@@ -128,6 +144,7 @@ def _change_facts(change: ChangeRequest, whole: Whole) -> ChangeFacts:
         is_on_hold=change.is_on_hold,
         hold_reason=change.hold_reason,
         successor=whole.successor,
+        is_emergency=change.type == ChangeType.EMERGENCY,
     )
 
 

@@ -1,14 +1,15 @@
 """The one decision: facts in, verdict out. No database, no clock, no network.
 
-Every rule runs, so that the answer names everything at once. A reason either stops (``stop``: only a new act of
-people helps) or waits (``wait``: time or somebody's pending act helps). Any stop denies, else any wait waits, and only
-silence of all rules allows.
+Every rule runs, so that the answer names everything at once. A reason stops (``stop``: only a new act of people
+helps), waits (``wait``: time or somebody's pending act helps), or warns (``warn``: it goes on record, and holds up
+nothing). Any stop denies, else any wait waits, and only when nothing stops or waits it is allowed.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from releases.changes.rules import NOBODY_TOLD, TOLD_LATE, Promise
 from releases.changes.states import State
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
@@ -80,6 +81,7 @@ class ChangeFacts:
     is_on_hold: bool = False
     hold_reason: str = ""
     successor: int | None = None
+    is_emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ class Facts:
     has_policy: bool = True
     is_quarantined: bool = False
     closures: tuple[Closure, ...] = ()
+    asked_for: tuple[Closure, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    is_budget_spent: bool = False
     released_there: tuple[int, ...] = ()
     booked_there: tuple[int, ...] = ()
 
@@ -119,9 +124,9 @@ def decide(facts: Facts, now: datetime) -> Decision:
             passed.append(code)
     if any(reason.severity == "stop" for reason in reasons):
         return Decision(Verdict.DENY, tuple(reasons), passed=tuple(passed))
-    if reasons:
+    if any(reason.severity == "wait" for reason in reasons):
         return Decision(Verdict.WAIT, tuple(reasons), retry_after=_ask_again(reasons, now), passed=tuple(passed))
-    return Decision(Verdict.ALLOW, valid_until=_valid_until(facts, now), passed=tuple(passed))
+    return Decision(Verdict.ALLOW, tuple(reasons), valid_until=_valid_until(facts, now), passed=tuple(passed))
 
 
 def without_a_key(decision: Decision) -> Decision:
@@ -155,6 +160,10 @@ def _stop(code: ReasonCode, message: Sentence, fix: Sentence) -> Reason:
 
 def _wait(code: ReasonCode, message: Sentence, fix: Sentence, until: datetime | None = None) -> Reason:
     return Reason(code, message, fix, until, severity="wait")
+
+
+def _warn(code: ReasonCode, message: Sentence, fix: Sentence) -> Reason:
+    return Reason(code, message, fix, severity="warn")
 
 
 def _named(change: ChangeFacts) -> dict[str, object]:
@@ -304,6 +313,39 @@ def nothing_closes_the_place(facts: Facts, _now: datetime) -> Iterable[Reason]:
         yield _wait(closure.code, closure.sentence, fix, closure.until)
 
 
+def no_customer_asked_for_a_freeze(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Wait for the end of every freeze of a customer who would be hurt."""
+    fix = Sentence(_("Wait until it ends, or have the customer agree and the freeze lifted."))
+    for closure in facts.asked_for:
+        yield _wait(closure.code, closure.sentence, fix, closure.until)
+
+
+def customers_were_told(facts: Facts, now: datetime) -> Iterable[Reason]:
+    """Refuse while nobody told a customer who was promised notice, and wait until the promised hours are over."""
+    for promise in facts.promises:
+        names = {"customer": promise.name, "hours": promise.hours}
+        if promise.good_from is None:
+            fix = Sentence(_("Tell them what goes where and when, then record it on the page of the change."))
+            yield _stop(ReasonCode.CUSTOMER_NOTICE_MISSING, Sentence(NOBODY_TOLD, names), fix)
+        elif now < promise.good_from:
+            fix = Sentence(_("Ask again then, or choose a later window and tell them of it."))
+            yield _wait(ReasonCode.CUSTOMER_NOTICE_MISSING, Sentence(TOLD_LATE, names), fix, promise.good_from)
+
+
+def error_budget_is_left(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse new risk where the error budget is spent; an emergency goes on, and the record says so."""
+    if not facts.is_budget_spent:
+        return
+    place = {"service": facts.request.service, "environment": facts.request.environment}
+    spent = Sentence(_("The error budget of %(service)s in %(environment)s is spent."), place)
+    if facts.change is not None and facts.change.is_emergency:
+        fix = Sentence(_("This is an emergency, so it may go; release nothing else there before some of it is back."))
+        yield _warn(ReasonCode.ERROR_BUDGET_EXHAUSTED, spent, fix)
+    else:
+        fix = Sentence(_("Mend what fails there first. What mends it is filed as an emergency."))
+        yield _stop(ReasonCode.ERROR_BUDGET_EXHAUSTED, spent, fix)
+
+
 def not_in_quarantine(facts: Facts, _now: datetime) -> Iterable[Reason]:
     """Refuse what was rolled back until a person clears it."""
     if facts.is_quarantined:
@@ -411,6 +453,9 @@ FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
     (ReasonCode.ARTIFACT_MISMATCH, the_approved_artifact),
     (ReasonCode.OUTSIDE_WINDOW, inside_the_window),
     (ReasonCode.BLACKOUT, nothing_closes_the_place),
+    (ReasonCode.CUSTOMER_FREEZE, no_customer_asked_for_a_freeze),
+    (ReasonCode.CUSTOMER_NOTICE_MISSING, customers_were_told),
+    (ReasonCode.ERROR_BUDGET_EXHAUSTED, error_budget_is_left),
     (ReasonCode.QUARANTINED_ARTIFACT, not_in_quarantine),
     (ReasonCode.ROLLBACK_UNPROVED, has_a_way_back),
     (ReasonCode.EVIDENCE_MISSING, has_test_evidence),

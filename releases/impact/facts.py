@@ -90,7 +90,8 @@ class ItemFacts:
 class ChangeFacts:
     """Everything that is known of a change when it is assessed.
 
-    ``incidents`` counts the open ones of the services touched and of those they reach; ``migration_class`` is the
+    ``incidents`` counts the open ones of the services touched and of those they reach; ``budget`` is the least that is
+    left of an error budget, 1 for all of it (``None``: none is kept); ``migration_class`` is the
     worst of the items, one of none, expand, contract, irreversible; ``rehearsal`` the weakest proof of the way back,
     one of proved, assumed, impossible.
     """
@@ -100,6 +101,7 @@ class ChangeFacts:
     reach: Known[Reach] | Unknown
     customers: Known[Customers] | Unknown
     incidents: Known[int] | Unknown
+    budget: Known[float | None] | Unknown
     tests: Known[Tests] | Unknown
     migration_class: Known[str] | Unknown
     rehearsal: Known[str] | Unknown

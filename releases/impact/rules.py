@@ -161,6 +161,7 @@ def _factors(facts: ChangeFacts, now: datetime) -> Iterator[Factor]:
     yield _criticality(facts)
     yield _reach(facts)
     yield _incidents(facts)
+    yield _budget(facts)
     yield _tests(facts)
     yield _size(facts)
     yield _base(facts)
@@ -297,6 +298,19 @@ def _incidents(facts: ChangeFacts) -> Factor:
     if not fact.value:
         return _factor("incidents", points, fact, _("No incident is open on these services."))
     return _factor("incidents", points, fact, INCIDENTS, count=fact.value)
+
+
+def _budget(facts: ChangeFacts) -> Factor:
+    fact = facts.budget
+    if isinstance(fact, Unknown):
+        return _unknown("budget", fact, _("What is left of the error budget is not known."))
+    if fact.value is None:
+        return _factor("budget", 0, fact, _("No error budget is kept here."))
+    points = SCALES["budget"].of_number(int(100 * (1 - fact.value)))
+    if fact.value <= 0:
+        return _factor("budget", points, fact, _("The error budget is spent."))
+    left = round(100 * fact.value)
+    return _factor("budget", points, fact, _("%(left)s %% of the error budget is left."), left=left)
 
 
 def _tests(facts: ChangeFacts) -> Factor:

@@ -54,6 +54,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
         "criticality": Scale(Lens.UPTIME,     Side.IMPACT,     steps=((1, 0), (2, 1), (3, 2), (4, 3))),
         "reach":       Scale(Lens.UPTIME,     Side.IMPACT,     steps=((0, 0), (1, 1), (4, 2), (10, 3))),
         "incidents":   Scale(Lens.UPTIME,     Side.LIKELIHOOD, steps=((0, 0), (1, 2), (2, 3))),
+        "budget":      Scale(Lens.UPTIME,     Side.LIKELIHOOD, steps=((0, 0), (50, 1), (100, 2))),
         "tests":       Scale(Lens.DELIVERY,   Side.LIKELIHOOD, words={"passed": 0, "none": 3, "failed": 3}),
         "size":        Scale(Lens.DELIVERY,   Side.LIKELIHOOD, steps=((1, 0), (2, 1), (4, 2))),
         "base":        Scale(Lens.DELIVERY,   Side.LIKELIHOOD, words={"running": 0, "nothing": 1}),

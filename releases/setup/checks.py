@@ -113,8 +113,9 @@ def _kubernetes(row: Connection, door: Door, now: datetime) -> Answer:
 
 def _prometheus(row: Connection, door: Door, now: datetime) -> Answer:
     probe = PrometheusProbe(door)
-    queries = list(_settings(row, Purpose.HEALTH, "query"))
-    probe.measure(Question("prometheus", row.name, str(queries[0] if queries else "vector(0)"), 1.0), at=now)
+    first = [next(iter(_settings(row, purpose, "query")), "") for purpose in (Purpose.HEALTH, Purpose.BUDGET)]
+    for query in [str(one) for one in first if one] or ["vector(0)"]:
+        probe.measure(Question("prometheus", row.name, query, 1.0), at=now)
     return probe.version(), []
 
 

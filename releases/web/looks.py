@@ -188,7 +188,12 @@ MIGRATIONS: Mapping[str, Line] = {
     "contract": Line("wait", "◔", _("Data: something was removed"), _("the old version may miss it")),
     "irreversible": Line("stop", "✕", _("Data: cannot be undone"), _("going back needs a change of its own")),
 }
-SEVERITIES: Mapping[str, tuple[str, str]] = {"stop": ("stop", "✕"), "wait": ("wait", "◔"), "info": ("info", "i")}
+SEVERITIES: Mapping[str, tuple[str, str]] = {
+    "stop": ("stop", "✕"),
+    "wait": ("wait", "◔"),
+    "warn": ("wait", "!"),
+    "info": ("info", "i"),
+}
 LIFE = ("draft", "assessing", "authorizing", "scheduled", "implementing", "watching", "reviewing", "closed")
 
 

@@ -51,6 +51,7 @@ PURPOSES: Names = {
     Purpose.DEPLOY.value: pgettext_lazy("purpose", "Deploy"),
     Purpose.TRAFFIC.value: pgettext_lazy("purpose", "Traffic"),
     Purpose.HEALTH.value: pgettext_lazy("purpose", "Health"),
+    Purpose.BUDGET.value: pgettext_lazy("purpose", "Error budget"),
 }
 LEVELS: Names = {
     "low": pgettext_lazy("risk", "low"),

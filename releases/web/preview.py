@@ -167,6 +167,7 @@ def _lanes(
         ends_at=mine[1],
         now=now,
         subject=saved.pk if saved else UUID(int=0),
+        customers={one for many in catalog.customers_hurt(item.place for item in items).values() for one in many},
     )
     drawn = lanes.lay_out(
         mine=mine,

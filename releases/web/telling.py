@@ -72,6 +72,7 @@ TOLD: Mapping[str, str] = {
     "change.stayed": mark("%(who)s ended the rollback: the new version stays."),
     "change.closed": mark("%(who)s wrote the review and closed it."),
     "change.reported": mark("%(who)s reported what ran without approval."),
+    "change.customer_told": mark("%(who)s recorded that a customer was told."),
     "change.held": mark("%(who)s put it on hold."),
     "change.resumed": mark("%(who)s let it go on."),
     "gate.decided": mark("The gate said “%(verdict)s” to %(who)s."),

@@ -11,6 +11,7 @@ import structlog
 from celery import shared_task
 
 from releases.changes import services as changes
+from releases.health import budgets
 from releases.notify import occasions
 from releases.operations import bell, queries, services
 from releases.operations.trouble import AWAY, tell
@@ -72,6 +73,13 @@ def changes_due() -> None:
 def notices_due() -> None:
     """Tell what time alone brings: a window that comes near, a review that is overdue, a page nobody takes."""
     occasions.foresee(now=queries.database_now())
+
+
+@shared_task(name="budgets_due")
+@or_later
+def budgets_due() -> None:
+    """Read the error budgets; the gate looks at what is kept of them, and never asks anybody."""
+    budgets.read_due(now=queries.database_now)
 
 
 WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}

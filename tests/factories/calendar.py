@@ -24,6 +24,12 @@ def a_freeze(environment: Environment, *, starts: float = -1, ends: float = 1, *
     return services.set_window(kind=WindowKind.FREEZE, **{**usual, **more})
 
 
+def a_freeze_for(*, starts: float = -1, ends: float = 1, **more: Any) -> Window:
+    """Freeze what hurts a customer or a segment, in hours from now."""
+    span = {"starts_at": NOW + starts * HOUR, "ends_at": NOW + ends * HOUR}
+    return services.freeze_for(**{"actor": SETUP, "title": "Payroll day", "now": NOW, **span, **more})
+
+
 def a_window(environment: Environment, *, starts: float = -1, ends: float = 1, **more: Any) -> Window:
     """Open an environment, in hours from now."""
     span = {"starts_at": NOW + starts * HOUR, "ends_at": NOW + ends * HOUR}

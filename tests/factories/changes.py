@@ -9,9 +9,9 @@ from releases.accounts.models import Person
 from releases.accounts.roles import Role
 from releases.audit.actor import Actor
 from releases.catalog import services as catalog
-from releases.catalog.models import Artifact, Environment, Service
+from releases.catalog.models import Artifact, Customer, Environment, Service
 from releases.changes import services
-from releases.changes.models import ChangeRequest
+from releases.changes.models import ChangeRequest, CustomerNotice
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, State
 from releases.committee import queries as committee_queries
@@ -108,6 +108,18 @@ def a_change(house: House, *, at: State = State.DRAFT, **changed: Any) -> Change
         assert change.state == state, (change.state, state)
     assert change.state == at, f"nobody walks to {at}"
     return change
+
+
+def tell(house: House, change: ChangeRequest, customer: Customer, **changed: Any) -> CustomerNotice:
+    """Record that a customer was told of a change, just now when nothing else is said."""
+    told: dict[str, Any] = {
+        "actor": house.actor("engineer"),
+        "told_at": house.now,
+        "told_by": "Ana Reis",
+        "evidence": "MAIL-4711",
+        "now": house.now,
+    }
+    return services.tell_customer(change_id=change.pk, customer_id=customer.pk, **{**told, **changed})
 
 
 def inside(change: ChangeRequest) -> datetime:

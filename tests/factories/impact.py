@@ -37,6 +37,7 @@ def some_facts(**more: Any) -> ChangeFacts:
         reach=known(Reach(0, 0)),
         customers=known(Customers()),
         incidents=known(0),
+        budget=known(None),
         tests=known(Report(318, 0)),
         migration_class=known("none"),
         rehearsal=known("proved"),

@@ -3,6 +3,8 @@
 from releases.catalog.queries.places import (
     binding_for,
     bindings_in,
+    budgets,
+    budgets_in,
     route,
     route_for,
     routes_in,
@@ -13,6 +15,7 @@ from releases.catalog.queries.places import (
 )
 from releases.catalog.queries.reach import (
     customers_by_segment,
+    customers_hurt,
     customers_of,
     dependents,
     edges_of,
@@ -42,8 +45,11 @@ __all__ = [
     "artifacts_of",
     "binding_for",
     "bindings_in",
+    "budgets",
+    "budgets_in",
     "connection_card",
     "customers_by_segment",
+    "customers_hurt",
     "customers_of",
     "dependents",
     "edges_of",

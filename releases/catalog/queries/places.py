@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from releases.catalog.cards import BindingCard, ReadingCard, RouteCard, RunningCard
+from releases.catalog.cards import BindingCard, BudgetCard, ReadingCard, RouteCard, RunningCard
 from releases.catalog.kinds import Place, Purpose
-from releases.catalog.models import Binding, Reading, Route, Running
+from releases.catalog.models import Binding, BudgetReading, Reading, Route, Running
 from releases.catalog.queries.things import artifact_card, connection_card
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
@@ -47,6 +47,18 @@ def binding_for(service_id: UUID, environment_id: UUID, purpose: Purpose) -> Bin
     """Return what a service there uses for this purpose, or ``None``."""
     here = (service_id, environment_id)
     return bindings_in([here], purpose).get(here)
+
+
+def budgets_in(places: Iterable[Place]) -> dict[Place, BudgetCard]:
+    """Return the error budget of each place that has one."""
+    return {place: _budget_card(row) for place, row in _there(_budgets(), places)}
+
+
+def budgets() -> list[tuple[str, str, BudgetCard]]:
+    """Return every error budget with its service and environment, those first that were read longest ago."""
+    rows = _budgets().filter(service__retired_at=None).select_related("service", "environment")
+    in_turn = rows.order_by(F("budget__seen_at").asc(nulls_first=True), "pk")
+    return [(row.service.name, row.environment.name, _budget_card(row)) for row in in_turn]
 
 
 def wiring_in(places: Iterable[Place]) -> dict[Place, list[dict[str, str]]]:
@@ -94,6 +106,15 @@ def _there(rows: QuerySet[Row], places: Iterable[Place]) -> list[tuple[Place, Ro
 
 def _binding_card(row: Binding) -> BindingCard:
     return BindingCard(row.pk, Purpose(row.purpose), connection_card(row.connection), row.settings, row.config_digest)
+
+
+def _budgets() -> QuerySet[Binding]:
+    return Binding.objects.filter(purpose=Purpose.BUDGET).select_related("connection", "budget")
+
+
+def _budget_card(row: Binding) -> BudgetCard:
+    seen: BudgetReading | None = getattr(row, "budget", None)
+    return BudgetCard(_binding_card(row), seen.left if seen else None, seen.seen_at if seen else None)
 
 
 def _running_card(row: Running) -> RunningCard:

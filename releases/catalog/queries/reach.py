@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from releases.catalog.cards import CustomerCard, Edge, IncidentCard, Reach, Reached
-from releases.catalog.kinds import DependencySource
-from releases.catalog.models import Customer, Dependency, Incident, Service
+from releases.catalog.kinds import DependencySource, EnvironmentKind, Place
+from releases.catalog.models import Customer, Dependency, Environment, Incident, Service
 from releases.catalog.rules import hops_to
 
 
@@ -60,6 +60,28 @@ def customers_of(service_ids: Iterable[UUID]) -> list[CustomerCard]:
         )
         for row in rows.order_by("-size", "name")
     ]
+
+
+def customers_hurt(places: Iterable[Place]) -> dict[Place, tuple[CustomerCard, ...]]:
+    """Return, place by place, whom a change there may hurt, the largest first.
+
+    In production that is everybody who is served by it or by what may feel it (see :func:`dependents`); elsewhere
+    nobody is.
+    """
+    found: dict[Place, tuple[CustomerCard, ...]] = dict.fromkeys(places, ())
+    kinds = Environment.objects.filter(pk__in={place[1] for place in found}, kind=EnvironmentKind.PRODUCTION)
+    production = set(kinds.values_list("pk", flat=True))
+    if not (live := [place for place in found if place[1] in production]):
+        return found
+    callers = _callers(_edges())
+    reach = {service_id: {service_id, *hops_to([service_id], callers)} for service_id, _environment in live}
+    cards = customers_of(one for many in reach.values() for one in many)
+    served: dict[UUID, set[UUID]] = {}
+    through = Customer.services.through.objects.filter(customer_id__in=[card.id for card in cards])
+    for customer_id, service_id in through.values_list("customer_id", "service_id"):
+        served.setdefault(customer_id, set()).add(service_id)
+    found |= {place: tuple(card for card in cards if served[card.id] & reach[place[0]]) for place in live}
+    return found
 
 
 def customers_by_segment(service_ids: Iterable[UUID]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from releases.catalog.services.artifacts import clear_quarantine, quarantine, re
 from releases.catalog.services.bindings import (
     bind,
     describe_route,
+    note_budget,
     note_reading,
     rebind,
     register_route,
@@ -47,6 +48,7 @@ __all__ = [
     "describe_service",
     "disconnect",
     "link",
+    "note_budget",
     "note_check",
     "note_reading",
     "note_running",

@@ -14,8 +14,9 @@ from releases.audit.actor import Actor
 from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog import rules
+from releases.catalog.cards import BindingCard
 from releases.catalog.kinds import ConnectionKind, Figure, Purpose
-from releases.catalog.models import Binding, Connection, Environment, Reading, Route, Service
+from releases.catalog.models import Binding, BudgetReading, Connection, Environment, Reading, Route, Service
 from releases.catalog.services.rows import found, invalid
 from releases.catalog.services.uses import must_be_unused
 from releases.core.errors import Sentence
@@ -25,6 +26,7 @@ _SERVES: Mapping[Purpose, frozenset[ConnectionKind]] = {
     Purpose.DEPLOY: frozenset({ConnectionKind.JENKINS}),
     Purpose.TRAFFIC: frozenset({ConnectionKind.KUBERNETES}),
     Purpose.HEALTH: frozenset({ConnectionKind.PROMETHEUS, ConnectionKind.HTTP}),
+    Purpose.BUDGET: frozenset({ConnectionKind.PROMETHEUS}),
 }
 _FIGURES = tuple(sorted(set(Figure) - {Figure.ANSWER}))
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -44,7 +46,8 @@ def bind(
 ) -> Binding:
     """Say what a service there uses a connection for; it replaces what was said for this purpose.
 
-    Settings: ``deploy`` has ``job`` and ``parameters``; ``health`` has ``url``, or ``query`` and ``limit``.
+    Settings: ``deploy`` has ``job`` and ``parameters``; ``health`` has ``url``, or ``query`` and ``limit``; ``budget``
+    has ``query``: which share of the error budget is left, 1 for all of it.
     ``must_be_new`` refuses to replace anything.
 
     May be called inside the caller's transaction.
@@ -112,6 +115,7 @@ def _put_binding(row: Binding, connection: Connection, settings: Mapping[str, ob
         return row
     row.connection, row.settings = connection, dict(settings)
     row.save()
+    BudgetReading.objects.filter(binding=row).delete()  # it answered another question, perhaps
     audit.record(stream=row.service.stream, kind=Kind.BINDING_SET, actor=actor, data=_binding_facts(row))
     return row
 
@@ -257,6 +261,21 @@ def note_reading(
         return row
 
 
+def note_budget(*, binding: BindingCard, left: float, now: datetime) -> None:
+    """Keep the last look at an error budget; an older one, or one through what is bound no more, changes nothing.
+
+    May be called inside the caller's transaction; asks for no right and leaves no event: it is a look, not an act.
+    """
+    with transaction.atomic():
+        row = Binding.objects.select_for_update().filter(pk=binding.id).first()
+        if row is None or row.config_digest != binding.config_digest:
+            return
+        there = BudgetReading.objects.filter(binding=row).first() or BudgetReading(binding=row, seen_at=now)
+        if there.seen_at <= now:
+            there.left, there.seen_at = left, now
+            there.save()
+
+
 def _serving(connection_id: UUID, purpose: Purpose) -> Connection:
     row = found(Connection, connection_id)
     kinds = _SERVES[purpose]
@@ -288,6 +307,8 @@ def _settings_problem(purpose: Purpose, settings: Mapping[str, object]) -> Sente
         return Sentence(_("Health needs an address to probe (url), or a query and its limit."))
     if purpose is Purpose.HEALTH and settings.get("figure", Figure.ERRORS) not in _FIGURES:
         return Sentence(_("The figure of a query is one of: %(names)s."), {"names": ", ".join(_FIGURES)})
+    if purpose is Purpose.BUDGET and not _is_text(settings, "query"):
+        return Sentence(_("An error budget needs the query that says which share of it is left."))
     return None
 
 

@@ -151,15 +151,17 @@ def describe_customer(
 
 
 def remove_customer(*, actor: Actor, customer_id: UUID, now: datetime) -> None:
-    """Take a customer away; nothing depends on one.
+    """Take a customer away who never was told of a change and never asked for a freeze.
 
     :raises NotPermitted: the actor may not edit the catalogue
+    :raises Refused: something refers to it, with what and how many
     :raises Missing: there is no such customer
     """
     require(actor, Right.CATALOG_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic():
         row = found(Customer, customer_id, lock=True)
+        must_be_unused(row)
         stream, data, text = row.stream, customer_facts(row), {"name": row.name}
         row.delete()
         audit.record(stream=stream, kind=Kind.CUSTOMER_REMOVED, actor=actor, data=data, text=text)

@@ -13,6 +13,7 @@ from releases.core.words import plural
 _WORDS: Mapping[str, str] = {
     "artifact": plural("%(n)s artifact", "%(n)s artifacts", by="n"),
     "binding": plural("%(n)s binding", "%(n)s bindings", by="n"),
+    "customernotice": plural("%(n)s recorded notice", "%(n)s recorded notices", by="n"),
     "customer": plural("%(n)s customer", "%(n)s customers", by="n"),
     "dependency": plural("%(n)s dependency", "%(n)s dependencies", by="n"),
     "deployment": plural("%(n)s deployment", "%(n)s deployments", by="n"),

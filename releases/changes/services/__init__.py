@@ -11,6 +11,7 @@ from releases.changes.services.holding import hold, resume
 from releases.changes.services.moving import locked, may_move, move
 from releases.changes.services.reporting import deployed, failed, start
 from releases.changes.services.submitting import excluded, submit, withdraw
+from releases.changes.services.telling import tell_customer
 
 __all__ = [
     "ChangeDraft",
@@ -33,6 +34,7 @@ __all__ = [
     "start",
     "submit",
     "supersede",
+    "tell_customer",
     "vote",
     "withdraw",
 ]

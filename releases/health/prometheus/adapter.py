@@ -1,6 +1,7 @@
 """One figure from a Prometheus instant query."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,9 +17,10 @@ REFUSALS = {400, 401, 403, 404, 405, 422}
 
 @dataclass(frozen=True, slots=True)
 class PrometheusProbe:
-    """A Probe; of several series the worst counts."""
+    """A Probe; of several series the worst counts: the largest, unless something else is said."""
 
     door: Door
+    worst: Callable[[Iterable[float]], float] = max
 
     def version(self) -> str:
         """Return which Prometheus answers; empty when it does not say.
@@ -48,7 +50,7 @@ class PrometheusProbe:
             return Measure(None, at, SOURCE, Sentence(_("Prometheus has no data for this query.")))
         if not all(math.isfinite(value) for value in values):
             return Measure(None, at, SOURCE, Sentence(_("Prometheus gives no number for this query.")))
-        return Measure(max(values), at, SOURCE)
+        return Measure(self.worst(values), at, SOURCE)
 
 
 def _values(answered: Any) -> list[float]:

@@ -9,7 +9,8 @@ from django.db.models import Q
 from releases.calendar.kinds import WindowKind
 from releases.calendar.models import Lock, Window
 from releases.catalog.models import Artifact
-from releases.changes.models import ChangeRequest, ChangeRequests
+from releases.changes.models import ChangeRequest, ChangeRequests, Item
+from releases.changes.promises import hurt_by
 from releases.changes.states import State
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
@@ -24,7 +25,8 @@ WAITING = (State.ASSESSING, State.AUTHORIZING, State.SCHEDULED)
 
 def line_shut(*, ref: UUID, now: datetime) -> None:
     """Tell who has a change that a freeze or a lock stops, unless it is over or lifted already."""
-    window = Window.objects.select_related("environment", "service").filter(pk=ref, kind=WindowKind.FREEZE).first()
+    windows = Window.objects.select_related("environment", "service", "customer")
+    window = windows.filter(pk=ref, kind=WindowKind.FREEZE).first()
     if window is not None and window.lifted_at is None and window.ends_at > now:
         parts = {"title": window.title, "where": _place(window), "from": window.starts_at, "until": window.ends_at}
         reason = Sentence(_("Freeze of %(where)s from %(from)s until %(until)s: %(title)s"), parts)
@@ -80,9 +82,22 @@ def _tell(ref: UUID, reason: Sentence, place: Window | Lock, when: Q, *, now: da
 
 def _stopped(place: Window | Lock) -> ChangeRequests:
     found: ChangeRequests = ChangeRequest.objects.filter(state__in=WAITING)
+    if isinstance(place, Window) and place.environment_id is None:
+        return found.filter(pk__in=_hurting(place))
     if place.environment_id:
         found = found.filter(items__environment_id=place.environment_id)
     return found.filter(items__service_id=place.service_id) if place.service_id else found
+
+
+def _hurting(freeze: Window) -> set[UUID]:
+    """Return the changes that would hurt those for whom a freeze was asked."""
+    items = list(Item.objects.filter(change__state__in=WAITING))
+    hurt = hurt_by(items)
+    return {
+        item.change_id
+        for item in items
+        if any(freeze.customer_id == one.id or freeze.segment == one.segment for one in hurt[item.place])
+    }
 
 
 def _implementers(stopped: Iterable[ChangeRequest]) -> Iterable[UUID]:
@@ -93,7 +108,10 @@ def _implementers(stopped: Iterable[ChangeRequest]) -> Iterable[UUID]:
 
 
 def _place(place: Window | Lock) -> object:
-    names = [one.name for one in (place.environment, place.service) if one is not None]
+    if isinstance(place, Window) and place.segment:
+        return Sentence(_("customers of %(segment)s"), {"segment": place.segment})
+    whose = place.customer if isinstance(place, Window) else None
+    names = [one.name for one in (place.environment, place.service, whose) if one is not None]
     return "/".join(names) if names else Sentence(_("everywhere"))
 
 

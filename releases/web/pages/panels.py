@@ -95,6 +95,8 @@ ACTS: Mapping[str, tuple[str, str]] = {
     "supersede": ("", "successor"),
     "cancel": ("stop", "reason"),
 }
+# Which free texts of an event the story quotes.
+SAID = ("reason", "summary", "name", "told_by", "evidence")
 # What the table of moves still misses, because the form behind the button asks for it.
 ASKED_FOR: Mapping[str, str] = {"close": "review", "supersede": "successor"}
 STILL_NEEDED = plural(
@@ -264,7 +266,7 @@ def story(change: ChangeRequest) -> tuple[Told, ...]:
         Told(
             entry.at,
             telling.tell(kind=str(entry.kind), who=entry.actor_name, data=entry.data),
-            said=entry.text.get("reason") or entry.text.get("summary") or "",
+            said=", ".join(entry.text[name] for name in SAID if entry.text.get(name)),
         )
         for entry in reversed(entries)
     )

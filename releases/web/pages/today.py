@@ -17,7 +17,7 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
-from releases.calendar.rules import WindowCard
+from releases.calendar.rules import WindowCard, where
 from releases.changes import queries, services
 from releases.changes.models import ChangeRequest
 from releases.changes.states import EDITABLE, RUNNING, State
@@ -280,11 +280,11 @@ def _next_hours(now: datetime) -> tuple[Moment, ...]:
     found = [Moment(now, "now", _("Now"))]
     for window in calendar.windows_between(now, now + DAY):
         parts = {"where": window.scope.environment_name, "until": window.ends_at}
-        where = Sentence(mark("%(where)s until %(until)s"), parts)
-        found.append(Moment(max(window.starts_at, now), "window", window.title, (where,), _hours(window, now)))
+        told = Sentence(mark("%(where)s until %(until)s"), parts)
+        found.append(Moment(max(window.starts_at, now), "window", window.title, (told,), _hours(window, now)))
     for freeze in calendar.freezes_between(now, now + DAY):
         until = Sentence(mark("until %(until)s. Going back is always allowed."), {"until": freeze.ends_at})
-        frozen = Sentence(mark("Freeze, %(where)s"), {"where": freeze.scope.environment_name})
+        frozen = Sentence(mark("Freeze, %(where)s"), {"where": where(freeze.scope)})
         found.append(Moment(max(freeze.starts_at, now), "freeze", frozen, (freeze.title, until), _hours(freeze, now)))
     for card in queries.page(states=(State.SCHEDULED, *sorted(RUNNING))).cards:
         running = card.state in RUNNING

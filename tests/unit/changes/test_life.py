@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from releases.changes.machine import LIFE
 from releases.changes.models import ChangeRequest
-from releases.changes.rules import Facts, ItemFacts
+from releases.changes.rules import Facts, ItemFacts, Promise
 from releases.changes.services.moving import KIND_OF, wrong_state
 from releases.changes.states import EDITABLE, ENDED, ChangeType, MigrationClass, State
 from releases.committee.rules import Tally
@@ -107,6 +108,8 @@ SPOILT: dict[str, dict[str, object]] = {
     "inside_window": {"ends_at": NOW},
     "window_over": {"ends_at": NOW + timedelta(microseconds=1)},
     "closed": {"closures": (Sentence("Payday freeze"),)},
+    "customers": {"promises": (Promise(UUID(int=1), "Partner banks", 72),)},
+    "budget": {"is_budget_spent": True},
     "busy": with_item(busy_with=(1002,)),
     "traffic": with_item(is_traffic_as_planned=False),
     "rollout": {"work": OperationState.RUNNING},

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from releases.changes.rules import Promise
 from releases.changes.states import State
 from releases.core.errors import Sentence
 from releases.gate.rules import ChangeFacts, Closure, Facts, Request, decide
@@ -53,6 +55,11 @@ def test_a_permit_never_outlives_the_window():
 
 
 AGAINST = Sentence("Something was rewritten.")
+HOURS = 72
+NOBODY_TOLD = Promise(UUID(int=1), "Partner banks", HOURS)
+TOLD_JUST_IN_TIME = replace(NOBODY_TOLD, told_at=NOW - timedelta(hours=HOURS))
+TOLD_TOO_LATE = replace(NOBODY_TOLD, told_at=NOW - timedelta(hours=HOURS) + MICROSECOND)
+EMERGENCY = replace(CHANGE, is_emergency=True)
 DENIED = {
     "the record contradicts its witness": (facts(contradiction=AGAINST), ReasonCode.RECORD_CONTRADICTED),
     "no change names it": (facts(change=None), ReasonCode.NO_CHANGE_REQUEST),
@@ -80,6 +87,16 @@ DENIED = {
     "it is in quarantine": (facts(is_quarantined=True), ReasonCode.QUARANTINED_ARTIFACT),
     "there is no way back": (facts(change=replace(CHANGE, is_way_back_known=False)), ReasonCode.ROLLBACK_UNPROVED),
     "traffic moved since": (facts(change=replace(CHANGE, is_traffic_as_planned=False)), ReasonCode.ROLLBACK_UNPROVED),
+    "nobody told a customer": (facts(promises=(NOBODY_TOLD,)), ReasonCode.CUSTOMER_NOTICE_MISSING),
+    "one of two customers was not told": (
+        facts(promises=(TOLD_JUST_IN_TIME, NOBODY_TOLD)),
+        ReasonCode.CUSTOMER_NOTICE_MISSING,
+    ),
+    "an emergency, and nobody told a customer": (
+        facts(change=EMERGENCY, promises=(NOBODY_TOLD,)),
+        ReasonCode.CUSTOMER_NOTICE_MISSING,
+    ),
+    "the error budget is spent": (facts(is_budget_spent=True), ReasonCode.ERROR_BUDGET_EXHAUSTED),
     "nothing was tested": (facts(change=replace(CHANGE, has_evidence=False)), ReasonCode.EVIDENCE_MISSING),
 }
 
@@ -95,6 +112,7 @@ def test_it_is_denied_when(given_facts, code):
 
 FREEZE = Closure(ReasonCode.BLACKOUT, Sentence("Frozen."), NOW + timedelta(hours=2))
 LOCK = Closure(ReasonCode.LOCK_ACTIVE, Sentence("Locked."))
+PAYROLL = Closure(ReasonCode.CUSTOMER_FREEZE, Sentence("Payroll day."), NOW + timedelta(hours=3))
 WAITING = {
     "a seat has not decided": (
         facts(change=replace(CHANGE, state=State.AUTHORIZING, is_authorized=False)),
@@ -110,6 +128,8 @@ WAITING = {
     ),
     "a freeze holds": (facts(closures=(FREEZE,)), ReasonCode.BLACKOUT),
     "a lock holds": (facts(closures=(LOCK,)), ReasonCode.LOCK_ACTIVE),
+    "a customer asked for a freeze": (facts(asked_for=(PAYROLL,)), ReasonCode.CUSTOMER_FREEZE),
+    "a customer was told a moment too late": (facts(promises=(TOLD_TOO_LATE,)), ReasonCode.CUSTOMER_NOTICE_MISSING),
     "somebody else releases there": (facts(released_there=(7,)), ReasonCode.WATCH_IN_PROGRESS),
     "somebody else booked first": (facts(booked_there=(7,)), ReasonCode.CONFLICT),
     "it is on hold": (facts(change=replace(CHANGE, is_on_hold=True)), ReasonCode.ON_HOLD),
@@ -149,6 +169,54 @@ def test_a_stop_beats_a_wait_and_every_reason_is_named():
 def test_every_reason_says_what_helps():
     for given_facts, _code in [*DENIED.values(), *WAITING.values()]:
         assert all(reason.fix is not None for reason in decide(given_facts, NOW).reasons)
+
+
+def test_a_freeze_of_a_customer_says_when_it_ends():
+    [reason] = decide(facts(asked_for=(PAYROLL,)), NOW).reasons
+
+    assert reason.until == PAYROLL.until
+
+
+def test_whoever_was_told_just_in_time_holds_nothing_up():
+    found = decide(facts(promises=(TOLD_JUST_IN_TIME,)), NOW)
+
+    assert found.verdict is Verdict.ALLOW
+    assert ReasonCode.CUSTOMER_NOTICE_MISSING in found.passed
+
+
+def test_who_was_told_too_late_is_waited_for_until_the_promised_hours_are_over():
+    [reason] = decide(facts(promises=(TOLD_TOO_LATE,)), NOW).reasons
+
+    assert reason.until == NOW + MICROSECOND
+    assert decide(facts(promises=(TOLD_TOO_LATE,)), NOW + MICROSECOND).verdict is Verdict.ALLOW
+
+
+def test_an_emergency_passes_a_spent_error_budget_and_the_warning_is_in_the_answer():
+    found = decide(facts(change=EMERGENCY, is_budget_spent=True), NOW)
+
+    assert found.verdict is Verdict.ALLOW
+    assert found.valid_until is not None
+    assert [(reason.code, reason.severity) for reason in found.reasons] == [("error_budget_exhausted", "warn")]
+    assert ReasonCode.ERROR_BUDGET_EXHAUSTED not in found.passed
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict"), [({"closures": (FREEZE,)}, Verdict.WAIT), ({"is_quarantined": True}, Verdict.DENY)]
+)
+def test_a_warning_lets_nothing_pass_that_something_else_holds_up(more, verdict):
+    assert decide(facts(change=EMERGENCY, is_budget_spent=True, **more), NOW).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    "against", [{"asked_for": (PAYROLL,)}, {"promises": (NOBODY_TOLD,)}, {"is_budget_spent": True}], ids=str
+)
+def test_no_customer_and_no_budget_holds_up_a_rollback(against):
+    change = replace(CHANGE, state=State.WATCHING, watch_until_at=NOW + MICROSECOND)
+
+    found = decide(facts(Intent.ROLLBACK, BACK, change=change, **against), NOW)
+
+    assert found.verdict is Verdict.ALLOW
+    assert not found.reasons
 
 
 @pytest.mark.parametrize("state", [State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK])
@@ -206,7 +274,8 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
 
     No allow without quorum of distinct, eligible people on exactly this content, inside an open window, for exactly
     this artifact digest; nothing frozen, locked, held, quarantined, untested, without a way back, or busy; and no
-    allow while the record contradicts its witness.
+    allow while the record contradicts its witness. No customer who would be hurt has asked for a freeze, and each who
+    was promised notice was told that long ago; there is error budget left, unless it is an emergency.
     """
     change = given_facts.change
     if given_facts.contradiction is not None:
@@ -227,6 +296,9 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
         and not now < change.starts_at
         and now < change.ends_at
         and given_facts.closures == ()
+        and given_facts.asked_for == ()
+        and all(one.told_at is not None and now - one.told_at >= timedelta(hours=HOURS) for one in given_facts.promises)
+        and not (given_facts.is_budget_spent and not change.is_emergency)
         and not given_facts.is_quarantined
         and change.is_way_back_known
         and (change.is_traffic_as_planned or str(change.state) != "scheduled")
@@ -254,6 +326,7 @@ changes = st.builds(
     starts_at=st.one_of(st.just(NOW - timedelta(hours=1)), moments, st.none()),
     ends_at=st.one_of(st.just(NOW + timedelta(hours=1)), moments, st.none()),
     is_on_hold=mostly.map(lambda one: not one),
+    is_emergency=st.booleans(),
 )
 worlds = st.builds(
     Facts,
@@ -270,6 +343,11 @@ worlds = st.builds(
     has_policy=mostly,
     is_quarantined=mostly.map(lambda one: not one),
     closures=st.sampled_from([(), (), (), (FREEZE,), (LOCK,)]),
+    asked_for=st.sampled_from([(), (), (), (PAYROLL,)]),
+    promises=st.lists(
+        st.sampled_from([TOLD_JUST_IN_TIME, TOLD_JUST_IN_TIME, TOLD_TOO_LATE, NOBODY_TOLD]), max_size=2
+    ).map(tuple),
+    is_budget_spent=mostly.map(lambda one: not one),
     released_there=st.sampled_from([(), (), (7,)]),
     booked_there=st.sampled_from([(), (), (7,)]),
 )

@@ -82,6 +82,12 @@ def test_the_thresholds_hold_at_their_edges():
             {"items": (an_item(), an_item(criticality=NOT_KNOWN))},
             "criticality", 3, "How critical the services are is not known.",
         ),
+        ({"budget": known(None)}, "budget", 0, "No error budget is kept here."),
+        ({"budget": known(0.51)}, "budget", 0, "51 % of the error budget is left."),
+        ({"budget": known(0.5)}, "budget", 1, "50 % of the error budget is left."),
+        ({"budget": known(0.0)}, "budget", 2, "The error budget is spent."),
+        ({"budget": known(-0.6)}, "budget", 2, "The error budget is spent."),
+        ({"budget": NOT_KNOWN}, "budget", 2, "What is left of the error budget is not known."),
         ({"timing": known(Timing(NOW, 2, 0))}, "timing", 1, "2 other changes in the same window."),
     ],
 )  # fmt: skip
@@ -194,6 +200,7 @@ FACTS = st.builds(
         )
     ),
     incidents=maybe(st.integers(0, 3)),
+    budget=maybe(st.one_of(st.none(), st.floats(-2, 1))),
     tests=maybe(st.builds(Report, st.integers(0, 5), st.integers(0, 2))),
     migration_class=maybe(st.sampled_from(["none", "expand", "contract", "irreversible"])),
     rehearsal=maybe(st.sampled_from(["proved", "assumed", "impossible"])),
@@ -204,7 +211,17 @@ FACTS = st.builds(
         st.tuples(COUNTS, COUNTS).map(lambda pair: History(max(pair), min(pair)))
     ),
 )  # fmt: skip
-FORGETTABLE = ["reach", "customers", "incidents", "tests", "migration_class", "rehearsal", "timing", "history"]
+FORGETTABLE = [
+    "reach",
+    "customers",
+    "incidents",
+    "budget",
+    "tests",
+    "migration_class",
+    "rehearsal",
+    "timing",
+    "history",
+]
 
 
 def size(one):
@@ -237,6 +254,7 @@ def test_more_of_what_is_bad_never_lowers_the_risk(change, more):
         "reach": lambda one: Reach(one.direct + more, one.indirect),
         "customers": lambda one: Customers((*one.by_segment, ("business", more * 50_000)), one.notice_hours + more),
         "incidents": lambda one: one + more,
+        "budget": lambda one: one if one is None else one - more / 5,
         "tests": lambda one: Report(one.passed, one.failed + more),
         "timing": lambda one: Timing(one.starts_at - timedelta(hours=more), one.conflicts + more, one.freezes),
         "history": lambda one: History(one.changes, min(one.changes, one.failures + more)),

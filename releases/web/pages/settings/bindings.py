@@ -29,6 +29,7 @@ FIELDS: Mapping[Purpose, tuple[str, ...]] = {
     Purpose.DEPLOY: ("job", "parameters"),
     Purpose.TRAFFIC: (),
     Purpose.HEALTH: ("query", "limit", "figure", "url"),
+    Purpose.BUDGET: ("query",),
 }
 OURS = frozenset(name for names in FIELDS.values() for name in names)
 
@@ -53,7 +54,10 @@ class BindingForm(SettingForm):
         required=False,
         max_length=2000,
         label=_("Query"),
-        help_text=_("For health, to Prometheus: one figure, where less is better. $service, $environment, $version."),
+        help_text=_(
+            "For health, to Prometheus: one figure, where less is better. For an error budget: which share of it is "
+            "left, from 1 to 0. $service, $environment, $version."
+        ),
         widget=forms.Textarea,
     )
     limit = forms.FloatField(
@@ -133,6 +137,7 @@ def _thing(key: str, _actor: Actor) -> Thing:
         Purpose.DEPLOY: mark("%(connection)s deploys %(service)s in %(environment)s"),
         Purpose.TRAFFIC: mark("%(connection)s carries the traffic of %(service)s in %(environment)s"),
         Purpose.HEALTH: mark("%(connection)s tells how %(service)s is doing in %(environment)s"),
+        Purpose.BUDGET: mark("%(connection)s tells what is left of the error budget of %(service)s in %(environment)s"),
     }
     return Thing(
         name=f"{row.service.name}, {row.environment.name}",
@@ -154,6 +159,7 @@ def _facts(row: Binding) -> Iterable[Fact]:
         yield Fact(_("Parameters"), lines_of(said["parameters"]).replace("\n", ", "))
     if said.get("query"):
         yield Fact(_("Query"), said["query"], code=True)
+    if said.get("query") and row.purpose == Purpose.HEALTH:
         yield Fact(_("Limit"), number(said["limit"]), note=FIGURES[said.get("figure", Figure.ERRORS.value)])
     if said.get("url"):
         yield Fact(_("Health address"), said["url"], code=True)
@@ -214,7 +220,7 @@ WARNING = _("Changes that go there and are approved must be approved again: thei
 SECTION = Section(
     slug="bindings",
     word=_("Bindings"),
-    note=_("Which connection deploys a service, carries its traffic, or tells how it is doing."),
+    note=_("Which connection deploys a service, carries its traffic, or tells how it is doing and may still fail."),
     group="wires",
     right=Right.CATALOG_EDIT,
     columns=(_("Service"), _("Environment"), _("For"), _("Connection")),

@@ -1,0 +1,53 @@
+"""Read the error budgets: one figure each, kept where the gate and the assessment find it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from releases.catalog import queries as catalog
+from releases.catalog import services
+from releases.catalog.cards import BindingCard
+from releases.catalog.doors import door_for
+from releases.core.errors import External, Refused, Unreachable
+from releases.health.ports import Probe
+from releases.health.prometheus.adapter import PrometheusProbe
+from releases.health.services import question_for
+
+EVERY = timedelta(seconds=60)
+AT_MOST = timedelta(seconds=60)
+_log = structlog.get_logger(__name__)
+Provide = Callable[[BindingCard], Probe]
+
+
+def probe_for(binding: BindingCard) -> Probe:
+    """Return what answers for a budget; of several series the one with the least left counts."""
+    return PrometheusProbe(door_for(binding.connection), worst=min)
+
+
+def read_due(*, now: Callable[[], datetime], provide: Provide = probe_for) -> None:
+    """Look at every budget that nobody looked at for a while, those first that were read longest ago.
+
+    What cannot be read stays as it was, and so grows old. A connection that does not answer is not asked again in this
+    round, and a round that takes too long leaves the rest to the next.
+    """
+    began, silent = now(), set[str]()
+    for service, environment, budget in catalog.budgets():
+        at, name = now(), budget.binding.connection.name
+        is_due = budget.seen_at is None or at - budget.seen_at >= EVERY
+        if at - began >= AT_MOST or not is_due:
+            return
+        if name in silent:
+            continue
+        try:
+            question = question_for(binding=budget.binding, service=service, environment=environment, version="")
+            measure = provide(budget.binding).measure(question, at=at)
+        except (External, Refused) as error:
+            if isinstance(error, Unreachable):
+                silent.add(name)
+            _log.warning("budget_not_read", service=service, environment=environment, why=str(error))
+            continue
+        if measure.value is None:
+            _log.warning("budget_not_read", service=service, environment=environment, why=str(measure.why))
+        else:
+            services.note_budget(binding=budget.binding, left=measure.value, now=measure.seen_at)
