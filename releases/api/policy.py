@@ -33,12 +33,15 @@ class WhenOut(serializers.Serializer[Any]):
 
 
 class RuleOut(serializers.Serializer[Any]):
-    """One rule; every rule that holds counts, and the strictest wins."""
+    """One rule; every rule that holds counts, and the strictest wins. What asks nothing of the release is left out."""
 
     when = WhenOut()
     seats = serializers.DictField(child=serializers.IntegerField(), help_text="how many people on each seat")
     fresh_sign_in_minutes = serializers.IntegerField(allow_null=True)
     second_factor = serializers.BooleanField()
+    highest_risk = serializers.CharField(required=False, help_text=", ".join(rules.CEILINGS))
+    after_environment = serializers.CharField(required=False, help_text="where it must have been released before")
+    soak_hours = serializers.IntegerField(required=False, help_text="how long it must have stood there")
 
 
 class PolicyOut(serializers.Serializer[Any]):

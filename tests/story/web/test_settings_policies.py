@@ -10,12 +10,14 @@ from django.test.utils import CaptureQueriesContext
 
 from releases.accounts import services
 from releases.accounts.roles import Role
+from releases.catalog.kinds import EnvironmentKind
 from releases.committee import queries
 from releases.committee import services as committee
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.rules import Decision
 from releases.web.pages.settings import policies as pages
 from tests.factories.accounts import SETUP, a_person, actor_of
+from tests.factories.catalog import an_environment
 from tests.factories.changes import POLICY
 
 PAGE, EDIT = "/settings/policies", "/settings/policies/edit"
@@ -78,6 +80,9 @@ def typed(rules=POLICY, *, name="Release policy", seen=(1, 1), **more):
             f"rule-{index}-types": when.get("type", ["standard", "normal", "emergency"]),
             f"rule-{index}-level": when.get("risk_at_least", "low"),
             f"rule-{index}-minutes": str(rule.get("fresh_sign_in_minutes") or ""),
+            f"rule-{index}-highest": rule.get("highest_risk", ""),
+            f"rule-{index}-after": rule.get("after_environment", ""),
+            f"rule-{index}-hours": str(rule.get("soak_hours", "")),
             **{f"rule-{index}-{seat}": str(people) for seat, people in rule["seats"].items()},
         }
         if rule.get("second_factor"):
@@ -206,6 +211,48 @@ def test_what_would_change_is_shown_and_nothing_is_saved(house, at_work):
     assert (saved.created_by, saved.in_force_at) == ("Olga Dias", None)
     assert saved.document[0]["second_factor"] is True
     assert saved.document[0]["fresh_sign_in_minutes"] == 30
+
+
+AFTER_STAGING = [
+    {**POLICY[0], "highest_risk": "high", "after_environment": "staging", "soak_hours": 24},
+    *POLICY[1:],
+]
+
+
+def test_what_a_policy_asks_of_a_release_is_typed_shown_proposed_and_begun_with_again(house, at_work):
+    an_environment("staging", EnvironmentKind.STAGING)
+    shown = at_work.post(EDIT, typed(AFTER_STAGING, do="show"))
+    page = in_words(shown)
+    assert "Anything → High risk or lower; After 24 hours in staging" in page
+    assert "asks for more" in page
+
+    assert at_work.post(EDIT, carried(shown) | {"do": "propose"}).status_code == 302
+    saved = Policy.objects.get(version=2)
+    asked = ("highest_risk", "after_environment", "soak_hours")
+    assert [saved.document[0][name] for name in asked] == ["high", "staging", 24]
+    assert "soak_hours" not in saved.document[1]
+
+    again = at_work.get(f"{EDIT}?from=2").content.decode().split('id="rule-1"')[0]
+    for name, value in (("highest", "high"), ("after", "staging")):
+        assert re.search(rf'name="rule-0-{name}".*?value="{value}"\s+selected', again, re.DOTALL)
+    assert re.search(r'name="rule-0-hours"\s+type="number"\s+value="24"', again)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "told"),
+    [
+        ({"after_environment": "moon"}, "after", "There is no environment moon"),
+        ({"after_environment": "production"}, "after", "cannot come before itself"),
+        ({"soak_hours": 24}, "hours", "Say in after_environment where"),
+        ({"after_environment": "staging", "soak_hours": "many"}, "hours", "Give whole hours"),
+        ({"highest_risk": "enormous"}, "highest", "Choose one of: low, moderate, high, or nothing."),
+    ],
+)
+def test_what_no_release_could_ever_keep_is_said_at_its_field(house, at_work, changed, field, told):
+    an_environment("staging", EnvironmentKind.STAGING)
+    answer = at_work.post(EDIT, typed([{**POLICY[0], **changed}, *POLICY[1:]], do="show"))
+    assert answer.status_code == 422
+    assert re.search(rf'id="rule-0-{field}-error"[^>]*>[^<]*{told}', answer.content.decode())
 
 
 def test_what_asks_for_less_says_so(at_work):

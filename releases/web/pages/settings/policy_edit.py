@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
+from releases.catalog import queries as catalog
 from releases.committee import queries, services
 from releases.committee.models import Policy
 from releases.committee.rules import policy as rules
@@ -53,7 +54,7 @@ def _form(
     context = {
         "groups": groups(SLUG),
         "form": form,
-        "rules": list(form.inputs()),
+        "rules": list(form.inputs([one.name for one in catalog.environments()])),
         "new": new,
         "is_first": not form.seen.in_force,
         "wrong": form.wrong.get("rules", ()),

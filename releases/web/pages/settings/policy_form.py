@@ -10,13 +10,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from releases.committee.queries import Seen
-from releases.committee.rules.policy import KINDS, LEVELS, TYPES, Rule
+from releases.committee.rules.policy import CEILINGS, KINDS, LEVELS, TYPES, Rule
 from releases.committee.services.policies import LONGEST_NAME
 from releases.core.errors import Invalid, Sentence
 from releases.core.words import mark
 from releases.web.looks import RISKS, SEATS, Words
 from releases.web.pages.settings.form import Input
-from releases.web.pages.settings.policy_words import CHANGES
+from releases.web.pages.settings.policy_words import CHANGES, OR_LOWER
 from releases.web.pages.settings.wires import ENVIRONMENTS
 from releases.web.pages.settings.words import capitalized
 from releases.web.tags import say
@@ -31,6 +31,9 @@ FIELDS: Mapping[str, str] = {
     "risk_at_least": "level",
     "fresh_sign_in_minutes": "minutes",
     "second_factor": "factor",
+    "highest_risk": "highest",
+    "after_environment": "after",
+    "soak_hours": "hours",
     **{seat: seat for seat in SEATS},
 }
 AT_LEAST_ONE = _("Choose at least one.")
@@ -38,6 +41,10 @@ LEVEL_WORDS: Mapping[str, Words] = {
     LEVELS[0]: _("Any risk"),
     **{level: Sentence(mark("%(risk)s or higher"), {"risk": RISKS[level].word}) for level in LEVELS[1:-1]},
     LEVELS[-1]: RISKS[LEVELS[-1]].word,
+}
+CEILING_WORDS: Mapping[str, Words] = {
+    "": _("Any risk"),
+    **{level: Sentence(OR_LOWER, {"risk": RISKS[level].word}) for level in reversed(CEILINGS)},
 }
 
 
@@ -51,6 +58,9 @@ class Typed:
     seats: Mapping[str, str] = field(default_factory=dict)
     minutes: str = ""
     factor: bool = False
+    highest: str = ""
+    after: str = ""
+    hours: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class RuleInputs:
     seats: tuple[Input, ...]
     seats_errors: tuple[str, ...]
     proof: tuple[Input, ...]
+    release: tuple[Input, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,9 @@ class PolicyForm:
                 "seats": {seat: _whole(said) for seat, said in one.seats.items() if said not in {"", "0"}},
                 "fresh_sign_in_minutes": _whole(one.minutes) if one.minutes else None,
                 "second_factor": one.factor,
+                "highest_risk": one.highest or None,
+                "after_environment": one.after or None,
+                "soak_hours": _whole(one.hours) if one.hours else None,
             }
             for one in self.rules
         ]
@@ -126,6 +140,7 @@ class PolicyForm:
             found += [(f"rule-{index}-{seat}", said) for seat, said in one.seats.items()]
             found += [(f"rule-{index}-level", one.level), (f"rule-{index}-minutes", one.minutes)]
             found += [(f"rule-{index}-factor", "on")] if one.factor else []
+            found += [(f"rule-{index}-{name}", getattr(one, name)) for name in ("highest", "after", "hours")]
         return found
 
     @property
@@ -135,8 +150,8 @@ class PolicyForm:
             "name", "text", _("Name"), self.name, errors=tuple(self.wrong.get("name", ())), maxlength=str(LONGEST_NAME)
         )
 
-    def inputs(self) -> Iterator[RuleInputs]:
-        """Return the fields of every rule."""
+    def inputs(self, environments: Sequence[str]) -> Iterator[RuleInputs]:
+        """Return the fields of every rule; ``environments`` are those a version can come from."""
         for index, one in enumerate(self.rules):
             yield RuleInputs(
                 index=index,
@@ -169,7 +184,35 @@ class PolicyForm:
                         options=(("", _("Not asked for")), ("on", _("Asked for"))),
                     ),
                 ),
+                release=self._release(index, one, environments),
             )
+
+    def _release(self, index: int, one: Typed, environments: Sequence[str]) -> tuple[Input, ...]:
+        """Return the fields of what the gate asks of the release itself."""
+        known = [*environments, *({one.after} - {"", *environments})]
+        return (
+            self._one(
+                index, "highest", "select", _("Risk that may go"), one.highest, options=tuple(CEILING_WORDS.items())
+            ),
+            self._one(
+                index,
+                "after",
+                "select",
+                _("Released before in"),
+                one.after,
+                options=(("", _("Not asked for")), *((name, name) for name in known)),
+                hint=_("The same version, by a change whose watch ended well."),
+            ),
+            self._one(
+                index,
+                "hours",
+                "number",
+                _("Hours it must have stood there"),
+                one.hours,
+                hint=_("Empty: no matter how long."),
+                is_optional=True,
+            ),
+        )
 
     def _one(self, index: int, name: str, kind: str, label: Words, value: str, **more: Any) -> Input:
         spelled = f"rule-{index}-{name}"
@@ -193,6 +236,9 @@ def _typed(rule: Rule) -> Typed:
         seats={one.seat: str(one.people) for one in rule.seats},
         minutes=str(rule.fresh_sign_in_minutes or ""),
         factor=rule.second_factor,
+        highest=rule.highest_risk,
+        after=rule.after_environment,
+        hours=str(rule.soak_hours or ""),
     )
 
 
@@ -204,6 +250,7 @@ def _read(data: QueryDict, index: int) -> Typed:
         seats={seat: data.get(f"rule-{index}-{seat}", "").strip() for seat in SEATS},
         minutes=data.get(f"rule-{index}-minutes", "").strip(),
         factor=data.get(f"rule-{index}-factor") == "on",
+        **{name: data.get(f"rule-{index}-{name}", "").strip() for name in ("highest", "after", "hours")},
     )
 
 

@@ -32,6 +32,10 @@ CHANGED = Look("wait", "→", _("changes"))
 NOBODY = _("Nobody: approved beforehand")
 NO_RULE = _("No rule: nothing may pass")
 ANY_SIGN_IN = pgettext_lazy("sign-in", "Any")
+ANY_RELEASE = pgettext_lazy("release", "Anything")
+OR_LOWER = mark("%(risk)s or lower")
+AFTER = mark("After %(environment)s")
+AFTER_HOURS = plural("After %(hours)s hour in %(environment)s", "After %(hours)s hours in %(environment)s", by="hours")
 PEOPLE = plural("%(n)s person", "%(n)s people", by="n")
 WITHIN = plural("At most %(minutes)s minute old", "At most %(minutes)s minutes old", by="minutes")
 WITHIN_TWICE = plural(
@@ -51,6 +55,7 @@ class Said:
     who: str
     people: str
     sign_in: str
+    release: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Told:
     said: Said
     who_before: str = ""
     sign_in_before: str = ""
+    release_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,13 @@ def difference(before: Sequence[Rule], after: Sequence[Rule], *, names: tuple[st
 
 
 def _rule(rule: Rule) -> Said:
-    asks = Need(strictest(rule.seats), rule.fresh_sign_in_minutes, rule.second_factor)
+    asks = Need(
+        strictest(rule.seats),
+        rule.fresh_sign_in_minutes,
+        rule.second_factor,
+        rule.highest_risk,
+        {rule.after_environment: rule.soak_hours or 0} if rule.after_environment else {},
+    )
     return _said(rule.environment_kinds, LEVELS[LEVELS.index(rule.risk_at_least) :], rule.types, asks)
 
 
@@ -118,15 +130,22 @@ def _altered(one: Altered) -> Iterator[Told]:
 
 def _outcome(one: Asked) -> Told:
     before, after = _asked(one, one.before), _asked(one, one.after)
-    who, sign_in = _if_otherwise(before, after)
-    only = replace(after, who=after.who if who else "", sign_in=after.sign_in if sign_in else "")
-    return Told(WAYS[one.way], only, who, sign_in)
+    told = _if_otherwise(before, after)
+    who, sign_in, release = told
+    only = replace(
+        after,
+        who=after.who if who else "",
+        sign_in=after.sign_in if sign_in else "",
+        release=after.release if release else "",
+    )
+    return Told(WAYS[one.way], only, *told)
 
 
-def _if_otherwise(before: Said, after: Said) -> tuple[str, str]:
+def _if_otherwise(before: Said, after: Said) -> tuple[str, str, str]:
     return (
         before.who if before.who != after.who else "",
         before.sign_in if before.sign_in != after.sign_in else "",
+        before.release if before.release != after.release else "",
     )
 
 
@@ -139,6 +158,7 @@ def _said(kinds: Iterable[str], levels: Iterable[str], types: Iterable[str], nee
         who=_who(need),
         people=say(Sentence(PEOPLE, {"n": people})) if people > 1 else "",
         sign_in=_sign_in(need),
+        release=_release(need),
     )
 
 
@@ -154,7 +174,7 @@ def _risk(levels: tuple[str, ...]) -> str:
     if len(levels) > 1 and levels == LEVELS[first:]:
         return say(Sentence(mark("%(risk)s or higher"), {"risk": RISKS[levels[0]].word}))
     if len(levels) > 1 and levels == LEVELS[: last + 1]:
-        return say(Sentence(mark("%(risk)s or lower"), {"risk": RISKS[levels[-1]].word}))
+        return say(Sentence(OR_LOWER, {"risk": RISKS[levels[-1]].word}))
     return both([RISKS[one].word for one in levels])
 
 
@@ -180,3 +200,14 @@ def _sign_in(need: Need | None) -> str:
         return now("With a second factor")
     text = WITHIN_TWICE if need.second_factor else WITHIN
     return say(Sentence(text, {"minutes": need.fresh_sign_in_minutes}))
+
+
+def _release(need: Need | None) -> str:
+    if need is None or not (need.highest_risk or need.after):
+        return say(ANY_RELEASE)
+    asked = [Sentence(OR_LOWER, {"risk": RISKS[need.highest_risk].word})] if need.highest_risk else []
+    asked += [
+        Sentence(AFTER_HOURS if hours else AFTER, {"environment": first, "hours": hours})
+        for first, hours in need.after.items()
+    ]
+    return "; ".join(say(one) for one in asked)
