@@ -131,4 +131,5 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # all
         why = str(kwargs.get("error") or "unknown")
         services.refuse(proof="oidc", why=f"provider: {why}", visitor=visitor_of(request))
         words = _("The sign-in at the provider did not come to an end, or was not begun in this browser. Begin again.")
-        raise ImmediateHttpResponse(refused(request, Sentence(words)))
+        begun = (kwargs.get("extra_context") or {}).get("state") or {}
+        raise ImmediateHttpResponse(refused(request, Sentence(words), where=str(begun.get("next") or "")))

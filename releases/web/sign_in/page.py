@@ -29,23 +29,32 @@ def provider_name() -> str:
 
 
 def sign_in_page(
-    request: HttpRequest, *, username: str = "", trouble: Words = "", of: str = "page", status: int = 200
+    request: HttpRequest,
+    *,
+    username: str = "",
+    trouble: Words = "",
+    of: str = "page",
+    where: str = "",
+    status: int = 200,
 ) -> HttpResponse:
-    """Show every way in that is open here; ``of`` says what the trouble is about: the ``password`` or the ``page``."""
+    """Show every way in that is open here, each of which leads on to ``where`` or what the request says of that.
+
+    ``of`` says what the trouble is about: the ``password`` or the ``page``.
+    """
     context: dict[str, Any] = {
         "username": username,
         "trouble": trouble,
         "of": of,
-        "next": way_on(request),
+        "next": way_on(request, where),
         "has_passwords": settings.GMUD_PASSWORDS,
         "provider": provider_name(),
     }
     return render(request, "sign_in/sign_in.html", context, status=status)
 
 
-def refused(request: HttpRequest, words: Words, *, status: int = 403) -> HttpResponse:
-    """Show the sign-in page with why this way in is shut."""
-    return sign_in_page(request, trouble=words, status=status)
+def refused(request: HttpRequest, words: Words, *, where: str = "", status: int = 403) -> HttpResponse:
+    """Show the sign-in page with why this way in is shut; another way in still leads on to ``where``."""
+    return sign_in_page(request, trouble=words, where=where, status=status)
 
 
 def second_page(request: HttpRequest, account: User, *, trouble: Words = "", status: int = 200) -> HttpResponse:

@@ -72,6 +72,7 @@ def back(request: HttpRequest) -> HttpResponse:
 def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     """Answer for somebody the provider vouches for; what is said of them was checked."""
     issuer, subject, claims = login.account.provider, login.account.uid, login.claims
+    where = way_on(request, str(login.state.get("next") or ""))
     kept: dict[str, Any] = login.state.get("data") or {}
     now = clock.now()
     if kept.get("for") == LINK:
@@ -90,12 +91,11 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
         named = {"subject": subject}
         services.refuse(proof="oidc", why="unknown", visitor=visitor_of(request), said=named)
         words = _("GMUD does not know you yet. Ask an owner to link your account here to the subject %(subject)s.")
-        return refused(request, Sentence(words, named))
+        return refused(request, Sentence(words, named), where=where)
     if accounts().may_enter(account):
         carried = groups.roles_of(claims, claim=settings.GMUD_OIDC_GROUPS_CLAIM, mapping=settings.GMUD_OIDC_ROLES)
         services.follow_groups(account=account, issuer=issuer, roles=carried, now=now)
     asked_for_more = "mfa" in claims.get("amr", ()) if isinstance(claims.get("amr"), list) else False
-    where = way_on(request, str(login.state.get("next") or ""))
     said = {"provider": issuer, "mfa": asked_for_more or None, "asked_at": tokens.asked_at(claims)}
     return enter(request, account, method="socialaccount", way_on=where, **said)
 

@@ -73,10 +73,11 @@ def test_the_request_carries_state_nonce_and_challenge_and_no_secret(issuer, tru
 def test_who_is_not_known_is_refused_and_told_whom_to_ask(issuer, trust):
     trust(issuer)
     browser = Client()
-    answer = sign_in(browser, "ana-1")
+    answer = sign_in(browser, "ana-1", next="/changes")
 
     assert answer.status_code == 403
     text = answer.content.decode()
+    assert 'name="next" value="/changes"' in text
     assert "GMUD does not know you yet. Ask an owner to link your account here to the subject ana-1." in text
     assert browser.get("/profile").status_code == 302
     assert not Person.objects.exists()
@@ -138,13 +139,14 @@ def test_who_left_is_refused_however_well_the_provider_knows_them(issuer, trust,
 def test_who_says_no_at_the_provider_is_back_at_the_door(issuer, trust):
     trust(issuer)
     browser = Client()
-    address = leave(browser)
+    address = leave(browser, next="/changes?state=closed")
     back = consent(address, "ana-1", deny=True)
     state = parse_qs(urlsplit(address).query)["state"][0]
     answer = come_back(browser, f"{back}&state={state}" if "state=" not in back else back)
 
     assert answer.status_code == 403
     assert "The sign-in at the provider did not come to an end" in answer.content.decode()
+    assert answer.content.decode().count('name="next" value="/changes?state=closed"') == 3  # every way in leads on
 
 
 def test_what_came_back_counts_once_and_only_in_the_browser_that_asked(issuer, trust):
