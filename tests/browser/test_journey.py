@@ -134,13 +134,13 @@ def test_without_a_mouse_a_change_is_approved_goes_out_and_holds(
     press(ana, ana.get_by_role("button", name="Start the rollout"))
     ana.wait_for_url(f"**/live/{number}")
     stay(ana)
-    until(lambda: house.weights("contacts") == {"stable": 90, "canary": 10})
-    until(lambda: house.weights("contacts") == {"stable": 0, "canary": 100})
+    until(lambda: house.weights("transactionhistory") == {"stable": 90, "canary": 10})
+    until(lambda: house.weights("transactionhistory") == {"stable": 0, "canary": 100})
     expect(ana.locator("#live h1")).to_contain_text(f"{version} serves everybody", timeout=MINUTE)
     keep(ana, "journey-watched")
     expect(ana.locator("#live h1")).to_have_text(f"{version} held", timeout=MINUTE)
     assert stayed(ana)
-    assert house.builds("contacts") == [(version, "SUCCESS")]
+    assert house.builds("transactionhistory") == [(version, "SUCCESS")]
 
     marta.goto(f"/changes/{number}/review")
     marta.locator("[name=summary]").fill("As planned.")
@@ -176,21 +176,21 @@ def test_a_session_that_was_ended_opens_nothing(browser: Browser, house: House, 
 
 
 def file_over_the_api(house: House) -> int:
-    """File a change of contacts as CI does, for Marta, who answers for the token; return its number."""
+    """File a change of the statements as CI does, for Marta, who answers for the token; return its number."""
     start = datetime.now(UTC) + timedelta(seconds=20)
     status, change = house.ask(
         "POST",
         "changes",
         {
-            "title": "Contacts without duplicates",
-            "why": "One in nine saved recipients is there twice.",
+            "title": "Statements without duplicates",
+            "why": "One in ninety lines of a statement is there twice.",
             "plan": "Deploy, 10 %, judge, all, watch.",
             "items": [
                 {
-                    "service": "contacts",
+                    "service": "transactionhistory",
                     "environment": "production",
                     "version": "v0.7.0",
-                    "digest": digest("contacts", "v0.7.0"),
+                    "digest": digest("transactionhistory", "v0.7.0"),
                 }
             ],
             "tests_passed": 98,
