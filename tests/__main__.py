@@ -72,9 +72,10 @@ def main() -> int:
         try:
             with postgresql(folder, guard=guard) as database, redis(folder, guard=guard) as broker:
                 there = {**environment, "DATABASE_URL": database, "REDIS_URL": broker}
-                again = (*PROCESSES, profile, "-m", chosen, *WITHOUT_BROWSER, *RUN_ONCE)
+                there_too = f"{chosen} and not once"
+                again = (*PROCESSES, profile, "-m", there_too, *WITHOUT_BROWSER, *RUN_ONCE)
                 _pytest("PostgreSQL and Redis", again, there, folder, count, guard)
-                again = ("-m", f"{chosen} and not once", *BROWSER)
+                again = ("-m", there_too, *BROWSER)
                 _pytest("PostgreSQL and Redis, browser", again, there, folder, count, guard)
         except CannotStart as error:
             count.broken.append(str(error))
