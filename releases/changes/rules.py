@@ -46,6 +46,14 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Stay:
+    """How a version stood somewhere: from when, and until when if another one took its place."""
+
+    since_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemFacts:
     """One item: what goes where, what it goes back to, and what stands there now.
 

@@ -117,13 +117,16 @@ def written_out(policy: Policy) -> list[dict[str, Any]]:
     return policy.document
 
 
-def has_valid_policy() -> bool:
-    """Say whether there is a policy in force that can be read, and is what its digest names."""
+def rules_in_force() -> tuple[Rule, ...]:
+    """Return the rules of the policy in force; none where there is none that can be read and is what its digest names.
+
+    There is no policy without rules, so none means that there is nothing to decide by.
+    """
     current = current_policy()
     try:
-        return current is not None and bool(rules_of(current))
+        return rules_of(current) if current else ()
     except (Refused, Invalid, ValueError):
-        return False
+        return ()
 
 
 def required(policy: Policy, *, environment_kinds: Iterable[str], level: str, change_type: str) -> Need:

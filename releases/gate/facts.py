@@ -22,6 +22,7 @@ from releases.committee import queries as committee
 from releases.committee.rules import Decision
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _
+from releases.gate.demands import Demand, demands_on, risk_of
 from releases.gate.rules import ChangeFacts, Closure, Facts, Request
 from releases.gate.states import Intent, ReasonCode
 
@@ -40,13 +41,13 @@ class _Scene:
     """One reading of the tables: what answers every question about one change in some places at one moment.
 
     ``change`` says what holds for the whole change, ``items`` what holds for each; ``against`` what speaks against the
-    record.
+    record. ``demands`` is ``None`` without a policy.
     """
 
     against: Sentence | None
     change: ChangeFacts | None
     items: tuple[ItemFacts, ...]
-    has_policy: bool
+    demands: Mapping[Place, Demand] | None
     quarantined: frozenset[str]
     closed: Mapping[Place, tuple[Closed, ...]]
     booked: Mapping[Place, tuple[int, ...]]
@@ -85,7 +86,7 @@ def facts_of_each(
         against=against.what if against else None,
         change=_change_facts(change, whole) if change and whole else None,
         items=whole.items if whole else (),
-        has_policy=committee.has_valid_policy(),
+        demands=demands_on(change, asked),
         quarantined=catalog.quarantined(request.digest for request, _place in asked),
         closed=calendar.closures_in(places=places, at=now),
         booked=calendar.booked_before(subject=change.pk, places=places, at=now) if change else {},
@@ -99,16 +100,19 @@ def facts_of_each(
 def _facts(request: Request, place: Place, scene: _Scene) -> Facts:
     here = (request.service, request.environment)
     item = next((one for one in scene.items if (one.service, one.environment) == here), None)
+    demand = (scene.demands or {}).get(place, Demand())
     return Facts(
         request=request,
         change=_for_item(scene.change, item) if scene.change and item else scene.change,
         contradiction=scene.against,
-        has_policy=scene.has_policy,
+        has_policy=scene.demands is not None,
         is_quarantined=request.digest in scene.quarantined,
         closures=_closures(scene.closed[place]),
         asked_for=_closures(scene.asked_for[place]),
         promises=scene.promises.get(place, ()),
         is_budget_spent=place in scene.spent,
+        highest_risk=demand.highest_risk,
+        prerequisites=demand.prerequisites,
         released_there=item.busy_with if item else (),
         booked_there=scene.booked.get(place, ()),
     )
@@ -132,6 +136,7 @@ def _change_facts(change: ChangeRequest, whole: Whole) -> ChangeFacts:
     return ChangeFacts(
         number=change.number,
         state=State(change.state),
+        risk=risk_of(change),
         is_intact=is_intact(change),
         is_authorized=whole.has_quorum,
         missing_seats=tuple(reason.message for reason in whole.tally.missing) if whole.tally else (),

@@ -186,8 +186,8 @@ def reason_from(data: Mapping[str, Any]) -> Reason:
     until = data["until_us"]
     return Reason(
         code=data["code"],
-        message=_sentence(data["message"]),
-        fix=_sentence(data["fix"]) if data["fix"] else None,
+        message=Sentence.from_json(data["message"]),
+        fix=Sentence.from_json(data["fix"]) if data["fix"] else None,
         until=EPOCH + timedelta(microseconds=until) if until is not None else None,
         severity=data["severity"],
     )
@@ -206,7 +206,3 @@ def public_keys(*, now: datetime) -> Mapping[str, Ed25519PublicKey]:
     with suppress(BadFile):
         found |= keys.verifying(Path(settings.GMUD_KEYS))  # no row of a table takes the place of a file
     return found
-
-
-def _sentence(data: Mapping[str, Any]) -> Sentence:
-    return Sentence(data["text"], data["parts"])

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from releases.changes.rules import NOBODY_TOLD, TOLD_LATE, Promise
+from releases.changes.rules import NOBODY_TOLD, TOLD_LATE, Promise, Stay
 from releases.changes.states import State
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
+from releases.core.words import plural
 from releases.gate.states import Intent, ReasonCode, Verdict
+from releases.impact.lenses import LEVEL_TITLES, Level
 
 PERMIT_LIVES = timedelta(seconds=300)
 ASK_AGAIN = timedelta(seconds=30)
@@ -27,6 +29,17 @@ OPEN_FOR = {
     Intent.ROLLBACK: frozenset({State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK}),
 }
 BEFORE_AUTHORIZATION = frozenset({State.DRAFT, State.ASSESSING})
+HOUR = timedelta(hours=1)
+STOOD_TOO_SHORT = plural(
+    "Another version took its place in %(environment)s before it had stood there for %(hours)s hour.",
+    "Another version took its place in %(environment)s before it had stood there for %(hours)s hours.",
+    by="hours",
+)
+STANDS_TOO_SHORT = plural(
+    "It must stand in %(environment)s for %(hours)s hour before it goes on.",
+    "It must stand in %(environment)s for %(hours)s hours before it goes on.",
+    by="hours",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,23 @@ class Closure:
 
 
 @dataclass(frozen=True, slots=True)
+class Prerequisite:
+    """Where the artifact must have been released well before, how long it must have stood there, and how it stood."""
+
+    environment: str
+    soak: timedelta = timedelta(0)
+    stays: tuple[Stay, ...] = ()
+
+    def is_met(self, now: datetime) -> bool:
+        """Say whether it stood there long enough, at one go."""
+        return any((stay.ended_at or now) - stay.since_at >= self.soak for stay in self.stays)
+
+    def will_be_met_at(self) -> datetime | None:
+        """Return when it will have stood there long enough, ``None`` when it stands there no more."""
+        return next((stay.since_at + self.soak for stay in self.stays if stay.ended_at is None), None)
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFacts:
     """What the write model says of the change request that covers the place."""
 
@@ -68,6 +98,7 @@ class ChangeFacts:
     state: State
     is_intact: bool
     is_authorized: bool
+    risk: Level = Level.LOW
     missing_seats: tuple[Sentence, ...] = ()
     self_voters: tuple[str, ...] = ()
     approved_digest: str = ""
@@ -97,6 +128,8 @@ class Facts:
     asked_for: tuple[Closure, ...] = ()
     promises: tuple[Promise, ...] = ()
     is_budget_spent: bool = False
+    highest_risk: Level = Level.VERY_HIGH
+    prerequisites: tuple[Prerequisite, ...] = ()
     released_there: tuple[int, ...] = ()
     booked_there: tuple[int, ...] = ()
 
@@ -346,6 +379,57 @@ def error_budget_is_left(facts: Facts, _now: datetime) -> Iterable[Reason]:
         yield _stop(ReasonCode.ERROR_BUDGET_EXHAUSTED, spent, fix)
 
 
+def within_the_risk(facts: Facts, _now: datetime) -> Iterable[Reason]:
+    """Refuse a higher risk than the policy lets into the place."""
+    change, highest = facts.change, facts.highest_risk
+    if change is None or change.state in BEFORE_AUTHORIZATION:
+        return
+    if change.risk.rank > highest.rank:
+        yield _stop(
+            ReasonCode.RISK_TOO_HIGH,
+            Sentence(
+                _("The policy lets no higher risk into %(environment)s than: %(highest)s. %(change)s has: %(risk)s."),
+                {
+                    **_named(change),
+                    "environment": facts.request.environment,
+                    "highest": Sentence(LEVEL_TITLES[highest]),
+                    "risk": Sentence(LEVEL_TITLES[change.risk]),
+                },
+            ),
+            Sentence(_("Release it in smaller steps, or revise what makes its risk so high.")),
+        )
+
+
+def released_where_it_comes_from(facts: Facts, now: datetime) -> Iterable[Reason]:
+    """Refuse what was not released well in the environments that come first, or stood there too short and is gone."""
+    for one in facts.prerequisites:
+        place = {"environment": one.environment}
+        if not one.stays:
+            yield _stop(
+                ReasonCode.PREREQUISITE_MISSING,
+                Sentence(_("The policy wants exactly this artifact released well in %(environment)s first."), place),
+                Sentence(_("File a change request that releases it in %(environment)s, and let its watch end."), place),
+            )
+        elif not one.is_met(now) and one.will_be_met_at() is None:
+            yield _stop(
+                ReasonCode.PREREQUISITE_MISSING,
+                Sentence(STOOD_TOO_SHORT, {**place, "hours": one.soak // HOUR}),
+                Sentence(_("File a change request that releases it in %(environment)s again."), place),
+            )
+
+
+def stood_long_enough(facts: Facts, now: datetime) -> Iterable[Reason]:
+    """Wait until it has stood in the environments that come first for as long as the policy wants."""
+    for one in facts.prerequisites:
+        if not one.is_met(now) and (until := one.will_be_met_at()):
+            yield _wait(
+                ReasonCode.SOAK_INCOMPLETE,
+                Sentence(STANDS_TOO_SHORT, {"environment": one.environment, "hours": one.soak // HOUR}),
+                Sentence(_("Ask again then, and leave it there until then.")),
+                until,
+            )
+
+
 def not_in_quarantine(facts: Facts, _now: datetime) -> Iterable[Reason]:
     """Refuse what was rolled back until a person clears it."""
     if facts.is_quarantined:
@@ -456,6 +540,9 @@ FORWARD: tuple[tuple[ReasonCode, Rule], ...] = (
     (ReasonCode.CUSTOMER_FREEZE, no_customer_asked_for_a_freeze),
     (ReasonCode.CUSTOMER_NOTICE_MISSING, customers_were_told),
     (ReasonCode.ERROR_BUDGET_EXHAUSTED, error_budget_is_left),
+    (ReasonCode.RISK_TOO_HIGH, within_the_risk),
+    (ReasonCode.PREREQUISITE_MISSING, released_where_it_comes_from),
+    (ReasonCode.SOAK_INCOMPLETE, stood_long_enough),
     (ReasonCode.QUARANTINED_ARTIFACT, not_in_quarantine),
     (ReasonCode.ROLLBACK_UNPROVED, has_a_way_back),
     (ReasonCode.EVIDENCE_MISSING, has_test_evidence),

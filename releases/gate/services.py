@@ -355,14 +355,10 @@ def as_data(reason: Reason) -> dict[str, Any]:
     return {
         "code": str(reason.code),
         "severity": reason.severity,
-        "message": _sentence_data(reason.message),
-        "fix": _sentence_data(reason.fix) if reason.fix else None,
+        "message": reason.message.as_json(),
+        "fix": reason.fix.as_json() if reason.fix else None,
         "until_us": canonical.microseconds(reason.until) if reason.until else None,
     }
-
-
-def _sentence_data(sentence: Sentence) -> dict[str, Any]:
-    return {"text": sentence.text, "parts": {name: str(value) for name, value in sentence.parts.items()}}
 
 
 def _question(request: Request) -> dict[str, Any]:

@@ -61,6 +61,31 @@ BUGS = (
     Bug("quarantine is forgotten", DECIDE, "if facts.is_quarantined:", "if facts.is_quarantined and not facts.change:"),
     Bug("freezes are forgotten", DECIDE, "for closure in facts.closures:", "for closure in facts.closures[1:]:"),
     Bug(
+        "a risk too high by one passes",
+        DECIDE,
+        "change.risk.rank > highest.rank",
+        "change.risk.rank > highest.rank + 1",
+    ),
+    Bug("it comes from nowhere", DECIDE, "        if not one.stays:\n", "        if not one.stays and one.soak:\n"),
+    Bug(
+        "what was replaced too early counts",
+        DECIDE,
+        "(stay.ended_at or now) - stay.since_at >= self.soak",
+        "now - stay.since_at >= self.soak",
+    ),
+    Bug(
+        "it stood there a moment too short",
+        DECIDE,
+        "stay.since_at >= self.soak for",
+        "stay.since_at > self.soak for",
+    ),
+    Bug(
+        "what stands there no more is waited for",
+        DECIDE,
+        "for stay in self.stays if stay.ended_at is None)",
+        "for stay in self.stays)",
+    ),
+    Bug(
         "what is watched may be deployed",
         DECIDE,
         "Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING}),",

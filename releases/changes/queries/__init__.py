@@ -18,12 +18,15 @@ from releases.changes.queries.reading import (
     review_of,
     states,
 )
+from releases.changes.queries.standing import stays_of
+from releases.changes.queries.telling import NoticeCard, notices_of, promises_of
 
 __all__ = [
     "Button",
     "ChangeCard",
     "Check",
     "ItemCard",
+    "NoticeCard",
     "Page",
     "PlacedCard",
     "authorizing",
@@ -38,9 +41,12 @@ __all__ = [
     "gather",
     "known_items",
     "names_of_streams",
+    "notices_of",
     "on_the_way",
     "page",
+    "promises_of",
     "review_of",
     "states",
+    "stays_of",
     "taken_back",
 ]

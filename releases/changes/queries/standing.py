@@ -12,13 +12,12 @@ What counts is strict, because a later environment relies on it:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from releases.catalog.kinds import Place
 from releases.catalog.models import Running
 from releases.changes.models import ChangeRequest, Item
+from releases.changes.rules import Stay
 from releases.changes.states import RUNNING, ChangeType, Outcome, State
 from releases.operations import queries as operations
 from releases.operations.states import OperationState
@@ -27,14 +26,6 @@ BEGUN = RUNNING | {State.REVIEWING, State.CLOSED}
 WELL = frozenset({Outcome.SUCCESSFUL, Outcome.SUCCESSFUL_WITH_ISSUES})
 Version = tuple[Place, str]
 """A place and the digest of an artifact."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """From when, and until when if another version took its place."""
-
-    since_at: datetime
-    ended_at: datetime | None = None
 
 
 def stays_of(versions: Iterable[Version]) -> dict[Version, tuple[Stay, ...]]:

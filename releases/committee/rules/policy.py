@@ -68,6 +68,11 @@ class Rule:
     after_environment: str = ""
     soak_hours: int | None = None
 
+    @property
+    def asks_of_a_release(self) -> bool:
+        """Say whether it asks anything of the release itself."""
+        return bool(self.highest_risk or self.after_environment)
+
     def holds(self, *, environment_kind: str, level: str, change_type: str) -> bool:
         """Say whether the rule speaks of this."""
         return (

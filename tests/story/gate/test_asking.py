@@ -359,5 +359,5 @@ def test_asking_costs_no_more_queries_when_there_are_more_changes(house, django_
         a_change(a_house(house.now, service=f"other-{_}"), at=State.SCHEDULED)
     change = a_change(house, at=State.SCHEDULED)
 
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(65):
         assert ask(house, change).verdict == Verdict.ALLOW

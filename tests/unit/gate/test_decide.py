@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releases.changes.rules import Promise
+from releases.changes.rules import Promise, Stay
 from releases.changes.states import State
 from releases.core.errors import Sentence
-from releases.gate.rules import ChangeFacts, Closure, Facts, Request, decide
+from releases.gate.rules import ChangeFacts, Closure, Facts, Prerequisite, Request, decide
 from releases.gate.states import Intent, ReasonCode, Verdict
+from releases.impact.lenses import Level
 
 NOW = datetime(2026, 9, 15, 22, 0, tzinfo=UTC)
 DIGEST, OTHER, BACK = (f"sha256:{sign * 64}" for sign in "abc")
 MICROSECOND = timedelta(microseconds=1)
+RISKS = ["low", "moderate", "high", "very_high"]
 
 CHANGE = ChangeFacts(
     number=1042,
@@ -54,6 +56,13 @@ def test_a_permit_never_outlives_the_window():
     assert decide(facts(change=replace(CHANGE, ends_at=ends)), NOW).valid_until == ends
 
 
+def first(*stays: Stay, hours: int = 24) -> tuple[Prerequisite, ...]:
+    """Return what comes first: staging, where the artifact stood like this."""
+    return (Prerequisite("staging", timedelta(hours=hours), stays),)
+
+
+DAY = timedelta(hours=24)
+TWO_DAYS_AGO = NOW - 2 * DAY
 AGAINST = Sentence("Something was rewritten.")
 HOURS = 72
 NOBODY_TOLD = Promise(UUID(int=1), "Partner banks", HOURS)
@@ -97,6 +106,31 @@ DENIED = {
         ReasonCode.CUSTOMER_NOTICE_MISSING,
     ),
     "the error budget is spent": (facts(is_budget_spent=True), ReasonCode.ERROR_BUDGET_EXHAUSTED),
+    "the risk is one higher than the policy lets in": (
+        facts(change=replace(CHANGE, risk=Level.HIGH), highest_risk=Level.MODERATE),
+        ReasonCode.RISK_TOO_HIGH,
+    ),
+    "it was never released where it must come from": (facts(prerequisites=first()), ReasonCode.PREREQUISITE_MISSING),
+    "it was never released there, however short it must stand": (
+        facts(prerequisites=first(hours=0)),
+        ReasonCode.PREREQUISITE_MISSING,
+    ),
+    "another version took its place there a moment too early": (
+        facts(prerequisites=first(Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + DAY - MICROSECOND))),
+        ReasonCode.PREREQUISITE_MISSING,
+    ),
+    "it stood there long enough only in two goes": (
+        facts(
+            prerequisites=first(
+                Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + DAY / 2), Stay(NOW - DAY, NOW - MICROSECOND), hours=25
+            )
+        ),
+        ReasonCode.PREREQUISITE_MISSING,
+    ),
+    "one of two places it must come from is missing": (
+        facts(prerequisites=(*first(Stay(TWO_DAYS_AGO)), Prerequisite("development"))),
+        ReasonCode.PREREQUISITE_MISSING,
+    ),
     "nothing was tested": (facts(change=replace(CHANGE, has_evidence=False)), ReasonCode.EVIDENCE_MISSING),
 }
 
@@ -130,6 +164,14 @@ WAITING = {
     "a lock holds": (facts(closures=(LOCK,)), ReasonCode.LOCK_ACTIVE),
     "a customer asked for a freeze": (facts(asked_for=(PAYROLL,)), ReasonCode.CUSTOMER_FREEZE),
     "a customer was told a moment too late": (facts(promises=(TOLD_TOO_LATE,)), ReasonCode.CUSTOMER_NOTICE_MISSING),
+    "it has not stood long enough where it must come from": (
+        facts(prerequisites=first(Stay(NOW - DAY + MICROSECOND))),
+        ReasonCode.SOAK_INCOMPLETE,
+    ),
+    "it stands there anew, after it stood there too short": (
+        facts(prerequisites=first(Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + MICROSECOND), Stay(NOW))),
+        ReasonCode.SOAK_INCOMPLETE,
+    ),
     "somebody else releases there": (facts(released_there=(7,)), ReasonCode.WATCH_IN_PROGRESS),
     "somebody else booked first": (facts(booked_there=(7,)), ReasonCode.CONFLICT),
     "it is on hold": (facts(change=replace(CHANGE, is_on_hold=True)), ReasonCode.ON_HOLD),
@@ -157,6 +199,48 @@ def test_it_waits_while(given_facts, code):
 )
 def test_the_window_begins_inside_and_ends_outside(at, verdict):
     assert decide(facts(), at).verdict is verdict
+
+
+@pytest.mark.parametrize("highest", list(Level))
+@pytest.mark.parametrize("risk", list(Level))
+def test_a_risk_may_go_up_to_the_highest_that_the_policy_lets_in(risk, highest):
+    found = decide(facts(change=replace(CHANGE, risk=risk), highest_risk=highest), NOW)
+
+    assert codes(found) == (set() if RISKS.index(risk) <= RISKS.index(highest) else {"risk_too_high"})
+
+
+def test_the_risk_of_what_was_not_handed_in_is_not_known_yet():
+    draft = replace(CHANGE, state=State.DRAFT, risk=Level.VERY_HIGH)
+
+    assert codes(decide(facts(change=draft, highest_risk=Level.LOW), NOW)) == {"not_authorized"}
+
+
+@pytest.mark.parametrize(
+    ("stays", "verdict"),
+    [
+        ([Stay(NOW - DAY)], Verdict.ALLOW),
+        ([Stay(NOW - DAY + MICROSECOND)], Verdict.WAIT),
+        ([Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + DAY)], Verdict.ALLOW),
+        ([Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + DAY), Stay(NOW)], Verdict.ALLOW),
+        ([Stay(TWO_DAYS_AGO, TWO_DAYS_AGO + DAY - MICROSECOND)], Verdict.DENY),
+    ],
+)
+def test_a_version_must_have_stood_its_hours_at_one_go_to_the_microsecond(stays, verdict):
+    assert decide(facts(prerequisites=first(*stays)), NOW).verdict is verdict
+
+
+def test_who_waits_for_a_version_to_stand_is_told_until_when():
+    found = decide(facts(prerequisites=first(Stay(NOW - timedelta(hours=1)))), NOW)
+
+    assert [reason.until for reason in found.reasons] == [NOW + timedelta(hours=23)]
+
+
+def test_a_release_that_must_come_from_elsewhere_is_told_from_where_and_what_to_file():
+    (reason,) = decide(facts(prerequisites=first()), NOW).reasons
+
+    assert "staging" in str(reason.message)
+    assert "File a change request" in str(reason.fix)
+    assert "staging" in str(reason.fix)
 
 
 def test_a_stop_beats_a_wait_and_every_reason_is_named():
@@ -229,9 +313,13 @@ def test_a_rollback_passes_freeze_lock_hold_window_and_lost_votes(state):
         is_intact=False,
         ends_at=NOW - timedelta(hours=1),
         watch_until_at=NOW + MICROSECOND,
+        risk=Level.VERY_HIGH,
     )
 
-    assert decide(facts(Intent.ROLLBACK, BACK, change=change, closures=(FREEZE, LOCK)), NOW).verdict is Verdict.ALLOW
+    asked = {"highest_risk": Level.LOW, "prerequisites": (*first(), *first(Stay(NOW)))}
+    found = decide(facts(Intent.ROLLBACK, BACK, change=change, closures=(FREEZE, LOCK), **asked), NOW)
+
+    assert found.verdict is Verdict.ALLOW
 
 
 @pytest.mark.parametrize(
@@ -275,7 +363,8 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
     No allow without quorum of distinct, eligible people on exactly this content, inside an open window, for exactly
     this artifact digest; nothing frozen, locked, held, quarantined, untested, without a way back, or busy; and no
     allow while the record contradicts its witness. No customer who would be hurt has asked for a freeze, and each who
-    was promised notice was told that long ago; there is error budget left, unless it is an emergency.
+    was promised notice was told that long ago; there is error budget left, unless it is an emergency. No higher risk
+    than the policy lets in, and nothing that did not stand where it comes from for all its hours at one go.
     """
     change = given_facts.change
     if given_facts.contradiction is not None:
@@ -306,6 +395,11 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
         and given_facts.released_there == ()
         and given_facts.booked_there == ()
         and not change.is_on_hold
+        and RISKS.index(change.risk) <= RISKS.index(given_facts.highest_risk)
+        and all(
+            [stay for stay in one.stays if stay.since_at + one.soak <= (stay.ended_at or now)]
+            for one in given_facts.prerequisites
+        )
     )
 
 
@@ -326,7 +420,19 @@ changes = st.builds(
     starts_at=st.one_of(st.just(NOW - timedelta(hours=1)), moments, st.none()),
     ends_at=st.one_of(st.just(NOW + timedelta(hours=1)), moments, st.none()),
     is_on_hold=mostly.map(lambda one: not one),
-    is_emergency=st.booleans(),
+    is_emergency=mostly.map(lambda one: not one),
+    risk=st.sampled_from(Level),
+)
+stays = st.builds(
+    Stay,
+    since_at=moments.map(lambda at: at - DAY),
+    ended_at=st.one_of(st.none(), moments),
+)
+prerequisites = st.builds(
+    Prerequisite,
+    environment=st.just("staging"),
+    soak=st.sampled_from([timedelta(0), DAY]),
+    stays=st.lists(stays, min_size=0, max_size=2).map(tuple),
 )
 worlds = st.builds(
     Facts,
@@ -350,6 +456,8 @@ worlds = st.builds(
     is_budget_spent=mostly.map(lambda one: not one),
     released_there=st.sampled_from([(), (), (7,)]),
     booked_there=st.sampled_from([(), (), (7,)]),
+    highest_risk=st.sampled_from([*Level, Level.VERY_HIGH, Level.VERY_HIGH]),
+    prerequisites=st.one_of(st.just(()), st.just(()), st.lists(prerequisites, max_size=2).map(tuple)),
 )
 
 
