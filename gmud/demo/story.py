@@ -90,6 +90,8 @@ CUSTOMERS = (
     ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader", "transactionhistory")),
     ("Partner banks", "partner", 6, 72, ("ledgerwriter",)),
 )
+ASKED_FOR = ("Interbank settlement audit", "Partner banks", 12)  # a freeze, by whom, in how many days
+BUDGETED = "transactionhistory"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.catalog.imports import kubernetes
 from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Place, Purpose
+from releases.changes import queries as change_queries
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft, ItemDraft
@@ -43,6 +44,13 @@ ERROR_RATE = (
     'destination_service_namespace="bank-$environment",destination_version="$version"}[1m]))'
 )
 ERROR_LIMIT = 0.05
+# Of what a month allows, one request in a hundred, the share that is left.
+ERROR_BUDGET = (
+    '1 - (sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment",response_code=~"5.."}[30d]))'
+    ' / sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment"}[30d]))) / 0.01'
+)
 TOKEN_DAYS, LONGEST_TOKEN_DAYS = 60, 90
 FOUNDED_DAYS = 85
 
@@ -59,6 +67,7 @@ class Telling:
         self.tokens: dict[str, str] = {}
         self.machines: dict[str, UUID] = {}
         self.services: dict[str, UUID] = {}
+        self.customers: dict[str, UUID] = {}
         self.environments: dict[str, UUID] = {}
         self.routes: list[UUID] = []
         self.numbers: dict[str, int] = {}
@@ -128,7 +137,7 @@ class Telling:
                 now=self.founded,
             )
         for name, segment, size, hours, served in story.CUSTOMERS:
-            catalog.register_customer(
+            self.customers[name] = catalog.register_customer(
                 actor=SETUP,
                 name=name,
                 segment=segment,
@@ -136,7 +145,7 @@ class Telling:
                 notice_hours=hours,
                 service_ids=[self.services[one] for one in served],
                 now=self.founded,
-            )
+            ).pk
 
     def _wires(self) -> None:
         ways = (
@@ -156,6 +165,7 @@ class Telling:
             ).pk
             for name, kind, account, secret in ways
         }
+        self.prometheus = connections["prometheus"]
         for service, service_id in self.services.items():
             team = story.SERVICES[service].team
             for environment, environment_id in self.environments.items():
@@ -240,8 +250,14 @@ class Telling:
                 )
 
     def _now(self) -> None:
-        """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, a freeze."""
+        """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, freezes."""
         at = self.now
+        self._bind(
+            (self.services[story.BUDGETED], self.environments["production"]),
+            Purpose.BUDGET,
+            self.prometheus,
+            {"query": ERROR_BUDGET},
+        )
         service, version = story.BAD
         bad = self.file(
             ItemDraft(service, "production", version, self.digest(service, version)),
@@ -284,6 +300,15 @@ class Telling:
             ends_at=at + timedelta(days=37),
             now=at,
         )
+        title, customer, days = story.ASKED_FOR
+        calendar.freeze_for(
+            actor=SETUP,
+            title=title,
+            customer_id=self.customers[customer],
+            starts_at=at + timedelta(days=days),
+            ends_at=at + timedelta(days=days + 1),
+            now=at,
+        )
 
     def file(
         self,
@@ -315,6 +340,16 @@ class Telling:
             ),
             now=at,
         )
+        for promise in change_queries.promises_of(change):
+            changes.tell_customer(
+                change_id=change.pk,
+                customer_id=promise.customer,
+                actor=engineer,
+                told_at=at - timedelta(hours=promise.hours),
+                told_by=engineer.name,
+                evidence=f"Letter to {promise.name} on {item.service} {item.version}",
+                now=at,
+            )
         return changes.submit(change_id=change.pk, actor=engineer, now=at)
 
     def authorize(self, change: ChangeRequest, *, at: datetime) -> None:

@@ -3,7 +3,8 @@
 ``python -m gmud.sandbox.prometheus --port 9090 --kubernetes http://127.0.0.1:8082 --bad ledgerwriter=v0.6.11:0.4``
 
 It knows one metric, ``istio_requests_total``, and of the query language what health checks need: ``sum(rate(metric{…}[
-1m]))``, the quotient of two of them, and ``vector(0)``. What it answers is computed at every query from the weights in
+1m]))``, the quotient of two of them, and ``vector(0)``; and what error budgets need: ``1 - (quotient) / 0.05``, where
+0.05 is the share of requests that may fail. What it answers is computed at every query from the weights in
 the VirtualService and the versions in the Deployments behind its subsets; a version that ends in ``-bad``, or is named
 by ``--bad``, fails often, every other one hardly ever.
 
@@ -31,6 +32,7 @@ LOOKBACK_SECONDS = 300.0
 LONGEST_RANGE = 11_000
 SUM = re.compile(r"sum\s*\(\s*rate\s*\(\s*istio_requests_total\s*\{(?P<labels>[^}]*)\}\s*\[\w+\]\s*\)\s*\)")
 PLAIN = re.compile(r"vector\s*\(\s*(?P<number>\d+)\s*\)")
+LEFT = re.compile(r"1\s*-\s*\((?P<quotient>.+)\)\s*/\s*(?P<allowed>\d*\.\d+)", re.DOTALL)
 LABEL = re.compile(r'\s*(?P<name>\w+)\s*(?P<match>=~|!~|!=|=)\s*"(?P<value>(?:[^"\\]|\\.)*)"\s*(?:,|$)')
 
 
@@ -181,9 +183,13 @@ class Prometheus(Sandbox):
         moment = _number(asked, "time", time.time())
         if plain := PLAIN.fullmatch(asked.get("query", "").strip()):
             return {"resultType": "vector", "result": [{"metric": {}, "value": [moment, plain["number"]]}]}
-        selectors = parse(asked.get("query", ""))
+        query = asked.get("query", "").strip()
+        left = LEFT.fullmatch(query)
+        selectors = parse(left["quotient"] if left else query)
         self._look()
         value = self._value(selectors, moment)
+        if left and value is not None:
+            value = 1 - value / float(left["allowed"])
         samples = [] if value is None else [{"metric": {}, "value": [moment, _text(value)]}]
         return {"resultType": "vector", "result": samples}
 

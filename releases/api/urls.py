@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from releases.api import changes, config, docs, gate, notices, policy
+from releases.api import changes, config, docs, gate, notices, policy, told
 from releases.api.elsewhere import Elsewhere
 
 urlpatterns = [
@@ -13,6 +13,11 @@ urlpatterns = [
     path("v1/changes/<int:number>", changes.Change.as_view(), name="api-change"),
     path("v1/changes/<int:number>/submit", changes.Submit.as_view(), name="api-change-submit"),
     path("v1/changes/<int:number>/votes", changes.Votes.as_view(), name="api-change-votes"),
+    path(
+        "v1/changes/<int:number>/customer-notices",
+        told.CustomerNotices.as_view(),
+        name="api-change-customer-notices",
+    ),
     path("v1/changes/<int:number>/rollout", changes.Release.as_view(), name="api-change-rollout"),
     path("v1/changes/<int:number>/rollback", changes.GoBack.as_view(), name="api-change-rollback"),
     *(

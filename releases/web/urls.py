@@ -21,6 +21,7 @@ from releases.web.pages import (
     profile,
     progress,
     today,
+    told,
 )
 from releases.web.pages.settings import doors as settings
 from releases.web.pages.settings import policies
@@ -42,6 +43,7 @@ urlpatterns = [
     *gate.urlpatterns,
     *live.urlpatterns,
     *by_hand.urlpatterns,
+    *told.urlpatterns,
     *audit.urlpatterns,
     *catalog.urlpatterns,
     *notices.urlpatterns,

@@ -14,6 +14,8 @@ from releases.catalog.queries.places import (
     wiring_in,
 )
 from releases.catalog.queries.reach import (
+    customer_card,
+    customer_named,
     customers_by_segment,
     customers_hurt,
     customers_of,
@@ -48,6 +50,8 @@ __all__ = [
     "budgets",
     "budgets_in",
     "connection_card",
+    "customer_card",
+    "customer_named",
     "customers_by_segment",
     "customers_hurt",
     "customers_of",

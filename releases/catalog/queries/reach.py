@@ -1,12 +1,15 @@
 """Who calls whom, who is served, and what is wrong now."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from releases.accounts.rules import folded, one_line
 from releases.catalog.cards import CustomerCard, Edge, IncidentCard, Reach, Reached
 from releases.catalog.kinds import DependencySource, EnvironmentKind, Place
 from releases.catalog.models import Customer, Dependency, Environment, Incident, Service
 from releases.catalog.rules import hops_to
+from releases.core.errors import Invalid, Sentence
+from releases.core.words import mark as _
 
 
 def dependents(service_ids: Iterable[UUID]) -> Reach:
@@ -49,17 +52,31 @@ def customers_of(service_ids: Iterable[UUID]) -> list[CustomerCard]:
     """Return the customers these services serve, each once, the largest first."""
     wanted = frozenset(service_ids)
     rows = Customer.objects.filter(services__in=wanted).distinct().prefetch_related("services")
-    return [
-        CustomerCard(
-            id=row.pk,
-            name=row.name,
-            segment=row.segment,
-            size=row.size,
-            notice_hours=row.notice_hours,
-            services=tuple(one.name for one in row.services.all() if one.pk in wanted),
-        )
-        for row in rows.order_by("-size", "name")
-    ]
+    return [customer_card(row, wanted) for row in rows.order_by("-size", "name")]
+
+
+def customer_named(name: str) -> CustomerCard:
+    """Return a customer by its name, whatever its case.
+
+    :raises Invalid: there is none, with the field's name
+    """
+    row = Customer.objects.filter(folded_name=folded(one_line(name))).first()
+    if row is None:
+        sentence = Sentence(_("There is no customer %(name)s in the catalog."), {"name": name})
+        raise Invalid(sentence, fields={"customer": [sentence]})
+    return customer_card(row)
+
+
+def customer_card(row: Customer, wanted: Collection[UUID] = ()) -> CustomerCard:
+    """Return a customer without its table, with those of the wanted services that serve it."""
+    return CustomerCard(
+        id=row.pk,
+        name=row.name,
+        segment=row.segment,
+        size=row.size,
+        notice_hours=row.notice_hours,
+        services=tuple(one.name for one in row.services.all() if one.pk in wanted),
+    )
 
 
 def customers_hurt(places: Iterable[Place]) -> dict[Place, tuple[CustomerCard, ...]]:

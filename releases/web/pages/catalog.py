@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -19,7 +20,7 @@ from releases.accounts.roles import Role
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.catalog import queries, services
-from releases.catalog.cards import CustomerCard, Edge, RunningCard, ServiceCard
+from releases.catalog.cards import BudgetCard, CustomerCard, Edge, EnvironmentCard, RunningCard, ServiceCard
 from releases.changes import queries as changes
 from releases.core import clock
 from releases.core.errors import Missing, Sentence
@@ -101,6 +102,7 @@ class Service:
     deciding: Deciding
     on_call: tuple[Line, ...]
     customers: tuple[Line, ...]
+    budgets: tuple[Line, ...]
     changes: tuple[Row, ...]
     quarantined: tuple[Quarantined, ...]
     badges: tuple[Look, ...] = ()
@@ -167,6 +169,7 @@ def _service(card: ServiceCard, actor: Actor) -> Service:
         deciding=deciding(environments),
         on_call=tuple(_on_call(members)),
         customers=tuple(_customers(card)),
+        budgets=tuple(_budgets(card, environments, clock.now())),
         changes=tuple(row_of(one) for one in changes.page(service=card.name).cards[:MOST]),
         quarantined=tuple(_quarantined(card, actor)),
         badges=(Look("", "✕", _("Retired")),) if card.retired_at else (),
@@ -207,6 +210,29 @@ def _customer(card: CustomerCard) -> Line:
     parts = {"segment": card.segment, "size": number(card.size)}
     notice = Sentence(NOTICE, {"n": card.notice_hours}) if card.notice_hours else ""
     return Line("", "○", card.name, detail=Sentence(mark("%(segment)s, %(size)s"), parts), end=notice)
+
+
+def _budgets(card: ServiceCard, environments: Iterable[EnvironmentCard], now: datetime) -> Iterable[Line]:
+    """Yield what is left of each error budget, through what it was read and when, or that nobody knows."""
+    found = queries.budgets_in((card.id, one.id) for one in environments)
+    for one in environments:
+        if (budget := found.get((card.id, one.id))) is None:
+            continue
+        tone, sign, text = _left(budget, now)
+        parts = {"where": one.name, "left": round(100 * (budget.left or 0))}
+        source = Sentence(mark("read through %(connection)s"), {"connection": budget.binding.connection.name})
+        href = reverse("settings-one", args=["bindings", budget.binding.id])
+        yield Line(tone, sign, Sentence(text, parts), detail=source, at=budget.seen_at, href=href)
+
+
+def _left(budget: BudgetCard, now: datetime) -> tuple[str, str, str]:
+    if budget.left is None:
+        return "wait", "?", mark("%(where)s: not known, it was never read")
+    if budget.known(now) is None:
+        return "wait", "?", mark("%(where)s: not known, the last reading (%(left)s %%) is too old")
+    if budget.is_spent(now):
+        return "stop", "✕", mark("%(where)s: spent, only an emergency may go")
+    return "go", "✓", mark("%(where)s: %(left)s %% left")
 
 
 def _on_call(members: Mapping[UUID, str]) -> Iterable[Line]:

@@ -29,6 +29,7 @@ from releases.web.answer import page, part
 from releases.web.errors import Trouble, trouble_of
 from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
+from releases.web.pages.told import told
 from releases.web.request import Request, shows_again, signed_in
 from releases.web.tags import end_of, moment
 from releases.web.ways_back import WayBack, way_back
@@ -200,6 +201,7 @@ def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> di
     makers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "decision": lambda: {"decision": panels.decision(row, actor=actor, now=now)},
         "gate": lambda: {"gate": panels.gate_now(row, now=now)},
+        "told": lambda: {"told": told(row, actor=actor, now=now)},
         "traffic": lambda: {"traffic": panels.traffic(row)},
         "story": lambda: {"story": panels.story(row)},
         "acts": lambda: _acts(row, actor, now),
@@ -216,7 +218,7 @@ def _acts(row: ChangeRequest, actor: Actor, now: datetime) -> Mapping[str, Any]:
     return {"acts": panels.acts(row, buttons, actor=actor), "others": panels.for_others(buttons)}
 
 
-PARTS = ("head", "decision", "gate", "traffic", "story", "acts")
+PARTS = ("head", "decision", "gate", "told", "traffic", "story", "acts")
 
 
 @require_GET
