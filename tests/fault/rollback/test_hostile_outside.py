@@ -1,28 +1,27 @@
 """A broker that is gone, a Jenkins that lies, a cluster that always says 409: nothing is lost, nothing done twice."""
 
+import json
 import threading
 from functools import partial
+from secrets import token_hex
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ItemDraft
 from releases.changes.states import State
-from releases.committee.seats import Decision
 from releases.core import clock
-from releases.gate import services as gate
-from releases.gate.rules import Request
-from releases.gate.states import Intent
 from releases.operations.models import Attempt, Operation, OutboxMessage
 from releases.rollback import services
 from releases.rollback.models import Rollback
 from releases.rollout import services as rollout
-from tests.factories.accounts import SETUP
 from tests.factories.catalog import a_digest
 from tests.factories.changes import a_change
-from tests.factories.delivery import control, fault
+from tests.factories.delivery import ask, control, fault
 from tests.factories.races import at_once
 from tests.factories.rollout import STANDS
 from tests.fault.harness import wait_for
@@ -47,6 +46,23 @@ def waits(change, outside):
     return needs_human()
 
 
+def in_browser(outside, person, path, form):
+    """Post a form to one of the two web servers as somebody who has just signed in; return the status."""
+    browser = Client()
+    browser.force_login(person.accounts.get(), backend="releases.accounts.backends.PersonBackend")
+    session = browser.session
+    session["signed_in_at"], session["methods"] = clock.now().isoformat(), ["password"]
+    session.save()
+    token = token_hex(16)
+    headers = {
+        "Cookie": f"sessionid={browser.cookies['sessionid'].value}; csrftoken={token}",
+        "X-CSRFToken": token,
+        "HX-Request": "true",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    return ask(outside.web, "POST", path, body=urlencode(form), headers=headers).status
+
+
 def test_without_a_broker_votes_and_gate_work_and_the_sweep_carries_the_rollback(outside):
     staff(outside.place, 2)
     outside.house.now = clock.now() - AGO
@@ -56,25 +72,19 @@ def test_without_a_broker_votes_and_gate_work_and_the_sweep_carries_the_rollback
     change = a_change(outside.house, at=State.AUTHORIZING, items=(item,))
     outside.place.broker.kill()  # while workers are busy with what was posted: some of them never listen again
     try:
-        for voter in ("engineering", "security"):
-            changes.vote(
-                change_id=change.pk,
-                actor=outside.house.actor(voter, signed_in_at=clock.now()),
-                decision=Decision.APPROVE,
-                seen_digest=change.content_digest,
-                reason="",
-                now=clock.now(),
-            )
-        answer = gate.ask(
-            actor=SETUP,
-            request=Request(item.service, "production", item.service, item.digest, Intent.DEPLOY),
-            now=clock.now(),
-        )
+        for voter in (outside.house.engineering, outside.house.security):
+            said = {"decision": "approve", "seen_digest": change.content_digest}
+            assert in_browser(outside, voter, f"/changes/{change.number}/vote", said) == 200
+        artifact = {"name": item.service, "digest": item.digest}
+        question = {"service": item.service, "environment": "production", "intent": "deploy", "artifact": artifact}
+        headers = {"Authorization": f"Bearer {outside.token}", "Content-Type": "application/json"}
+        answer = ask(outside.web, "POST", "/api/v1/gate/decisions", body=question, headers=headers)
         go_back_and_check(outside, watched, service)
     finally:
         outside.place.broker.start()
     change.refresh_from_db()
-    assert (change.state, answer.decision.verdict) == ("scheduled", "allow")
+    assert (change.state, answer.status) == ("scheduled", 200)
+    assert json.loads(answer.text)["verdict"] == "allow"
     again = outside.next_service()
     go_back_and_check(outside, outside.watched(again), again)  # the same workers, whether they still listen or not
     outside.place.crew.dismiss()
