@@ -66,7 +66,12 @@ BUGS = (
         "change.risk.rank > highest.rank",
         "change.risk.rank > highest.rank + 1",
     ),
-    Bug("it comes from nowhere", DECIDE, "        if not one.stays:\n", "        if not one.stays and one.soak:\n"),
+    Bug(
+        "it comes from nowhere",
+        DECIDE,
+        "    (ReasonCode.PREREQUISITE_MISSING, released_where_it_comes_from),\n",
+        "",
+    ),
     Bug(
         "what was replaced too early counts",
         DECIDE,
