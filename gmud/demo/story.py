@@ -87,11 +87,11 @@ SERVICES = {
 }
 CUSTOMERS = (
     ("Account holders", "retail", 412_000, 0, tuple(SERVICES)),
-    ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader", "transactionhistory")),
+    ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader")),
     ("Partner banks", "partner", 6, 72, ("ledgerwriter",)),
 )
 ASKED_FOR = ("Interbank settlement audit", "Partner banks", 12)  # a freeze, by whom, in how many days
-BUDGETED = "transactionhistory"
+BUDGETED, BUDGET_LEFT = "userservice", 0.8
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,13 @@ class Telling:
             weights = {"stable": 100, "canary": 0}
             catalog.note_reading(route_id=route_id, weights=weights, version="", healthy=True, now=at)
 
+    def _budget(self, at: datetime) -> None:
+        """Look at the error budget of one service: what usually fails of it is within what a month allows."""
+        place = (self.services[story.BUDGETED], self.environments["production"])
+        self._bind(place, Purpose.BUDGET, self.prometheus, {"query": ERROR_BUDGET})
+        budget = catalog_queries.budgets_in([place])[place]
+        catalog.note_budget(binding=budget.binding, left=story.BUDGET_LEFT, now=at)
+
     def _bind(self, place: Place, purpose: Purpose, connection_id: UUID, settings: Mapping[str, object]) -> None:
         service_id, environment_id = place
         catalog.bind(
@@ -252,12 +259,7 @@ class Telling:
     def _now(self) -> None:
         """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, freezes."""
         at = self.now
-        self._bind(
-            (self.services[story.BUDGETED], self.environments["production"]),
-            Purpose.BUDGET,
-            self.prometheus,
-            {"query": ERROR_BUDGET},
-        )
+        self._budget(at)
         service, version = story.BAD
         bad = self.file(
             ItemDraft(service, "production", version, self.digest(service, version)),
