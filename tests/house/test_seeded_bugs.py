@@ -15,6 +15,8 @@ import pytest
 from tests.house.tree import ROOT
 
 DECIDE = ("releases/gate/rules.py", "tests/unit/gate/test_decide.py")
+TOLD = ("releases/changes/promises.py", "tests/story/gate/test_customers_and_budgets.py")
+BUDGET = ("releases/catalog/cards.py", "tests/story/gate/test_customers_and_budgets.py")
 WHO = ("releases/committee/rules/eligibility.py", "tests/unit/committee")
 POLICY = ("releases/committee/rules/policy.py", "tests/unit/committee")
 MATCHING = ("releases/committee/rules/matching.py", "tests/unit/committee")
@@ -90,6 +92,17 @@ BUGS = (
         "for stay in self.stays if stay.ended_at is None)",
         "for stay in self.stays)",
     ),
+    Bug("what customers asked for is forgotten", DECIDE, "in facts.asked_for:", "in facts.asked_for[1:]:"),
+    Bug("nobody has to be told", DECIDE, "if promise.good_from is None:", "if promise.told_by:"),
+    Bug("told a moment too late", DECIDE, "elif now < promise.good_from:", "elif now <= promise.good_from:"),
+    Bug("told of another window", TOLD, '{"items": goes, "window": window}', '{"items": goes}'),
+    Bug("told of another artifact", TOLD, '{"items": goes, "window": window}', '{"window": window}'),
+    Bug("a spent budget is forgotten", DECIDE, "if not facts.is_budget_spent:", "if facts.change is not None:"),
+    Bug("everything is an emergency", DECIDE, "and facts.change.is_emergency:", "and facts.change.number:"),
+    Bug(
+        "a warning lets everything pass", DECIDE, 'if any(reason.severity == "wait"', 'if all(reason.severity == "wait"'
+    ),
+    Bug("an old reading is believed", BUDGET, "now - self.seen_at <= BUDGET_HOLDS", "now >= self.seen_at"),
     Bug(
         "what is watched may be deployed",
         DECIDE,
