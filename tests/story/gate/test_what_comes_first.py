@@ -1,0 +1,330 @@
+"""What a policy asks of a release itself: how risky it may be, where it comes from, and how long it stood there."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import transaction
+
+from releases.audit.actor import system
+from releases.catalog import services as catalog
+from releases.catalog.kinds import EnvironmentKind
+from releases.changes import services as changes
+from releases.changes.models import ChangeRequest
+from releases.changes.services import ItemDraft
+from releases.changes.services.moving import locked, move
+from releases.changes.states import ChangeType, Outcome, State
+from releases.committee import services as committee
+from releases.committee.seats import Decision
+from releases.core.errors import Refused
+from releases.gate import queries
+from releases.gate.queries import reason_from
+from releases.gate.states import Intent, Verdict
+from releases.operations import services as operations
+from releases.operations.models import Operation
+from releases.operations.ports import StepPlan
+from releases.operations.states import OperationState
+from tests.factories.accounts import SETUP
+from tests.factories.catalog import a_connection, a_digest, a_service, an_artifact, an_environment
+from tests.factories.changes import House, a_change, inside
+from tests.factories.gate import a_permit, ask, bind_job, codes, redeem
+from tests.factories.operations import KIND
+
+pytestmark = pytest.mark.django_db
+HOUR, DAY, MICROSECOND = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+DIGEST = a_digest()
+SEATS = {"seats": {"seat_engineering": 1, "seat_security": 1}}
+BASE = [
+    {"when": {"type": ["standard", "normal"]}, **SEATS},
+    {"when": {"type": ["emergency"]}, "seats": {"seat_operations": 1}},
+]
+IN_PRODUCTION = {"when": {"environment_kind": ["production"], "type": ["normal"]}, **SEATS}
+AFTER_STAGING = {**IN_PRODUCTION, "after_environment": "staging", "soak_hours": 24}
+
+
+def in_force(house: House, *rules: dict) -> None:
+    """Put rules in force by the committee of those before."""
+    proposed = committee.save_policy(
+        actor=house.actor("manager"), name="Stricter", rules=[*BASE, *rules], now=house.now
+    )
+    for voter in ("engineering", "security"):
+        committee.vote_on_policy(
+            policy_id=proposed.pk,
+            actor=house.actor(voter),
+            decision=Decision.APPROVE,
+            seen_digest=proposed.digest,
+            now=house.now,
+        )
+    proposed.refresh_from_db()
+    assert proposed.is_current
+
+
+@pytest.fixture
+def staging(house: House) -> House:
+    """Return the same people and service, in a staging environment where the version before runs."""
+    there = replace(house, environment=an_environment("staging", EnvironmentKind.STAGING))
+    bind_job(there, a_connection("jenkins-staging", now=house.now).pk)
+    note(there, house.running)
+    in_force(house, AFTER_STAGING)
+    return there
+
+
+def note(place: House, artifact, *, now: datetime | None = None) -> None:
+    """Write down what runs there, without any change."""
+    catalog.note_running(
+        actor=SETUP,
+        service_id=place.service.pk,
+        environment_id=place.environment.pk,
+        artifact_id=artifact.pk,
+        now=now or place.now - DAY,
+    )
+
+
+def released(place: House, at: State = State.REVIEWING, *, digest: str = DIGEST, **more) -> ChangeRequest:
+    """Return a change that released the version in a place."""
+    item = ItemDraft(place.service.name, place.environment.name, f"v-{digest[7:13]}", digest)
+    return a_change(place, at=at, items=(item,), **more)
+
+
+def later(place: House, span: timedelta) -> House:
+    """Return the same place at another time."""
+    return replace(place, now=place.now + span)
+
+
+def asked(house: House, span: timedelta, *, digest: str = DIGEST):
+    """Ask for the version in production, so long after now, by a change whose window is open then."""
+    then = later(house, span - HOUR - timedelta(minutes=1))
+    change = released(then, State.SCHEDULED, digest=digest)
+    return ask(then, change, now=then.now + HOUR + timedelta(minutes=1))
+
+
+def deployed_at(change: ChangeRequest) -> datetime:
+    return inside(change)
+
+
+def test_what_was_never_released_where_it_comes_from_is_denied_with_what_to_file(house, staging):
+    decision = asked(house, DAY)
+
+    assert (decision.verdict, codes(decision)) == (Verdict.DENY, {"prerequisite_missing"})
+    reason = reason_from(decision.reasons[0])
+    assert "released well in staging first" in str(reason.message)
+    assert "File a change request that releases it in staging" in str(reason.fix)
+
+
+@pytest.mark.parametrize(
+    ("step", "verdict"), [(-MICROSECOND, Verdict.WAIT), (timedelta(0), Verdict.ALLOW), (DAY, Verdict.ALLOW)]
+)
+def test_it_waits_until_the_version_has_stood_its_hours_to_the_microsecond(house, staging, step, verdict):
+    since = deployed_at(released(staging))
+
+    decision = asked(house, since + DAY + step - house.now)
+
+    assert decision.verdict == verdict
+    if verdict == Verdict.WAIT:
+        assert codes(decision) == {"soak_incomplete"}
+        assert reason_from(decision.reasons[0]).until == since + DAY
+
+
+@pytest.mark.parametrize("state", [State.SCHEDULED, State.IMPLEMENTING, State.WATCHING])
+def test_what_is_still_on_its_way_there_does_not_count(house, staging, state):
+    released(staging, state)
+
+    assert codes(asked(house, 2 * DAY)) == {"prerequisite_missing"}
+
+
+def test_what_failed_there_does_not_count_nor_does_it_when_it_went_well_before(house, staging):
+    released(staging)
+    released(later(staging, DAY), digest=a_digest())
+    again = later(staging, 2 * DAY)
+    change = released(again, State.IMPLEMENTING)
+    changes.failed(change_id=change.pk, actor=again.actor("manager"), now=inside(change))
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def went_back(place: House, change: ChangeRequest) -> None:
+    """Take a change back, and write down what runs again, as the end of a rollback does."""
+    at = inside(change) + HOUR / 4
+    with transaction.atomic():
+        row = locked(change.pk)
+        move(row, "roll_back", actor=place.actor("on_call"), now=at)
+        move(row, "rolled_back", actor=system("rollback"), now=at)
+    note(place, row.items.get().way_back.target_artifact, now=at)
+
+
+def test_what_was_rolled_back_there_does_not_count_however_long_it_stood(house, staging):
+    went_back(staging, released(staging, State.WATCHING))
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+@pytest.mark.parametrize(
+    ("stood", "expected"), [(DAY - MICROSECOND, {"prerequisite_missing"}), (DAY, set()), (2 * DAY, set())]
+)
+def test_a_version_that_another_one_replaced_counts_only_if_it_had_stood_its_hours(house, staging, stood, expected):
+    since = deployed_at(released(staging))
+    then = later(staging, since - staging.now + stood - HOUR - timedelta(minutes=1))
+    released(then, digest=a_digest())
+
+    decision = asked(house, 9 * DAY)
+
+    assert codes(decision) == expected
+    if expected:
+        assert "Another version took its place in staging" in str(reason_from(decision.reasons[0]).message)
+
+
+def test_when_what_replaced_it_is_taken_back_its_hours_begin_anew(house, staging):
+    released(staging)
+    then = later(staging, DAY / 2)
+    other = released(then, State.WATCHING, digest=a_digest())
+    went_back(then, other)
+
+    decision = asked(house, DAY)
+
+    assert codes(decision) == {"soak_incomplete"}
+    assert reason_from(decision.reasons[0]).until == inside(other) + HOUR / 4 + DAY
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Outcome.SUCCESSFUL, set()),
+        (Outcome.SUCCESSFUL_WITH_ISSUES, set()),
+        (Outcome.FAILED, {"prerequisite_missing"}),
+        (Outcome.NOT_IMPLEMENTED, {"prerequisite_missing"}),
+    ],
+)
+def test_what_the_review_says_counts(house, staging, outcome, expected):
+    change = released(staging)
+    changes.close(
+        change_id=change.pk, actor=staging.actor("manager"), outcome=outcome, summary="Looked at it.", now=staging.now
+    )
+
+    assert codes(asked(house, 2 * DAY)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "reviewed", "expected"),
+    [
+        (OperationState.SUCCEEDED, False, set()),
+        (OperationState.FAILED, False, {"prerequisite_missing"}),
+        (OperationState.FAILED, True, set()),
+    ],
+)
+def test_a_watch_that_ended_badly_counts_only_when_the_review_calls_it_well(house, staging, state, reviewed, expected):
+    change = released(staging)
+    with transaction.atomic():
+        begun = operations.begin(
+            kind="watch",
+            target=change.stream,
+            subject=change.pk,
+            steps=[StepPlan("look", KIND)],
+            actor=system("rollout"),
+            deadline=staging.now + HOUR,
+            key=f"watch:{change.pk}",
+            now=staging.now,
+        )
+    Operation.objects.filter(pk=begun.pk).update(state=state, ended_at=staging.now)
+
+    if reviewed:
+        changes.close(
+            change_id=change.pk,
+            actor=staging.actor("manager"),
+            outcome=Outcome.SUCCESSFUL,
+            summary="The probe was wrong.",
+            now=staging.now,
+        )
+
+    assert codes(asked(house, 2 * DAY)) == expected
+
+
+def test_what_is_found_running_there_was_not_released(house, staging):
+    note(staging, an_artifact(house.service, "v1.5.0", DIGEST), now=staging.now)
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def test_another_artifact_or_another_service_there_does_not_count(house, staging):
+    released(staging, digest=a_digest())
+    other = replace(staging, service=a_service("contacts"))
+    note(other, an_artifact(other.service, "v1.0.0"))
+    released(other, digest=DIGEST)
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def test_an_environment_of_another_name_now_is_one_where_nothing_was_released(house, staging):
+    released(staging)
+    catalog.describe_environment(
+        actor=SETUP,
+        environment_id=staging.environment.pk,
+        name="stage",
+        kind=EnvironmentKind.STAGING,
+        now=staging.now,
+    )
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def test_the_policy_in_force_decides_also_on_what_was_approved_before(house):
+    change = released(house, State.SCHEDULED)
+    an_environment("staging", EnvironmentKind.STAGING)
+    assert ask(house, change).verdict == Verdict.ALLOW
+
+    in_force(house, AFTER_STAGING)
+
+    assert codes(ask(house, change)) == {"prerequisite_missing"}
+
+
+def test_a_permit_is_not_redeemed_once_the_policy_asks_for_more(house):
+    change = released(house, State.SCHEDULED)
+    an_environment("staging", EnvironmentKind.STAGING)
+    permit = a_permit(house, change)
+
+    in_force(house, AFTER_STAGING)
+
+    with pytest.raises(Refused) as caught:
+        redeem(permit)
+    assert [reason.code for reason in caught.value.reasons] == ["prerequisite_missing"]
+
+
+def test_the_risk_that_was_assessed_may_not_be_higher_than_the_policy_lets_in(house):
+    change = released(house, State.SCHEDULED)
+    levels = ["low", "moderate", "high", "very_high"]
+    at = levels.index(change.assessment.level)
+    assert at > 0, "nothing lower to ask for"
+
+    in_force(house, {**IN_PRODUCTION, "highest_risk": levels[at - 1]})
+    decision = ask(house, change)
+    assert (decision.verdict, codes(decision)) == (Verdict.DENY, {"risk_too_high"})
+    assert "The policy lets no higher risk into production than:" in str(reason_from(decision.reasons[0]).message)
+
+    if levels[at] != "very_high":
+        in_force(house, {**IN_PRODUCTION, "highest_risk": levels[at]})
+        assert ask(house, change).verdict == Verdict.ALLOW
+
+
+def test_an_emergency_is_asked_only_what_a_rule_asks_of_emergencies(house, staging):
+    change = released(house, State.SCHEDULED, type=ChangeType.EMERGENCY)
+
+    assert "prerequisite_missing" not in codes(ask(house, change))
+
+
+def test_going_back_is_asked_for_nothing_of_it(house, staging):
+    released(staging)
+    then = later(house, 2 * DAY)
+    change = released(then, State.WATCHING)
+    in_force(then, {**AFTER_STAGING, "highest_risk": "low", "soak_hours": 24 * 90})
+    back = change.items.get().way_back.target_artifact.digest
+
+    decision = ask(then, change, digest=back, intent=Intent.ROLLBACK, now=inside(change))
+
+    assert decision.verdict == Verdict.ALLOW
+
+
+def test_looking_says_beforehand_what_the_gate_would_say(house, staging):
+    change = released(house, State.SCHEDULED)
+
+    (outlook,) = queries.would_open(change, now=inside(change))
+
+    assert {reason.code for reason in outlook.decision.reasons} == {"prerequisite_missing"}
