@@ -22,7 +22,7 @@ from releases.web.request import actor_of
 from releases.web.sign_in.page import provider_name, refused
 from releases.web.sign_in.proofs import begin, remember, visitor_of, way_on
 from releases.web.sign_in.provider import KIND, SLUG
-from releases.web.sign_in.provider_door import arrived
+from releases.web.sign_in.provider_door import arrived, turned_away
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth carries no types
@@ -131,5 +131,4 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # all
         why = str(kwargs.get("error") or "unknown")
         services.refuse(proof="oidc", why=f"provider: {why}", visitor=visitor_of(request))
         words = _("The sign-in at the provider did not come to an end, or was not begun in this browser. Begin again.")
-        begun = (kwargs.get("extra_context") or {}).get("state") or {}
-        raise ImmediateHttpResponse(refused(request, Sentence(words), where=str(begun.get("next") or "")))
+        raise ImmediateHttpResponse(turned_away(request, Sentence(words)))

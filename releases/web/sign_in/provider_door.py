@@ -22,6 +22,7 @@ from releases.accounts.openid.tokens import Untrusted
 from releases.core import clock
 from releases.core.errors import External, GmudError, Refused, Sentence
 from releases.core.words import mark as _
+from releases.web.looks import Words
 from releases.web.request import actor_of
 from releases.web.sign_in.page import provider_name, refused
 from releases.web.sign_in.proofs import enter, visitor_of, way_on
@@ -31,6 +32,7 @@ from releases.web.tags import say
 log = logging.getLogger(__name__)
 
 AGAIN, LINK, ENTER = "again", "link", "enter"
+WAY_ON = "way_on_from_provider"
 UNBELIEVED = _("What the sign-in provider answered cannot be trusted, so nobody was signed in. Begin again.")
 SILENT = _("The sign-in provider does not answer. Try again in a minute, or choose another way in.")
 
@@ -45,6 +47,7 @@ def leave(request: HttpRequest) -> HttpResponse:
     if why == LINK:
         services.fresh(actor_of(request, _user(request)), now)
     kept = {"for": why, "user": str(request.user.pk or ""), "at": now.timestamp()}
+    request.session[WAY_ON] = way_on(request)
     asks = {"prompt": "login", "max_age": "0"} if why == AGAIN else {}
     try:
         provider = get_adapter().get_provider(request, provider=KIND)
@@ -72,7 +75,6 @@ def back(request: HttpRequest) -> HttpResponse:
 def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     """Answer for somebody the provider vouches for; what is said of them was checked."""
     issuer, subject, claims = login.account.provider, login.account.uid, login.claims
-    where = way_on(request, str(login.state.get("next") or ""))
     kept: dict[str, Any] = login.state.get("data") or {}
     now = clock.now()
     if kept.get("for") == LINK:
@@ -81,7 +83,7 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     if kept.get("for") == AGAIN:
         if account is None or str(account.pk) != kept["user"] or account != request.user:
             services.refuse(proof="oidc", why="somebody_else", account=account, visitor=visitor_of(request))
-            return refused(request, Sentence(_("The provider vouched for somebody else. Nothing was changed.")))
+            return turned_away(request, Sentence(_("The provider vouched for somebody else. Nothing was changed.")))
         tokens.since(claims, datetime.fromtimestamp(kept["at"], UTC))
     if account is None and settings.GMUD_OIDC_REGISTER:
         email = str(claims.get("email") or "") if claims.get("email_verified") is True else ""
@@ -91,18 +93,29 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
         named = {"subject": subject}
         services.refuse(proof="oidc", why="unknown", visitor=visitor_of(request), said=named)
         words = _("GMUD does not know you yet. Ask an owner to link your account here to the subject %(subject)s.")
-        return refused(request, Sentence(words, named), where=where)
+        return turned_away(request, Sentence(words, named))
     if accounts().may_enter(account):
         carried = groups.roles_of(claims, claim=settings.GMUD_OIDC_GROUPS_CLAIM, mapping=settings.GMUD_OIDC_ROLES)
         services.follow_groups(account=account, issuer=issuer, roles=carried, now=now)
     asked_for_more = "mfa" in claims.get("amr", ()) if isinstance(claims.get("amr"), list) else False
+    where = way_on(request, str(login.state.get("next") or ""))
     said = {"provider": issuer, "mfa": asked_for_more or None, "asked_at": tokens.asked_at(claims)}
     return enter(request, account, method="socialaccount", way_on=where, **said)
 
 
+def turned_away(request: HttpRequest, words: Words, *, status: int = 403) -> HttpResponse:
+    """Show the sign-in page with why; another way in still leads to where they wanted to go when they left.
+
+    That is kept here: of a refusal some providers say nothing but that it is one.
+    """
+    return refused(request, words, where=request.session.get(WAY_ON, ""), status=status)
+
+
 def _linked(request: HttpRequest, kept: dict[str, Any], *, issuer: str, subject: str) -> HttpResponse:
     if not request.user.is_authenticated or str(request.user.pk) != kept.get("user"):
-        return refused(request, Sentence(_("You were signed out meanwhile. Sign in, then link your account again.")))
+        return turned_away(
+            request, Sentence(_("You were signed out meanwhile. Sign in, then link your account again."))
+        )
     account = _user(request)
     try:
         services.link_identity(
@@ -120,9 +133,9 @@ def _linked(request: HttpRequest, kept: dict[str, Any], *, issuer: str, subject:
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
     log.warning("Signing in through the provider failed: %s", error.detail if isinstance(error, GmudError) else error)
     if isinstance(error, External):
-        return refused(request, Sentence(SILENT), status=502)
+        return turned_away(request, Sentence(SILENT), status=502)
     services.refuse(proof="oidc", why=str(error), visitor=visitor_of(request))
-    return refused(request, Sentence(UNBELIEVED))
+    return turned_away(request, Sentence(UNBELIEVED))
 
 
 def _user(request: HttpRequest) -> User:
