@@ -17,13 +17,13 @@ FAILED_TESTS = plural(
     by="failed",
 )
 NOBODY_TOLD = plural(
-    "%(customer)s is to hear of it %(hours)s hour before, and nobody has told them.",
-    "%(customer)s is to hear of it %(hours)s hours before, and nobody has told them.",
+    "%(customer)s must hear of it %(hours)s hour before, and nobody has told them.",
+    "%(customer)s must hear of it %(hours)s hours before, and nobody has told them.",
     by="hours",
 )
 TOLD_LATE = plural(
-    "%(customer)s is to hear of it %(hours)s hour before, and was told later than that.",
-    "%(customer)s is to hear of it %(hours)s hours before, and was told later than that.",
+    "%(customer)s must hear of it %(hours)s hour before, and heard later than that.",
+    "%(customer)s must hear of it %(hours)s hours before, and heard later than that.",
     by="hours",
 )
 

@@ -163,3 +163,18 @@ def test_a_health_address_that_says_nothing_of_health_gives_no_value(mesh, at, d
 
     with pytest.raises(error):
         EndpointProbe(door_to(mesh.url, "")).measure(ENDPOINT, at=at)
+
+
+BUDGET = f"1 - ({FILLED}) / 0.05"
+
+
+@pytest.mark.parametrize(("canary", "left"), [(0, 0.96), (10, -0.636), (100, -15)])
+def test_what_is_left_of_an_error_budget_follows_the_error_rate(mesh, at, canary, left):
+    mesh.set(canary)
+
+    assert measured(mesh, at, BUDGET).value == pytest.approx(left)
+
+
+def test_a_budget_of_a_service_that_is_not_there_has_no_value(mesh, at):
+    assert measured(mesh, at, BUDGET.replace("ledgerwriter", "nowhere")).value is None
+    assert query(mesh, "1 - (up) / 0.05").status == 400

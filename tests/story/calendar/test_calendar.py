@@ -10,12 +10,13 @@ from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent, AuditText
 from releases.calendar import queries, services
 from releases.calendar.models import Booking, Lock, Window
+from releases.catalog import queries as catalog
 from releases.catalog.kinds import EnvironmentKind
 from releases.core.errors import Invalid, Missing, NotPermitted
 from releases.operations.models import OutboxMessage
 from tests.factories.accounts import NOW, an_actor
-from tests.factories.calendar import HOUR, a_booking, a_freeze, a_lock, a_window
-from tests.factories.catalog import a_service, an_environment
+from tests.factories.calendar import HOUR, a_booking, a_freeze, a_freeze_for, a_lock, a_window
+from tests.factories.catalog import a_customer, a_service, an_environment
 
 pytestmark = pytest.mark.django_db
 TICK = timedelta(microseconds=1)
@@ -316,3 +317,78 @@ def test_the_tables_refuse_spans_that_end_before_they_start(ledger, production):
     ):
         with pytest.raises(IntegrityError), transaction.atomic():
             model.objects.update(**values)
+
+
+# --- freezes that customers asked for ---
+
+
+def test_a_freeze_of_customers_closes_no_place_and_is_found_for_them(production, ledger):
+    banks = a_customer(ledger)
+    cards = catalog.customers_of([ledger.pk])
+    a_freeze_for(customer_id=banks.pk, title="Audit")
+    a_freeze_for(segment="partner", title="Payroll", ends=2)
+    a_freeze_for(segment="partner", title="Over by then", starts=-2, ends=0.5)
+
+    place = (ledger.pk, production.pk)
+    assert queries.closures(places=[place], at=NOW) == ()
+    found = queries.asked_for(customers=cards, at=NOW + HOUR - TICK)
+    assert [(one.kind, str(one.sentence)) for one in found] == [
+        ("customer", "Partner banks asked for a freeze: Audit"),
+        ("customer", "A freeze for every customer of partner: Payroll"),
+    ]
+    assert [one.until for one in queries.asked_for(customers=cards, at=NOW + HOUR)] == [NOW + 2 * HOUR]
+    assert queries.asked_for_in({place: cards}, at=NOW + HOUR)[place] == queries.asked_for(
+        customers=cards, at=NOW + HOUR
+    )
+
+
+def test_it_opens_when_the_freeze_of_whoever_would_be_hurt_is_over(production, ledger):
+    banks = a_customer(ledger)
+    a_freeze_for(customer_id=banks.pk, ends=3)
+
+    def opens(customers):
+        found = queries.constraints(
+            places=[(ledger.pk, production.pk)],
+            starts_at=NOW,
+            ends_at=NOW + 4 * HOUR,
+            now=NOW,
+            customers=customers,
+        )
+        return len(found.freezes), found.opens_at
+
+    assert opens(catalog.customers_of([ledger.pk])) == (1, NOW + 3 * HOUR)
+    assert opens([]) == (0, NOW)
+
+
+def test_a_freeze_of_customers_is_set_by_who_may_and_for_somebody(ledger):
+    banks = a_customer(ledger)
+    with pytest.raises(NotPermitted):
+        a_freeze_for(customer_id=banks.pk, actor=an_actor(Role.ENGINEER))
+    with pytest.raises(Missing):
+        a_freeze_for(customer_id=uuid4())
+    for wrong, field in (
+        ({}, "segment"),
+        ({"customer_id": banks.pk, "segment": "partner"}, "segment"),
+        ({"segment": "nobody"}, "segment"),
+        ({"customer_id": banks.pk, "title": " "}, "title"),
+        ({"customer_id": banks.pk, "ends": -1}, "ends_at"),
+    ):
+        with pytest.raises(Invalid) as found:
+            a_freeze_for(**wrong)
+        assert list(found.value.fields) == [field]
+    assert not Window.objects.exists()
+
+
+def test_a_window_is_of_a_place_or_of_customers_never_of_both(production, ledger):
+    banks = a_customer(ledger)
+    row = a_freeze(production)
+    for wrong in (
+        {"customer": banks},
+        {"segment": "partner"},
+        {"environment": None},
+        {"environment": None, "customer": banks, "segment": "partner"},
+        {"environment": None, "customer": banks, "service": ledger},
+        {"environment": None, "customer": banks, "kind": "open"},
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Window.objects.filter(pk=row.pk).update(**wrong)

@@ -30,7 +30,7 @@ from releases.worker.reactions import REACTIONS
 from releases.worker.sweeper import Sweeper
 from releases.worker.telling import TELLING
 from tests.factories.accounts import SETUP, a_person, a_team, actor_of
-from tests.factories.catalog import a_connection, an_artifact
+from tests.factories.catalog import a_connection, a_customer, a_service, an_artifact
 from tests.factories.changes import a_change, a_house, approve, fields, inside
 from tests.factories.gate import bind_job
 from tests.factories.notify import Clock, work
@@ -311,6 +311,25 @@ def test_a_freeze_reaches_whom_it_stops_and_is_taken_back(house, clock):
     calendar.lift(window_id=freeze.pk, actor=house.actor("manager"), now=clock())
     work(clock)
     assert asked(Topic.FREEZE) == set()
+
+
+@pytest.mark.parametrize("for_segment", [False, True])
+def test_a_freeze_of_a_customer_reaches_whose_change_would_hurt_them(house, clock, for_segment):
+    change = a_change(house, at=State.SCHEDULED)
+    contacts = a_service("contacts")
+    other = a_customer(contacts, name="Notaries", segment="notary")
+    mine = a_customer(house.service)
+    span = {"starts_at": change.starts_at, "ends_at": change.ends_at, "now": clock()}
+    for customer in (other, mine):
+        of = {"segment": customer.segment} if for_segment else {"customer_id": customer.pk}
+        calendar.freeze_for(actor=house.actor("manager"), title=f"Audit of {customer.name}", **of, **span)
+    work(clock)
+
+    [notice] = Notice.objects.filter(topic=Topic.FREEZE)
+    assert notice.person == house.engineer
+    assert "Audit of Partner banks" in str(notice.reason)
+    assert ("customers of partner" if for_segment else "Freeze of Partner banks") in str(notice.reason)
+    assert change.name in str(notice.lines)
 
 
 def test_a_lock_reaches_whom_it_stops_and_one_that_is_over_nobody(house, clock):

@@ -53,6 +53,7 @@ def test_a_whole_bank_moves_into_an_empty_installation_byte_for_byte(tmp_path):
     bank._people()
     bank._catalog()
     bank._wires()
+    bank._budget(NOW)
     committee.save_policy(actor=DEMO, name="Release policy", rules=story.POLICY, now=NOW)
     a_token(name="a machine of the bank")
     written = export(actor=DEMO)

@@ -58,7 +58,9 @@ def test_a_freeze_is_set_for_a_customer_or_its_segment_and_lifted_again(house, b
     assert browser.post(f"{path}/lift", {"freeze": str(row.pk)}).status_code == 302
     row.refresh_from_db()
     assert row.lifted_at is not None
-    assert "Payroll day" not in in_words(browser.get(path))
+    page = in_words(browser.get(path))
+    assert "Holds now" not in page
+    assert "Marta Sá lifted the freeze Payroll day." in page
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -108,7 +110,7 @@ def test_the_change_names_who_must_hear_of_it_and_leads_to_the_form(house, brows
 
     page = in_words(browser.get(f"/changes/{change.number}"))
 
-    assert "Partner banks is to hear of it 72 hours before, and nobody has told them." in page
+    assert "Partner banks must hear of it 72 hours before, and nobody has told them." in page
     assert f'href="/changes/{change.number}/told"' in page
     assert "customer_notice_missing" in page
 

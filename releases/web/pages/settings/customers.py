@@ -14,6 +14,7 @@ from releases.accounts.rights import Right
 from releases.audit.actor import Actor
 from releases.calendar import queries as calendar
 from releases.calendar import services as freezes
+from releases.calendar.models import Window
 from releases.calendar.rules import WindowCard
 from releases.catalog import queries, services
 from releases.catalog.models import Customer, Service
@@ -127,7 +128,7 @@ def _thing(key: str, _actor: Actor) -> Thing:
                 empty=_("None. In a freeze, nothing that hurts the customer goes to production."),
             ),
         ),
-        streams=(row.stream,),
+        streams=(row.stream, *(one.stream for one in Window.objects.filter(Q(customer=row) | Q(segment=row.segment)))),
     )
 
 
