@@ -5,7 +5,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from allauth.socialaccount.models import SocialAccount
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from releases.accounts import rules
 from releases.accounts.models import Grant, User
@@ -18,6 +18,7 @@ from releases.audit import services as audit
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.core.errors import Invalid, Missing, Refused, Sentence
+from releases.core.taken import unless_taken
 from releases.core.words import mark as _
 
 PROVIDER = system("provider")
@@ -130,11 +131,8 @@ def _allowed(actor: Actor, account_id: UUID, now: datetime) -> User:
 
 
 def _link(actor: Actor, account: User, issuer: str, subject: str) -> None:
-    try:
-        with transaction.atomic():  # a savepoint: the identity may be linked at this very moment
-            SocialAccount.objects.create(user=account, provider=issuer, uid=subject, extra_data={})
-    except IntegrityError as error:
-        raise _taken() from error
+    with unless_taken(_taken()):
+        SocialAccount.objects.create(user=account, provider=issuer, uid=subject, extra_data={})
     _record(Kind.IDENTITY_LINKED, actor, account, issuer, subject)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from releases.accounts import rules
 from releases.accounts.models import Grant, Person, User
@@ -19,6 +19,8 @@ from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
 from releases.core import redaction
 from releases.core.errors import Invalid, Refused, Sentence
+from releases.core.taken import unless_taken
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 from releases.operations import services as operations
 
@@ -72,8 +74,12 @@ def admit_person(
     return person, password or ""
 
 
-def rename_person(*, actor: Actor, person_id: UUID, name: str, email: str = "", now: datetime) -> Person:
+def rename_person(
+    *, actor: Actor, person_id: UUID, name: str, email: str = "", now: datetime, unchanged: Unchanged = nobody_looked
+) -> Person:
     """Give a person another name or address; what stays the same is no event.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit people
     :raises Invalid: no name
@@ -82,7 +88,9 @@ def rename_person(*, actor: Actor, person_id: UUID, name: str, email: str = "", 
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        return describe(person=locked(person_id), actor=actor, name=name, email=email)
+        person = locked(person_id)
+        unchanged()
+        return describe(person=person, actor=actor, name=name, email=email)
 
 
 def describe(*, person: Person, actor: Actor, name: str, email: str) -> Person:
@@ -240,11 +248,8 @@ def open_account(*, actor: Actor, person: Person, username: str, password: str |
                 Sentence(_("The password is too weak.")), fields={"password": [str(one) for one in error.messages]}
             ) from error
     user.set_password(password)
-    try:
-        with transaction.atomic():  # a savepoint: the name may be taken at this very moment
-            user.save(force_insert=True)
-    except IntegrityError as error:
-        raise _bad("username", Sentence(_("The user name %(name)s is taken."), {"name": username})) from error
+    with unless_taken(_bad("username", Sentence(_("The user name %(name)s is taken."), {"name": username}))):
+        user.save(force_insert=True)
     audit.record(
         stream=person.stream,
         kind=Kind.ACCOUNT_ADDED,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import ProtectedError
 
 from releases.accounts import rules
@@ -15,6 +15,8 @@ from releases.audit import services as audit
 from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
 from releases.core.errors import Invalid, Missing, Refused, Sentence
+from releases.core.taken import unless_taken
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 from releases.core.words import plural
 
@@ -86,8 +88,12 @@ def leave_team(*, actor: Actor, team_id: UUID, person_id: UUID, now: datetime) -
         )
 
 
-def describe_team(*, actor: Actor, team_id: UUID, name: str, title: str = "", now: datetime) -> Team:
+def describe_team(
+    *, actor: Actor, team_id: UUID, name: str, title: str = "", now: datetime, unchanged: Unchanged = nobody_looked
+) -> Team:
     """Give a team another name or title; what stays the same is no event.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit people
     :raises Invalid: a name that is not a slug, or taken
@@ -96,7 +102,9 @@ def describe_team(*, actor: Actor, team_id: UUID, name: str, title: str = "", no
     require(actor, Right.PEOPLE_EDIT)
     del now  # the record takes its time from the database
     with transaction.atomic(durable=True):
-        return describe(team=locked_team(team_id), actor=actor, name=name, title=title)
+        team = locked_team(team_id)
+        unchanged()
+        return describe(team=team, actor=actor, name=name, title=title)
 
 
 def describe(*, team: Team, actor: Actor, name: str, title: str) -> Team:
@@ -110,11 +118,8 @@ def describe(*, team: Team, actor: Actor, name: str, title: str) -> Team:
     if (team.name, team.title) == (name, title):
         return team
     before, team.name, team.title = team.name, name, title
-    try:
-        with transaction.atomic():  # a savepoint: the name may be taken at this very moment
-            team.save(update_fields=("name", "title"))
-    except IntegrityError as error:
-        raise _taken(name) from error
+    with unless_taken(_taken(name)):
+        team.save(update_fields=("name", "title"))
     audit.record(
         stream=team.stream,
         kind=Kind.TEAM_DESCRIBED,

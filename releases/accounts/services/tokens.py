@@ -16,6 +16,7 @@ from releases.audit.actor import Actor
 from releases.audit.kinds import Kind
 from releases.core import redaction
 from releases.core.errors import Invalid, Missing, Refused, Sentence
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 
 USE_IS_NOTED_EVERY = timedelta(minutes=1)
@@ -130,9 +131,18 @@ def rotate_token(*, actor: Actor, client_id: UUID, expires_at: datetime, now: da
 
 
 def describe_machine(
-    *, actor: Actor, client_id: UUID, name: str, owner_id: UUID, team_id: UUID | None = None, now: datetime
+    *,
+    actor: Actor,
+    client_id: UUID,
+    name: str,
+    owner_id: UUID,
+    team_id: UUID | None = None,
+    now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> ApiClient:
     """Say anew what a machine is called, who answers for it and which team it serves; its token and scopes stay.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit people
     :raises Invalid: no name, or nobody who answers for it
@@ -146,6 +156,7 @@ def describe_machine(
         raise Invalid(Sentence(_("This machine cannot be described so.")), fields={"name": [_NO_NAME]})
     with transaction.atomic(durable=True):
         client = _locked(client_id)
+        unchanged()
         if client.revoked_at is not None:
             raise Refused(Sentence(_("%(name)s was ended. Issue a token for a new machine."), {"name": client.name}))
         _known_team(team_id)

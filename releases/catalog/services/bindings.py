@@ -20,6 +20,7 @@ from releases.catalog.models import Binding, BudgetReading, Connection, Environm
 from releases.catalog.services.rows import found, invalid
 from releases.catalog.services.uses import must_be_unused
 from releases.core.errors import Sentence
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 
 _SERVES: Mapping[Purpose, frozenset[ConnectionKind]] = {
@@ -72,11 +73,19 @@ def bind(
 
 
 def rebind(
-    *, actor: Actor, binding_id: UUID, connection_id: UUID, settings: Mapping[str, object], now: datetime
+    *,
+    actor: Actor,
+    binding_id: UUID,
+    connection_id: UUID,
+    settings: Mapping[str, object],
+    now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Binding:
     """Let a binding use another connection, or the same in another way; its place and purpose stay.
 
     May be called inside the caller's transaction.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``connection`` or ``settings``
@@ -86,6 +95,7 @@ def rebind(
     del now  # the record takes its time from the database
     with transaction.atomic():
         row = found(Binding, binding_id, lock=True)
+        unchanged()
         purpose = Purpose(row.purpose)
         if problem := _settings_problem(purpose, settings):
             raise invalid("settings", problem)
@@ -180,10 +190,13 @@ def describe_route(
     stable: str,
     canary: str,
     now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Route:
     """Let a route name another object or other targets; its place stays, and the last reading is forgotten.
 
     May be called inside the caller's transaction.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``locator``, ``connection``, ``stable`` or ``canary``
@@ -194,6 +207,7 @@ def describe_route(
     _check_route(locator, stable, canary)
     with transaction.atomic():
         row = found(Route, route_id, lock=True)
+        unchanged()
         return _put_route(row, _serving(connection_id, Purpose.TRAFFIC), locator, stable, canary, actor)
 
 

@@ -17,11 +17,12 @@ from releases.audit.kinds import Kind
 from releases.catalog import rules, secrets
 from releases.catalog.kinds import ConnectionKind, Light
 from releases.catalog.models import Connection
-from releases.catalog.services.rows import found, inserted, invalid
+from releases.catalog.services.rows import found, invalid, saved
 from releases.catalog.services.uses import must_be_unused
 from releases.core import canonical, redaction
 from releases.core.errors import GmudError, Invalid, Sentence
 from releases.core.http import Allowance
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 
 Fields = dict[str, list[Sentence | str]]
@@ -71,10 +72,13 @@ def reconnect(
     secret: str | None = None,
     config: Mapping[str, object] | None = None,
     now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Connection:
     """Change a connection; its kind stays, and another origin asks for the secret again (see :func:`connect`).
 
     May be called inside the caller's transaction.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: with the fields ``name``, ``origin``, ``account``, ``secret`` or ``config``
@@ -84,9 +88,8 @@ def reconnect(
     del now  # the record takes its time from the database
     with transaction.atomic():
         row = found(Connection, connection_id, lock=True)
+        unchanged()
         wanted = _checked(Wanted(name, ConnectionKind(row.kind), origin, account, secret, config))
-        if Connection.objects.filter(name=name).exclude(pk=row.pk).exists():
-            raise _taken(name)
         return _put_connection(row, wanted, actor)
 
 
@@ -209,10 +212,7 @@ def _put_connection(row: Connection, wanted: Wanted, actor: Actor) -> Connection
         return row
     if moved or wanted.secret is not None:  # what was tested is not there any more
         row.checked_at, row.check_light, row.check_version, row.check_lines = None, "", "", []
-    if is_new:
-        inserted(row, taken=Sentence(_("The connection %(name)s exists already."), {"name": row.name}))
-    else:
-        row.save()
+    saved(row, taken=Sentence(_("The connection %(name)s exists already."), {"name": row.name}))
     told = Kind.CONNECTION_OPENED if is_new else Kind.CONNECTION_CHANGED
     audit.record(stream=row.stream, kind=told, actor=actor, data=_facts(row))
     return row

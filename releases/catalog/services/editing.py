@@ -18,9 +18,10 @@ from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog.kinds import EnvironmentKind
 from releases.catalog.models import Customer, Dependency, Environment, Service
-from releases.catalog.services.rows import found, invalid
+from releases.catalog.services.rows import found, invalid, saved
 from releases.catalog.services.uses import must_be_unused, together, uses_of
 from releases.core.errors import Sentence
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 
 _MOST = 2**31 - 1  # what the column holds
@@ -63,9 +64,18 @@ def remove_service(*, actor: Actor, service_id: UUID, now: datetime) -> None:
 
 
 def describe_environment(
-    *, actor: Actor, environment_id: UUID, name: str, kind: EnvironmentKind, rank: int = 0, now: datetime
+    *,
+    actor: Actor,
+    environment_id: UUID,
+    name: str,
+    kind: EnvironmentKind,
+    rank: int = 0,
+    now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Environment:
     """Give an environment another name, kind or rank. The kind decides who must approve: it stays once in use.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: a name that is taken or not a slug, a rank below zero, another kind while it is in use
@@ -78,15 +88,14 @@ def describe_environment(
         raise invalid("rank", Sentence(_("A rank is zero or more; a lower one comes first.")))
     with transaction.atomic():
         row = found(Environment, environment_id, lock=True)
-        if Environment.objects.filter(name=name).exclude(pk=row.pk).exists():
-            raise invalid("name", Sentence(_("The environment %(name)s exists already."), {"name": name}))
+        unchanged()
         if row.kind != kind.value and (uses := uses_of(row)):
             text = _("The kind decides who must approve, so it stays: %(uses)s. Add another environment instead.")
             raise invalid("kind", Sentence(text, {"uses": together(uses)}))
         if (row.name, row.kind, row.rank) == (name, kind.value, rank):
             return row
         row.name, row.kind, row.rank = name, kind.value, rank
-        row.save()
+        saved(row, taken=Sentence(_("The environment %(name)s exists already."), {"name": name}))
         audit.record(stream=row.stream, kind=Kind.ENVIRONMENT_DESCRIBED, actor=actor, data=_environment_facts(row))
         return row
 
@@ -118,8 +127,11 @@ def describe_customer(
     size: int = 1,
     notice_hours: int = 0,
     now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Customer:
     """Change what is said of a customer, and which services serve it.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: a name that is taken (whatever its case) or empty, a segment that is not a slug, figures below zero
@@ -136,12 +148,11 @@ def describe_customer(
             raise invalid(field, Sentence(_("Size and hours of notice are zero or more.")))
     with transaction.atomic():
         row = found(Customer, customer_id, lock=True)
-        if Customer.objects.filter(folded_name=folded(name)).exclude(pk=row.pk).exists():
-            raise invalid("name", Sentence(_("The customer %(name)s exists already."), {"name": name}))
+        unchanged()
         before = (row.name, customer_facts(row))
         row.name, row.folded_name, row.segment = name, folded(name), segment
         row.size, row.notice_hours = size, notice_hours
-        row.save()
+        saved(row, taken=Sentence(_("The customer %(name)s exists already."), {"name": name}))
         row.services.set([found(Service, service_id) for service_id in service_ids])
         after = (row.name, customer_facts(row))
         if after != before:

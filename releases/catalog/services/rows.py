@@ -1,11 +1,12 @@
-"""Find a row or say that there is none; insert a row or say that its name is taken."""
+"""Find a row or say that there is none; save a row or say that its name is taken."""
 
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import IntegrityError, models, transaction
+from django.db import models
 
 from releases.core.errors import Invalid, Missing, Sentence
+from releases.core.taken import unless_taken
 from releases.core.words import mark as _
 
 Row = TypeVar("Row", bound=models.Model)
@@ -24,16 +25,13 @@ def found(model: type[Row], pk: UUID, *, lock: bool = False) -> Row:
     return row
 
 
-def inserted(row: Row, *, taken: Sentence, field: str = "name") -> Row:
-    """Insert a row inside the caller's transaction.
+def saved(row: Row, *, taken: Sentence, field: str = "name") -> Row:
+    """Save a row, a new one or a changed one, inside the caller's transaction.
 
     :raises Invalid: a row like it exists, perhaps since this very moment
     """
-    try:
-        with transaction.atomic():  # a savepoint, so that the caller's transaction survives the clash
-            row.save(force_insert=True)
-    except IntegrityError as error:
-        raise invalid(field, taken) from error
+    with unless_taken(invalid(field, taken)):
+        row.save(force_insert=row._state.adding)
     return row
 
 

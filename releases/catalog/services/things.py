@@ -16,8 +16,9 @@ from releases.audit.envelope import JSON
 from releases.audit.kinds import Kind
 from releases.catalog.kinds import DataClass, EnvironmentKind
 from releases.catalog.models import Customer, Environment, Service
-from releases.catalog.services.rows import found, inserted, invalid
+from releases.catalog.services.rows import found, invalid, saved
 from releases.core.errors import Sentence
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 
 _LEVELS = range(1, 5)
@@ -55,7 +56,7 @@ def register_service(
             data_classes=sorted(data_classes),
             description=visible(description),
         )
-        inserted(row, taken=Sentence(_("The service %(name)s exists already."), {"name": name}))
+        saved(row, taken=Sentence(_("The service %(name)s exists already."), {"name": name}))
         audit.record(stream=row.stream, kind=Kind.SERVICE_REGISTERED, actor=actor, data=service_facts(row))
         return row
 
@@ -72,10 +73,13 @@ def describe_service(
     data_classes: Collection[DataClass] | None = None,
     description: str | None = None,
     now: datetime,
+    unchanged: Unchanged = nobody_looked,
 ) -> Service:
     """Change what is said of a service; what is not given stays. Its id stays too, so approvals still mean it.
 
     May be called inside the caller's transaction.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Invalid: a name that is taken or not a slug, a criticality outside 1 to 4
@@ -89,8 +93,7 @@ def describe_service(
         _must_be_level(criticality)
     with transaction.atomic():
         row = found(Service, service_id, lock=True)
-        if name is not None and Service.objects.filter(name=name).exclude(pk=row.pk).exists():
-            raise invalid("name", Sentence(_("The service %(name)s exists already."), {"name": name}))
+        unchanged()
         before = service_facts(row)
         given = {
             "name": name,
@@ -106,7 +109,7 @@ def describe_service(
                 setattr(row, field, value)
         after = service_facts(row)
         if after != before:
-            row.save()
+            saved(row, taken=Sentence(_("The service %(name)s exists already."), {"name": row.name}))
             audit.record(stream=row.stream, kind=Kind.SERVICE_DESCRIBED, actor=actor, data=after)
         return row
 
@@ -140,7 +143,7 @@ def register_environment(
     _must_be_slug(name)
     with transaction.atomic():
         row = Environment(name=name, kind=kind.value, rank=rank)
-        inserted(row, taken=Sentence(_("The environment %(name)s exists already."), {"name": name}))
+        saved(row, taken=Sentence(_("The environment %(name)s exists already."), {"name": name}))
         data = {"environment": str(row.pk), "name": name, "kind": kind.value, "rank": rank}
         audit.record(stream=row.stream, kind=Kind.ENVIRONMENT_REGISTERED, actor=actor, data=data)
         return row
@@ -175,7 +178,7 @@ def register_customer(
     with transaction.atomic():
         served = [found(Service, service_id) for service_id in service_ids]
         row = Customer(name=name, folded_name=folded(name), segment=segment, size=size, notice_hours=notice_hours)
-        inserted(row, taken=Sentence(_("The customer %(name)s exists already."), {"name": name}))
+        saved(row, taken=Sentence(_("The customer %(name)s exists already."), {"name": name}))
         row.services.set(served)
         data = {
             "customer": str(row.pk),

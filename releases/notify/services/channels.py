@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from releases.accounts.models import Team
 from releases.accounts.rights import Right
@@ -24,6 +24,8 @@ from releases.catalog import secrets
 from releases.core.errors import GmudError, Invalid, Missing, Sentence
 from releases.core.http import Allowance
 from releases.core.ids import uuid7
+from releases.core.taken import unless_taken
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 from releases.notify import mail
 from releases.notify.facts import Occasion
@@ -70,10 +72,14 @@ def open_channel(*, actor: Actor, fields: ChannelDraft, now: datetime) -> tuple[
         return _save(Channel(kind=fields.kind.value), fields, actor=actor, now=now)
 
 
-def change_channel(*, actor: Actor, channel_id: UUID, fields: ChannelDraft, now: datetime) -> tuple[Channel, str]:
+def change_channel(
+    *, actor: Actor, channel_id: UUID, fields: ChannelDraft, now: datetime, unchanged: Unchanged = nobody_looked
+) -> tuple[Channel, str]:
     """Change a channel, and return it with the secret that was made for it, if any; its kind stays.
 
     Another origin asks for the secret again. A new secret of a webhook and the one before it sign for a day.
+
+    ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
     :raises Missing: there is no such channel
@@ -81,7 +87,9 @@ def change_channel(*, actor: Actor, channel_id: UUID, fields: ChannelDraft, now:
     """
     require(actor, Right.CATALOG_EDIT)
     with transaction.atomic(durable=True):
-        return _save(_living(channel_id), fields, actor=actor, now=now)
+        row = _living(channel_id)
+        unchanged()
+        return _save(row, fields, actor=actor, now=now)
 
 
 @transaction.atomic(durable=True)
@@ -144,12 +152,9 @@ def _save(row: Channel, fields: ChannelDraft, *, actor: Actor, now: datetime) ->
         raise Invalid(Sentence(_("This channel cannot be saved as it is.")), fields=problems)
     shown = _put(row, fields, now=now)
     row.name, row.language = fields.name, fields.language
-    try:
-        with transaction.atomic():  # a savepoint: the name may be taken at this very moment
-            row.save(force_insert=is_new)
-    except IntegrityError as error:
-        sentence = Sentence(_("The channel %(name)s exists already."), {"name": fields.name})
-        raise Invalid(sentence, fields={"name": [sentence]}) from error
+    sentence = Sentence(_("The channel %(name)s exists already."), {"name": fields.name})
+    with unless_taken(Invalid(sentence, fields={"name": [sentence]})):
+        row.save(force_insert=is_new)
     chosen, _is_new = Subscription.objects.get_or_create(channel=row)
     chosen.team_id = fields.team_id
     choosing.put(chosen, fields.wanted)

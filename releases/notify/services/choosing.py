@@ -15,6 +15,7 @@ from releases.audit.kinds import Kind
 from releases.catalog.models import Service
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.ids import uuid7
+from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
 from releases.notify import rules
 from releases.notify.facts import Occasion
@@ -37,8 +38,10 @@ class Wanted:
 
 
 @transaction.atomic(durable=True)
-def subscribe(*, actor: Actor, wanted: Wanted, now: datetime) -> Subscription:
+def subscribe(*, actor: Actor, wanted: Wanted, now: datetime, unchanged: Unchanged = nobody_looked) -> Subscription:
     """Choose what one hears oneself; pages come in any case.
+
+    ``unchanged`` is asked under the lock.
 
     :raises Invalid: with the fields ``time_zone``, ``quiet_from`` or ``quiet_until``
     :raises NotPermitted: no person acts
@@ -47,6 +50,7 @@ def subscribe(*, actor: Actor, wanted: Wanted, now: datetime) -> Subscription:
     if fields := problems(wanted):
         raise Invalid(Sentence(_("This cannot be saved as it is.")), fields=fields)
     row = _own(person)
+    unchanged()
     put(row, wanted)
     _record(row, person, actor)
     return row

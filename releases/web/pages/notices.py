@@ -60,7 +60,7 @@ def _context(request: Request, form: WantedForm | None = None) -> dict[str, Any]
     person = accounts.person_behind(request.actor)
     _hears, row = queries.preferences(person)
     muted = list(row.muted.order_by("name").values_list("name", flat=True)) if row else []
-    form = form or WantedForm(actor=request.actor, initial=chosen(row))
+    form = form or WantedForm(actor=request.actor, read=lambda: chosen(row))
     return {
         "told": [_told(card) for card in queries.own(person.pk)],
         "called": pages_of(request.actor),
@@ -102,11 +102,12 @@ def _again(request: Request, error: GmudError, **_kwargs: object) -> HttpRespons
 @signed_in
 def choose(request: Request) -> HttpResponse:
     """Save how this person wants to hear."""
-    _hears, row = queries.preferences(accounts.person_behind(request.actor))
-    form = WantedForm(request.POST, actor=request.actor, initial=chosen(row))
-    if form.is_current():
+    person = accounts.person_behind(request.actor)
+    form = WantedForm(request.POST, actor=request.actor, read=lambda: chosen(queries.preferences(person)[1]))
+    if form.is_valid():
+        wanted = wanted_of(form.cleaned_data)
         try:
-            services.subscribe(actor=request.actor, wanted=wanted_of(form.cleaned_data), now=clock.now())
+            services.subscribe(actor=request.actor, wanted=wanted, now=clock.now(), unchanged=form.unchanged)
         except Invalid as error:
             if not form.take(error):
                 raise

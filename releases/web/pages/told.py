@@ -98,7 +98,7 @@ def _form(request: Request, number: int) -> ToldForm:
     initial = {} if request.method == "POST" else {"told_at": clock.now(), "told_by": request.actor.name}
     return ToldForm(
         request.POST if request.method == "POST" else None,
-        initial=initial,
+        read=lambda: initial,
         about=str(number),
         actor=request.actor,
         filled=request.GET,

@@ -38,18 +38,32 @@ def test_what_everybody_sees_is_fine(text):
 
 
 def test_a_field_changed_meanwhile_says_what_it_is_now_and_the_others_stay():
-    form = a_form("name=mine&was-name=old&colors=red&was-colors=[]", initial={"name": "theirs", "colors": []})
+    form = a_form("name=mine&was-name=old&colors=red&was-colors=[]", read=lambda: {"name": "theirs", "colors": []})
 
-    assert not form.is_current()
-    assert list(form.errors) == ["name"]
+    with pytest.raises(Invalid) as changed:
+        form.unchanged()
+
+    assert list(changed.value.fields) == ["name"]
+    assert form.take(changed.value)
     assert "theirs" in form.errors["name"][0]
+
+
+def test_what_is_there_is_read_when_it_is_asked_and_not_when_the_form_was_made():
+    there = {"name": "old"}
+    form = a_form("name=mine&was-name=old", read=lambda: there)
+    form.unchanged()
+
+    there["name"] = "theirs"
+
+    with pytest.raises(Invalid):
+        form.unchanged()
 
 
 def test_a_form_opened_on_what_is_there_now_is_current_in_whatever_order():
     was = as_text(["blue", "red"])
-    form = a_form(f"name=mine&was-name=now&was-colors={was}", initial={"name": "now", "colors": ["red", "blue"]})
+    form = a_form(f"name=mine&was-name=now&was-colors={was}", read=lambda: {"name": "now", "colors": ["red", "blue"]})
 
-    assert form.is_current()
+    form.unchanged()
 
 
 def test_a_secret_is_neither_printed_nor_carried_in_an_address():

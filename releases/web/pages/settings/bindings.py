@@ -208,6 +208,7 @@ def _change(actor: Actor, key: str, values: Values, now: datetime) -> None:
         connection_id=UUID(values["connection"]),
         settings=_settings(values, Purpose(row.purpose), row.settings),
         now=now,
+        unchanged=values["unchanged"],
     )
 
 

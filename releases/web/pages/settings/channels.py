@@ -169,7 +169,9 @@ def _add(actor: Actor, values: Values, now: datetime) -> str | Shown:
 
 def _change(actor: Actor, key: str, values: Values, now: datetime) -> Shown | None:
     fields = _draft(values, ChannelKind(_found(key).kind))
-    row, secret = services.change_channel(actor=actor, channel_id=UUID(key), fields=fields, now=now)
+    row, secret = services.change_channel(
+        actor=actor, channel_id=UUID(key), fields=fields, now=now, unchanged=values["unchanged"]
+    )
     return _shown(row, secret)
 
 

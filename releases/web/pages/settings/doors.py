@@ -195,8 +195,7 @@ def add(request: Request, slug: str) -> HttpResponse:
 
 
 def _bound(request: Request, section: Section, act: Act, key: str) -> SettingForm:
-    initial = act.initial(key) if act.initial else {}
-    return (act.form or BARE)(request.POST, initial=initial, about=key, actor=request.actor)
+    return (act.form or BARE)(request.POST, read=act.reader(key), about=key, actor=request.actor)
 
 
 def _act_again(request: Request, error: GmudError, *, slug: str, key: str, verb: str) -> HttpResponse:
@@ -225,13 +224,13 @@ def act(request: Request, slug: str, key: str, verb: str) -> HttpResponse:
         right = chosen.right or section.right
         if right is not None:
             require(request.actor, right)
-        initial = chosen.initial(key) if chosen.initial else {}
-        form = (chosen.form or BARE)(initial=initial, about=key, filled=request.GET, actor=request.actor)
+        form = (chosen.form or BARE)(read=chosen.reader(key), about=key, filled=request.GET, actor=request.actor)
         return _form(request, section, form, key=key, act=chosen)
     bound = _bound(request, section, chosen, key)
-    if not bound.is_current():
+    if not bound.is_valid():
         return _form(request, section, bound, key=key, act=chosen, status=422)
-    return _done(request, section, chosen, key, chosen.do(request.actor, key, bound.cleaned_data, clock.now()))
+    values = bound.cleaned_data | ({"unchanged": bound.unchanged} if chosen.initial else {})
+    return _done(request, section, chosen, key, chosen.do(request.actor, key, values, clock.now()))
 
 
 def _done(request: Request, section: Section, act: Act, key: str, shown: Shown | None) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Forms of the settings: fields as data for one template, and what somebody else changed meanwhile."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any, cast
@@ -14,7 +14,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from releases.audit.actor import Actor
-from releases.core.errors import Invalid
+from releases.core.errors import Invalid, Sentence
+from releases.core.words import mark
 from releases.web.looks import Words
 from releases.web.tags import say
 
@@ -59,7 +60,8 @@ class Input:
 class SettingForm(forms.Form):
     """The shape of one form; what it means is checked by the service.
 
-    ``about`` is the id of the thing, empty when one is added, ``actor`` who looks; :meth:`prepare` fills choices.
+    ``about`` is the id of the thing, empty when one is added, ``actor`` who looks, ``read`` what returns how the thing
+    is; :meth:`prepare` fills choices.
     ``filled`` is what an address asks the fields to begin with; never a secret. A field named in ``code`` is spelled,
     not written: no spelling help.
     """
@@ -71,13 +73,13 @@ class SettingForm(forms.Form):
         data: QueryDict | None = None,
         *,
         actor: Actor,
-        initial: Mapping[str, Any] | None = None,
+        read: Callable[[], Mapping[str, Any]] = dict,
         about: str = "",
         filled: QueryDict | None = None,
     ) -> None:
         """Keep what the form is about, then fill the choices."""
-        super().__init__(data, initial=dict(initial or {}))
-        self.about, self.actor = about, actor
+        super().__init__(data, initial=dict(read()))
+        self.about, self.actor, self.read = about, actor, read
         self.filled = filled or QueryDict()
         self.prepare()
 
@@ -89,18 +91,17 @@ class SettingForm(forms.Form):
         field = cast(forms.ChoiceField, self.fields[name])
         field.choices = [(value, say(word)) for value, word in choices]
 
-    def is_current(self) -> bool:
-        """Say whether what was posted can be read, and stands on what is there now.
+    def unchanged(self) -> None:
+        """Ask whether what was posted stands on what is there now; for the service, under the lock of the row.
 
-        A field that somebody else changed since the form was opened says so, with what it is now.
+        :raises Invalid: with the fields that somebody else changed since the form was opened, and what each is now
         """
-        self.is_valid()
-        for name, now in self.initial.items():
-            was = self.data.get(WAS + name)
-            if was is not None and was != as_text(now):
-                sentence = _("Somebody changed this while you looked: it is “%(now)s” now. Check it, then save again.")
-                self.add_error(name, ValidationError(sentence, params={"now": as_text(now) or "—"}))
-        return not self.errors
+        now = {name: as_text(value) for name, value in self.read().items()}
+        others = {name: value for name, value in now.items() if self.data.get(WAS + name, value) != value}
+        if others:
+            sentence = mark("Somebody changed this while you looked: it is “%(now)s” now. Check it, then save again.")
+            fields = {name: [Sentence(sentence, {"now": value or "—"})] for name, value in others.items()}
+            raise Invalid(Sentence(mark("Somebody changed this while you looked.")), fields=fields)
 
     def take(self, error: Invalid) -> bool:
         """Show what the service says under the fields it names; ``True`` when every one of them is here."""

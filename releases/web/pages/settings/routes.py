@@ -152,7 +152,9 @@ def _described(key: str) -> Values:
 
 def _change(actor: Actor, key: str, values: Values, now: datetime) -> None:
     row = _found(key)
-    services.describe_route(actor=actor, route_id=row.pk, now=now, **_asked(values, row.locator))
+    services.describe_route(
+        actor=actor, route_id=row.pk, now=now, unchanged=values["unchanged"], **_asked(values, row.locator)
+    )
 
 
 def _remove(actor: Actor, key: str, _values: Values, now: datetime) -> None:

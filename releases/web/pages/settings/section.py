@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -95,8 +96,9 @@ Values = Mapping[str, Any]
 class Act:
     """What can be done to one thing: with a form, after a confirmation, or (with neither) at one press of a button.
 
-    ``in_rows`` offers it only beside the lines that name it. ``right`` is the section's when left out.
-    ``done`` is what the toast says afterwards; ``goes_back`` leads to the list, when the thing is gone.
+    ``initial`` returns how the thing is: the form begins with that, and its values carry ``unchanged``, which the
+    service asks under its lock. ``in_rows`` offers it only beside the lines that name it. ``right`` is the section's
+    when left out. ``done`` is what the toast says afterwards; ``goes_back`` leads to the list, when the thing is gone.
     """
 
     verb: str
@@ -110,6 +112,10 @@ class Act:
     in_rows: bool = False
     goes_back: bool = False
     done: str | Promise = SAVED
+
+    def reader(self, key: str) -> Callable[[], Values]:
+        """Return what reads how a thing is, each time it is called."""
+        return partial(self.initial, key) if self.initial else dict
 
 
 @dataclass(frozen=True, slots=True)
