@@ -298,7 +298,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": GMUD_SWEEP_SECONDS, "options": {"expires": GMUD_SWEEP_SECONDS}}
-    for name in ("sweep", "changes_due")
+    for name in ("sweep", "changes_due", "answers_due")
 }
 # What time alone brings to tell; nobody is told the second it becomes true.
 CELERY_BEAT_SCHEDULE["notices_due"] = {

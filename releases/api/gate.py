@@ -41,7 +41,13 @@ class Decisions(APIView):
         key = request.headers.get("Idempotency-Key", "")
         if key and not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
             return problem(400, "invalid", "An Idempotency-Key has 8 to 255 characters.")
-        answer = services.ask(actor=actor_of(request), request=body.as_request(), key=key, now=clock.now())
+        answer = services.ask(
+            actor=actor_of(request),
+            request=body.as_request(),
+            key=key,
+            callback_url=body.validated_data["callback_url"],
+            now=clock.now(),
+        )
         card = queries.card(answer.decision)
         headers = dict(NO_STORE)
         if card.retry_after_seconds is not None:

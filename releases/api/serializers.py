@@ -248,6 +248,13 @@ class DecisionIn(StrictSerializer):
     change_request = serializers.RegexField(
         r"\A(CHG-)?[0-9]{1,9}\Z", required=False, error_messages={"invalid": "Write it like CHG-1042."}
     )
+    callback_url = serializers.CharField(
+        required=False,
+        default="",
+        trim_whitespace=False,
+        help_text="https://: where to be told once, when the answer is wait, that it would be another one now. "
+        "What is posted there carries no permit and is not signed: ask the gate again.",
+    )
 
     def as_request(self) -> Request:
         """Return what the gate takes."""

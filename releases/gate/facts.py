@@ -23,7 +23,8 @@ from releases.committee.rules import Decision
 from releases.core.errors import Invalid, Missing, Sentence
 from releases.core.words import mark as _
 from releases.gate.demands import Demand, demands_on, risk_of
-from releases.gate.rules import ChangeFacts, Closure, Facts, Request
+from releases.gate.models import GateDecision
+from releases.gate.rules import ChangeFacts, Closure, Facts, Request, Run
 from releases.gate.states import Intent, ReasonCode
 
 # Among several changes that name the same place, the one furthest along answers.
@@ -178,6 +179,19 @@ def _place(request: Request) -> tuple[ServiceCard, EnvironmentCard]:
     if wrong:
         raise Invalid(Sentence(_("Some fields need your attention.")), fields=wrong)
     return service, environment
+
+
+def asked_by(decision: GateDecision, *, change_number: int | None) -> Request:
+    """Return the question that a stored answer was given to, to be asked again; about that change, if one is named."""
+    return Request(
+        service=decision.service,
+        environment=decision.environment,
+        artifact_name=decision.artifact_name,
+        digest=decision.digest,
+        intent=Intent(decision.intent),
+        run=Run(**decision.run),
+        change_number=change_number,
+    )
 
 
 def answering(request: Request) -> ChangeRequest | None:

@@ -5,7 +5,9 @@ from django.db.models import F, Q
 
 from releases.changes.models import ChangeRequest
 from releases.core.ids import uuid7
-from releases.gate.states import Intent, Verdict
+from releases.gate.states import CallbackState, Intent, Verdict
+
+LONGEST_URL = 500
 
 
 class GateDecision(models.Model):
@@ -71,6 +73,45 @@ class Permit(models.Model):
 
     def __str__(self) -> str:
         return str(self.jti)
+
+
+class Callback(models.Model):
+    """Where to tell somebody who was told to wait, once, that the answer to their question is another one now.
+
+    The same question asked again for the same address is one call: it names the latest decision.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    decision = models.OneToOneField(GateDecision, on_delete=models.PROTECT, related_name="callback")
+    change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="callbacks")
+    url = models.CharField(max_length=LONGEST_URL)
+    question = models.CharField(max_length=71)
+    asked_change = models.PositiveIntegerField(null=True)
+    state = models.CharField(max_length=16, default=CallbackState.WAITING)
+    look_at = models.DateTimeField()
+    verdict = models.CharField(max_length=8, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=list(CallbackState)), name="callback_state_is_known"),
+            models.UniqueConstraint(
+                fields=["question", "url"], condition=Q(state=CallbackState.WAITING), name="callback_once_per_question"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=CallbackState.WAITING, verdict="")
+                | ~Q(state=CallbackState.WAITING) & Q(verdict__in=[Verdict.ALLOW, Verdict.DENY]),
+                name="callback_waits_or_knows",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["look_at"], name="callback_due", condition=Q(state=CallbackState.WAITING)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.url}"
 
 
 class IdempotencyKey(models.Model):

@@ -87,14 +87,15 @@ def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
         for item in items_of(change)
     ]
     every = facts_of_each(asked, change, now=now)
-    signs = _can_sign()
+    signs = can_sign()
     return [
         Outlook(facts.request.service, facts.request.environment, found if signs else without_a_key(found))
         for facts, found in ((facts, decide(facts, now)) for facts in every)
     ]
 
 
-def _can_sign() -> bool:
+def can_sign() -> bool:
+    """Say whether there is a key to sign permits with."""
     try:
         return keys.signing(Path(settings.GMUD_KEYS)) is not None
     except BadFile:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,8 +27,8 @@ from releases.core import canonical
 from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Reason, Refused, Sentence
 from releases.core.ownfile import BadFile
 from releases.core.words import mark as _
-from releases.gate import keys, permits
-from releases.gate.facts import answering, facts_of
+from releases.gate import callbacks, keys, permits
+from releases.gate.facts import answering, asked_by, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
 from releases.gate.rules import OPEN_FOR, Request, Run, decide, without_a_key
 from releases.gate.states import Intent, ReasonCode, Verdict
@@ -70,25 +71,33 @@ class Replayed(Refused):
     code = ReasonCode.PERMIT_REPLAYED
 
 
-def ask(*, actor: Actor, request: Request, now: datetime, key: str = "", fuse: str = "") -> Answer:
+def ask(
+    *, actor: Actor, request: Request, now: datetime, key: str = "", fuse: str = "", callback_url: str = ""
+) -> Answer:
     """Decide, store and record; on allow issue a permit, signed only after everything is committed.
 
     ``fuse`` is for permits that are handed to a job whose run is not known yet: any run may redeem first, but of all
     permits with the same fuse one is redeemed. For such a job of a rollback that is under way a missing key is no
     reason to wait: its permit is signed with a key made for it alone (docs/decisions/0010).
 
+    Whoever must wait is called at ``callback_url`` once the answer would be another one (docs/decisions/0015).
+
     :raises NotPermitted: the caller may not ask the gate
-    :raises Invalid: the service or environment does not exist
+    :raises Invalid: the service or environment does not exist, or nobody may be called at that address
     :raises KeyReused: the key was used for another question
     :raises BadFile: the key to sign with cannot be used; nothing was stored
     """
+    callbacks.check_address(callback_url)
+    asked = partial(
+        _decide_and_store, actor=actor, request=request, key=key, fuse=fuse, callback_url=callback_url, now=now
+    )
     try:
-        decision, once = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
+        decision, once = asked()
     except IntegrityError:
         if not key:
             raise
         # The same key twice at once: whoever was faster has decided for both, and is found now.
-        decision, once = _decide_and_store(actor=actor, request=request, key=key, fuse=fuse, now=now)
+        decision, once = asked()
     permit = Permit.objects.select_related("change").filter(decision=decision).first()
     signer = (permit.kid, once) if permit and once else _signing_key()
     if permit is None or signer is None:
@@ -246,11 +255,11 @@ def _revoke(change: ChangeRequest, open_permits: QuerySet[Permit], *, now: datet
 
 @transaction.atomic(durable=True)
 def _decide_and_store(
-    *, actor: Actor, request: Request, key: str, fuse: str, now: datetime
+    *, actor: Actor, request: Request, key: str, fuse: str, callback_url: str, now: datetime
 ) -> tuple[GateDecision, Ed25519PrivateKey | None]:
     """Return the decision, stored, and the one-time key that is to sign its permit, if the usual one cannot."""
     require(actor, Right.GATE_ASK)
-    question = canonical.digest(_question(request))
+    question = canonical.digest(_question(request, callback_url))
     if key:
         earlier = IdempotencyKey.objects.select_related("decision").filter(principal=actor.id, key=key).first()
         if earlier is not None:
@@ -282,6 +291,7 @@ def _decide_and_store(
         asked_by=actor.name,
         decided_at=now,
     )
+    callbacks.keep(row, url=callback_url, question=question, asked_change=request.change_number, now=now)
     if key:
         IdempotencyKey.objects.create(
             principal=actor.id, key=key, request_digest=question, decision=row, created_at=now
@@ -306,21 +316,14 @@ def _decide_and_store(
             **_facts(row),
             **({"number": change.number, "state": change.state} if change else {}),
             **({"one_time_key": True} if once else {}),
+            **({"callback_url": callback_url} if callback_url else {}),
         },
     )
     return row, once
 
 
 def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetime) -> None:
-    request = Request(
-        service=decision.service,
-        environment=decision.environment,
-        artifact_name=decision.artifact_name,
-        digest=decision.digest,
-        intent=Intent(decision.intent),
-        run=Run(**decision.run),
-        change_number=change.number,
-    )
+    request = asked_by(decision, change_number=change.number)
     again = decide(facts_of(request, change, now=now), now)
     if change.content_digest != decision.content_digest:
         raise _refused(
@@ -361,8 +364,9 @@ def as_data(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _question(request: Request) -> dict[str, Any]:
+def _question(request: Request, callback_url: str) -> dict[str, Any]:
     return {
+        **({"callback_url": callback_url} if callback_url else {}),
         "service": request.service,
         "environment": request.environment,
         "artifact": {"name": request.artifact_name, "digest": request.digest},

@@ -20,6 +20,15 @@ class Verdict(StrEnum):
     WAIT = "wait"
 
 
+class CallbackState(StrEnum):
+    """How it stands with telling somebody who waits: still the same answer, to be told, told, or given up."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    TOLD = "told"
+    UNDELIVERED = "undelivered"
+
+
 class ReasonCode(StrEnum):
     """Why not; stable, so that scripts may rely on them (design/trust.md, section 2; the last one section 7)."""
 

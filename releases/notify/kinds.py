@@ -7,6 +7,7 @@ class Topic(StrEnum):
     """What a notice is about."""
 
     APPROVED = "approved"
+    CALLBACK_FAILED = "callback_failed"
     CHANGES_REQUESTED = "changes_requested"
     FREEZE = "freeze"
     MESSAGE_DEAD = "message_dead"

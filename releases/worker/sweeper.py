@@ -16,7 +16,7 @@ from django.db import connections
 from releases.operations import bell, queries, services
 from releases.operations.ports import Ring
 from releases.operations.trouble import tell
-from releases.worker.tasks import WORK, changes_due, notices_due
+from releases.worker.tasks import WORK, answers_due, changes_due, notices_due
 
 SHORTEST_PAUSE = 0.1
 SILENCE_SECONDS = 15.0
@@ -77,6 +77,7 @@ class Sweeper(threading.Thread):
         unheard = [call for call in calls if call not in silent and self._is_unheard(call)]
         self._work_without_a_bell([call for call in silent + unheard if call.queue in self._queues])
         changes_due()
+        answers_due()
         self._foresee()
         due = services.next_due(now=now)
         soonest = (due - now) if due else timedelta(seconds=self._longest_pause)

@@ -11,6 +11,7 @@ import structlog
 from celery import shared_task
 
 from releases.changes import services as changes
+from releases.gate import callbacks
 from releases.health import budgets
 from releases.notify import occasions
 from releases.operations import bell, queries, services
@@ -66,6 +67,13 @@ def changes_due() -> None:
     now = queries.database_now()
     changes.settle_due(now=now)
     changes.expire_due(now=now)
+
+
+@shared_task(name="answers_due")
+@or_later
+def answers_due() -> None:
+    """Ask the gate again for those who wait and gave an address to be called at."""
+    callbacks.look_again(now=queries.database_now())
 
 
 @shared_task(name="notices_due")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from releases.notify import occasions
+from releases.notify import calling_back, occasions
 from releases.notify import services as notices
 from releases.operations import queries as operations
 from releases.operations.ports import Message
@@ -72,6 +72,11 @@ def send_notices(message: Message) -> None:
     notices.send_due(now=operations.database_now)
 
 
+def call_back(message: Message) -> None:
+    """Call who waits for the gate."""
+    calling_back.call_back(callback_id=message.ref, now=operations.database_now)
+
+
 TELLING: Mapping[str, Sequence[Reaction]] = {
     **{f"change.{verb}": (tell_of_change,) for verb in VERBS},
     **{f"operation.{state}": (tell_of_work,) for state in STATES},
@@ -81,6 +86,7 @@ TELLING: Mapping[str, Sequence[Reaction]] = {
     "delegation.given": (tell_of_votes,),
     "delegation.revoked": (tell_of_votes,),
     "freeze.lifted": (tell_of_open_line,),
+    "gate.callback": (call_back,),
     "freeze.set": (tell_of_shut_line,),
     "lock.released": (tell_of_open_line,),
     "lock.set": (tell_of_shut_line,),

@@ -65,6 +65,7 @@ MANNERS: Mapping[Topic, Manner] = MappingProxyType(
         T.WITNESS_INCONSISTENT: _row(_("The record contradicts its witness"), U.PAGE, G.ON_CALL, asks=True),
         T.MESSAGE_DEAD: _row(_("A message was given up"), U.PAGE, G.ON_CALL, asks=True),
         T.SINK_FAILED: _row(_("Notices do not arrive"), U.PAGE, G.RELEASE_MANAGERS),
+        T.CALLBACK_FAILED: _row(_("A call to who waits did not arrive"), U.NOW, G.REQUESTER, G.RUNNERS),
         T.FREEZE: _row(_("A freeze or a lock"), U.CALM, G.AFFECTED),
         T.QUARANTINED: _row(_("An artifact is in quarantine"), U.CALM, G.OWNER_TEAM),
         T.REVIEW_DUE: _row(
