@@ -328,7 +328,7 @@ def test_a_freeze_of_a_customer_reaches_whose_change_would_hurt_them(house, cloc
     [notice] = Notice.objects.filter(topic=Topic.FREEZE)
     assert notice.person == house.engineer
     assert "Audit of Partner banks" in str(notice.reason)
-    assert ("customers of partner" if for_segment else "Freeze of Partner banks") in str(notice.reason)
+    assert ("customers of %(segment)s" if for_segment else "'where': 'Partner banks'") in str(notice.reason)
     assert change.name in str(notice.lines)
 
 
