@@ -1,13 +1,15 @@
 """Look for secrets in what others can read: in every dress a value takes, in one test or in all that a run left behind.
 
-The factories give every connection, channel, second factor and account the same well-known secrets. When a run ends,
-what it left behind is searched for them: the log lines of the tests' own process, the logs of every process that the
-fault tests and the browser's house started, databases in files, dumps of the others, what witnesses keep, and mails.
+The factories give every connection, channel, second factor and account the same well-known secrets; tokens of machines
+and secrets of webhooks, which are made anew each time, are known by their shape. When a run ends, what it left behind
+is searched for them: the log lines of the tests' own process, the logs of every process that the fault tests and the
+browser's house started, databases in files, dumps of the others, what witnesses keep, and mails.
 """
 
 import base64
 import json
 import logging
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from email import message_from_bytes
@@ -20,6 +22,7 @@ import pytest
 import structlog
 
 OWN_LOG = "own.log"
+SHAPES = re.compile(rb"gmud_[a-z0-9]{8}_[A-Za-z0-9_-]{43}|whsec_[A-Za-z0-9+/]{32,}")
 LEFT_BEHIND = ("*.log", "*.sqlite3*", "*.dump", "*.jsonl", "*.eml")
 SHOWN = 5  # findings that a run tells of
 
@@ -66,6 +69,7 @@ class Nest:
 def planted_everywhere() -> dict[str, str]:
     """Return the secrets that the factories and the stand-ins use, by what they open."""
     from gmud.sandbox.jenkins import ACCOUNTS
+    from tests.browser.seed import PASSWORD as PASSWORD_OF_BROWSERS
     from tests.factories.accounts import PASSWORD
     from tests.factories.catalog import TOKEN
     from tests.factories.factors import SECRET
@@ -74,7 +78,12 @@ def planted_everywhere() -> dict[str, str]:
 
     jenkins = {f"jenkins {name}": str(account["token"]) for name, account in ACCOUNTS.items() if "token" in account}
     channels = {"slack": SLACK_PATH.rpartition("/")[2], "teams": TEAMS_PATH.partition("/workflows/")[2]}
-    people = {"password": PASSWORD, "authenticator": SECRET, "identity provider": CLIENT_SECRET}
+    people = {
+        "password": PASSWORD,
+        "password of browsers": PASSWORD_OF_BROWSERS,
+        "authenticator": SECRET,
+        "identity provider": CLIENT_SECRET,
+    }
     return {"connection": TOKEN, **people, **jenkins, **channels}
 
 
@@ -86,12 +95,16 @@ def keep_dump(address: str, place: Path) -> None:
 
 
 def leaks(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
-    """Yield every file of a run's folder that holds one of these, with the place; the value itself is not repeated."""
+    """Yield every file of a run's folder that holds one of these or what looks like one; the value is not repeated."""
     wanted = sorted({form.encode() for value in secrets for form in forms(value)})
     for pattern in LEFT_BEHIND:
         for place in sorted(folder.rglob(pattern)):
-            if place.is_file() and any(form in held for held in [_held(place)] for form in wanted):
+            if place.is_file() and _shows(_held(place), wanted):
                 yield str(place.relative_to(folder))
+
+
+def _shows(held: bytes, wanted: Iterable[bytes]) -> bool:
+    return SHAPES.search(held) is not None or any(form in held for form in wanted)
 
 
 def _held(place: Path) -> bytes:
@@ -101,6 +114,18 @@ def _held(place: Path) -> bytes:
         return raw
     parts = (part.get_payload(decode=True) for part in message_from_bytes(raw).walk())
     return b"\n".join([raw, *(part for part in parts if isinstance(part, bytes))])
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep a dump of the tests' own database on PostgreSQL before it is dropped; SQLite's is a file anyway."""
+    from django.db import connection
+
+    yield
+    if connection.vendor == "postgresql":
+        given = connection.settings_dict
+        server = f"postgres://{given['USER']}:{given['PASSWORD']}@{given['HOST']}:{given['PORT']}"
+        keep_dump(f"{server}/{given['NAME']}", tmp_path_factory.getbasetemp() / "own.dump")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,9 +13,9 @@ from django.utils import translation
 from releases.audit import guards
 from releases.operations import bell
 from tests import examples
-from tests.canaries import own_log, pytest_sessionfinish
+from tests.canaries import django_db_setup, own_log, pytest_sessionfinish
 
-__all__ = ["examples", "own_log", "pytest_sessionfinish"]  # imported for what they register
+__all__ = ["django_db_setup", "examples", "own_log", "pytest_sessionfinish"]  # imported for what they register
 
 
 @pytest.fixture

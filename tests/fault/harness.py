@@ -70,6 +70,7 @@ def database(folder: Path) -> Iterator[str]:
         connection.close()
         settings["NAME"] = before
         if connection.vendor == "postgresql":
+            keep_dump(address, folder / "fault.dump")
             with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
                 admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -298,8 +299,6 @@ def house(
         finally:
             crew.dismiss()
             broker.kill()
-            if connection.vendor == "postgresql":
-                keep_dump(address, folder / "fault.dump")
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,13 @@ from releases.notify import services as notify
 from releases.notify.kinds import ChannelKind, Sink, Topic
 from releases.notify.models import Channel, Notice
 from releases.notify.services import Wanted
+from releases.notify.webhook.adapter import new_secret
 from releases.operations import bell
 from releases.operations.models import Step
 from releases.operations.ports import Ring
+from tests.browser.seed import PASSWORD as PASSWORD_OF_BROWSERS
 from tests.canaries import LEFT_BEHIND, Nest, forms, leaks, planted_everywhere
-from tests.factories.accounts import PASSWORD, SETUP, a_person
+from tests.factories.accounts import PASSWORD, SETUP, a_person, a_token
 from tests.factories.catalog import TOKEN, a_connection
 from tests.factories.delivery import fault
 from tests.factories.factors import SECRET as AUTHENTICATOR
@@ -401,18 +403,31 @@ def test_what_a_run_leaves_behind_is_searched_in_every_dress_and_kind_of_file(tm
     assert set(leaks(tmp_path, ["another"])) == set()
 
 
+def test_a_token_and_a_secret_of_a_webhook_that_nobody_planted_are_known_by_their_shape(tmp_path):
+    _client, token = a_token()
+    for name, text in {"token": token, "webhook": new_secret()}.items():
+        (tmp_path / f"{name}.log").write_text(f"x={text}&y")
+    (tmp_path / "clean.log").write_text("gmud_http_requests_total whsec_")
+
+    found = set(leaks(tmp_path, []))
+
+    for place in tmp_path.glob("*.log"):
+        place.unlink()  # this run is searched, too
+    assert found == {"token.log", "webhook.log"}
+
+
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
 def test_a_mail_is_searched_as_it_is_read(tmp_path, encoding):
     mail = EmailMessage()
-    mail.set_content("Olá. " * 9 + "the-secret-of-the-client", cte=encoding)
+    mail.set_content("Olá. " * 9 + "canary/0123456789+abcdef", cte=encoding)
     (tmp_path / "1.eml").write_bytes(mail.as_bytes())
 
-    assert list(leaks(tmp_path, ["the-secret-of-the-client"])) == ["1.eml"]
+    assert list(leaks(tmp_path, ["canary/0123456789+abcdef"])) == ["1.eml"]
     assert list(leaks(tmp_path, ["another"])) == []
 
 
 def test_the_search_knows_what_opens_an_account_a_second_factor_and_the_provider():
-    assert {PASSWORD, AUTHENTICATOR, TOKEN, CLIENT_SECRET} <= set(planted_everywhere().values())
+    assert {PASSWORD, PASSWORD_OF_BROWSERS, AUTHENTICATOR, TOKEN, CLIENT_SECRET} <= set(planted_everywhere().values())
 
 
 @pytest.mark.parametrize("line", ["{secret}", "nothing"])
