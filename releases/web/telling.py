@@ -162,7 +162,7 @@ TOLD: Mapping[str, str] = {
     "lock.set": mark("%(who)s stopped the line."),
     "message.quarantined": mark("A message was given up after %(attempts)s tries."),
     "message.requeued": mark("%(who)s had a message delivered again."),
-    "step.moved": mark("A step of the work went from %(from)s to %(state)s."),
+    "step.moved": mark("A step of the work moved on."),
     "window.closed": mark("%(who)s closed the window %(title)s."),
     "window.opened": mark("%(who)s opened the window %(title)s."),
     "delegation.given": mark("%(who)s lent the seat %(seat)s to %(to)s."),
@@ -194,6 +194,17 @@ TOLD: Mapping[str, str] = {
     "token.rotated": mark("%(who)s put the token %(prefix)s in place of %(before)s."),
     "verdict.given": mark("Health was judged."),
 }
+STEPS: Mapping[str, str] = {
+    "todo": mark("The step “%(step)s” is to be tried again."),
+    "sending": mark("The step “%(step)s” is being sent."),
+    "unknown": mark("Nobody knows yet whether the step “%(step)s” arrived."),
+    "applied": mark("The step “%(step)s” arrived and runs."),
+    "needs_human": mark("The step “%(step)s” waits for a person."),
+    "confirmed": mark("The step “%(step)s” is done."),
+    "failed": mark("The step “%(step)s” failed."),
+    "skipped": mark("The step “%(step)s” was not sent."),
+    "abandoned": mark("The step “%(step)s” was left as it is."),
+}
 # Where one kind of event has several endings: the data that tell them apart, and a sentence for each.
 ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "change.settled": (("work", "work_state"), WATCHES),
@@ -201,6 +212,7 @@ ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "connection.checked": (("light",), CHECKED),
     "policy.voted": (("decision",), VOICES),
     "shift.ended": (("shift_state",), SHIFTS),
+    "step.moved": (("step_state",), STEPS),
     "verdict.given": (("health",), JUDGED),
 }
 OTHERWISE = mark("%(who)s: %(what)s.")

@@ -3,6 +3,7 @@
 import pytest
 
 from releases.audit.kinds import Kind
+from releases.operations.states import StepState
 from releases.web.telling import ENDINGS, PARTS, TOLD, tell
 
 
@@ -20,3 +21,11 @@ def test_what_an_old_event_does_not_carry_shows_as_a_dash():
 
     assert str(told) == "Marta set the freeze —."
     assert PARTS.findall(told.text) == ["who", "title"]
+
+
+def test_a_step_of_the_work_is_told_by_its_name_and_by_what_became_of_it():
+    work = {"step": "deploy frontend", "step_from": "todo"}
+    told = {str(tell(kind="step.moved", who="Worker", data={**work, "step_state": one.value})) for one in StepState}
+
+    assert len(told) == len(StepState)
+    assert all("“deploy frontend”" in one for one in told)
