@@ -50,6 +50,11 @@ class Run:
     id: str = ""
     url: str = ""
 
+    @property
+    def name(self) -> str:
+        """Return what permits call it, empty for a run that is not known."""
+        return f"{self.provider}:{self.id}" if self.id else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -11,7 +11,7 @@ import structlog
 from celery import shared_task
 
 from releases.changes import services as changes
-from releases.gate import callbacks
+from releases.gate import services as gate
 from releases.health import budgets
 from releases.notify import occasions
 from releases.operations import bell, queries, services
@@ -73,7 +73,7 @@ def changes_due() -> None:
 @or_later
 def answers_due() -> None:
     """Ask the gate again for those who wait and gave an address to be called at."""
-    callbacks.look_again(now=queries.database_now())
+    gate.look_again(now=queries.database_now())
 
 
 @shared_task(name="notices_due")

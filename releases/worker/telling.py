@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from releases.notify import calling_back, occasions
+from releases.notify import occasions
 from releases.notify import services as notices
 from releases.operations import queries as operations
 from releases.operations.ports import Message
@@ -74,7 +74,7 @@ def send_notices(message: Message) -> None:
 
 def call_back(message: Message) -> None:
     """Call who waits for the gate."""
-    calling_back.call_back(callback_id=message.ref, now=operations.database_now)
+    occasions.call_back(callback_id=message.ref, now=operations.database_now)
 
 
 TELLING: Mapping[str, Sequence[Reaction]] = {

@@ -26,7 +26,7 @@ OWN = {
     "changes": {"appraising", "back", "document", "drafts"},
     "cluster": {"client", "errors", "replies", "workloads"},  # the whole room is one outside system
     "committee": {"seats"},
-    "gate": {"keys", "permits", "reasons"},
+    "gate": {"demands", "keys", "permits"},
     "impact": {"lenses", "scales"},
     "notify": {"letters", "mail", "occasions", "sinks", "wording"},
     "operations": {"bell", "failpoints", "trouble"},

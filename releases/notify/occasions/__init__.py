@@ -1,5 +1,6 @@
 """What happens in the house and who is to hear of it: each of these may be called twice, late, or out of order."""
 
+from releases.notify.occasions.calls import call_back
 from releases.notify.occasions.changes import called_for_votes, moved
 from releases.notify.occasions.clock import foresee
 from releases.notify.occasions.places import artifact_cleared, artifact_quarantined, line_opened, line_shut
@@ -8,6 +9,7 @@ from releases.notify.occasions.work import message_given_up, record_contradicted
 __all__ = [
     "artifact_cleared",
     "artifact_quarantined",
+    "call_back",
     "called_for_votes",
     "foresee",
     "line_opened",

@@ -14,10 +14,10 @@ from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.core import clock as clocks
 from releases.core.errors import Invalid
-from releases.gate import callbacks, services
+from releases.gate import services
 from releases.gate.models import Callback, GateDecision
 from releases.gate.states import CallbackState, Verdict
-from releases.notify import calling_back
+from releases.notify import occasions
 from releases.notify.kinds import Topic
 from releases.notify.models import Notice
 from releases.operations import services as operations
@@ -65,7 +65,7 @@ def work(clock: Clock) -> None:
     """Deliver what waits in the outbox at this moment, as a worker does whose clock this is."""
 
     def call(message: Message) -> None:
-        calling_back.call_back(callback_id=message.ref, now=clock)
+        occasions.call_back(callback_id=message.ref, now=clock)
 
     for message in OutboxMessage.objects.due(clock()):
         reactions = {**REACTIONS, "gate.callback": (call,)}
@@ -75,7 +75,7 @@ def work(clock: Clock) -> None:
 def look(at: datetime) -> Clock:
     """Look again at a moment, and let a worker do what follows."""
     clock = Clock(at)
-    callbacks.look_again(now=clock())
+    services.look_again(now=clock())
     work(clock)
     return clock
 
@@ -119,8 +119,8 @@ def test_it_is_looked_at_again_no_more_often_than_somebody_would_ask(house, chan
     row = Callback.objects.get()
     assert row.look_at == change.starts_at - 5 * MINUTE
 
-    assert callbacks.look_again(now=row.look_at - timedelta(microseconds=1)) == 0
-    assert callbacks.look_again(now=row.look_at) == 0
+    assert services.look_again(now=row.look_at - timedelta(microseconds=1)) == 0
+    assert services.look_again(now=row.look_at) == 0
     row.refresh_from_db()
     assert (row.state, row.look_at) == (CallbackState.WAITING, change.starts_at)
 

@@ -15,8 +15,8 @@ from releases.changes import queries as changes
 from releases.core.errors import GmudError, Sentence, Unreachable
 from releases.core.http import Allowance, Door
 from releases.core.words import mark as _
-from releases.gate import callbacks
-from releases.gate.callbacks import Due
+from releases.gate import services as gate
+from releases.gate.services import Call
 from releases.notify import rules
 from releases.notify.facts import Occasion
 from releases.notify.kinds import Topic
@@ -30,7 +30,7 @@ CHANGED = "gate.answer_changed"
 
 def call_back(*, callback_id: UUID, now: Callable[[], datetime]) -> None:
     """Make the call, if it is still to be made; safe to repeat."""
-    due = callbacks.begin_try(callback_id)
+    due = gate.begin_call(callback_id)
     if due is None:
         return
     try:
@@ -38,10 +38,10 @@ def call_back(*, callback_id: UUID, now: Callable[[], datetime]) -> None:
     except GmudError as error:
         _failed(due, error, now())
     else:
-        callbacks.arrived(due.id, now=now())
+        gate.call_arrived(due.id, now=now())
 
 
-def _speak(due: Due, now: datetime) -> None:
+def _speak(due: Call, now: datetime) -> None:
     event = {
         "type": CHANGED,
         "timestamp": due.ready_at.isoformat(),
@@ -61,11 +61,11 @@ def _speak(due: Due, now: datetime) -> None:
         raise trouble
 
 
-def _failed(due: Due, error: GmudError, now: datetime) -> None:
+def _failed(due: Call, error: GmudError, now: datetime) -> None:
     """Have it tried again later; a clear no and the last failure are the end of it, and somebody hears of that."""
     asked = timedelta(seconds=error.seconds) if isinstance(error, Later) else None
     wait = rules.next_try(due.attempts, is_page=False, asked=asked) if isinstance(error, Unreachable) else None
-    callbacks.failed(
+    gate.call_failed(
         due.id,
         str(error),
         again_at=now + wait if wait else None,
@@ -74,7 +74,7 @@ def _failed(due: Due, error: GmudError, now: datetime) -> None:
     )
 
 
-def _tell(due: Due, error: GmudError, now: datetime) -> None:
+def _tell(due: Call, error: GmudError, now: datetime) -> None:
     """Tell who runs the change that somebody still waits who should not; inside the transaction that gives it up."""
     change = changes.by_id(due.change_id)
     reason = Sentence(

@@ -34,7 +34,7 @@ HTTPS = "https://"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class Call:
     """A call that is to be made now: where to, about which decision, what the answer is, and which try this is."""
 
     id: UUID
@@ -145,7 +145,7 @@ def _answer(row: Callback, now: datetime) -> Decision:
 
 
 @transaction.atomic(durable=True)
-def begin_try(callback_id: UUID) -> Due | None:
+def begin_call(callback_id: UUID) -> Call | None:
     """Count a try before it is made and return what is to be told, ``None`` when that is over."""
     row = _ready(callback_id)
     if row is None:
@@ -153,11 +153,11 @@ def begin_try(callback_id: UUID) -> Due | None:
     row.attempts += 1
     row.save(update_fields=["attempts"])
     change = row.change
-    return Due(row.pk, row.url, row.decision_id, change.pk, change.name, row.verdict, row.look_at, row.attempts)
+    return Call(row.pk, row.url, row.decision_id, change.pk, change.name, row.verdict, row.look_at, row.attempts)
 
 
 @transaction.atomic(durable=True)
-def arrived(callback_id: UUID, *, now: datetime) -> None:
+def call_arrived(callback_id: UUID, *, now: datetime) -> None:
     """Write that it was told; nobody is told again."""
     if (row := _ready(callback_id)) is not None:
         row.state, row.ended_at, row.last_error = CallbackState.TOLD, now, ""
@@ -166,7 +166,7 @@ def arrived(callback_id: UUID, *, now: datetime) -> None:
 
 
 @transaction.atomic(durable=True)
-def failed(
+def call_failed(
     callback_id: UUID, error: str, *, again_at: datetime | None, now: datetime, on_giving_up: Callable[[], object]
 ) -> None:
     """Write why it could not be told, and have it tried at that moment, or give it up and say so in one transaction."""
