@@ -1,15 +1,13 @@
 """A key and a witness of its own for every test, and hands that reach past the guards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
-from releases.audit import guards
 from releases.audit.models import AuditEvent
 from releases.audit.sealer import Sealer
-from tests.factories.audit import an_event
+from tests.factories.audit import an_event, write_by_sql
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +24,8 @@ def sealer() -> Sealer:
 
 @pytest.fixture
 def by_sql() -> Callable[..., None]:
-    """Run statements as the owner of the tables does: guards down, statements, guards up."""
-
-    def run(*statements: str | tuple[str, Sequence[object]]) -> None:
-        with connection.cursor() as cursor:
-            guards.lower(cursor, connection.vendor)
-            for statement in statements:
-                cursor.execute(*((statement,) if isinstance(statement, str) else statement))
-            guards.lift(cursor, connection.vendor)
-
-    return run
+    """Return the hand of whoever owns the tables."""
+    return write_by_sql
 
 
 @pytest.fixture

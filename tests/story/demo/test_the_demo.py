@@ -15,6 +15,7 @@ from releases.accounts import services as machines
 from releases.accounts.models import Person, Team, User
 from releases.accounts.rights import Right
 from releases.audit import queries as audit
+from releases.audit.models import AuditEvent, AuditText
 from releases.audit.sealer import Sealer
 from releases.catalog.kinds import DependencySource, Purpose
 from releases.catalog.models import (
@@ -44,6 +45,7 @@ from releases.rollback.models import Rollback
 from releases.rollout.models import Rollout
 from releases.traffic.models import Shift
 from releases.traffic.states import ShiftState
+from tests.factories.audit import ANOTHER, name_of, underived, write_by_sql
 from tests.house.tree import ROOT
 
 BAD, GOOD, WAITING, DRAFT = 1039, 1040, 1041, 1042
@@ -315,12 +317,53 @@ def test_its_files_are_for_their_owner_only(told):
     assert modes == {"ci.token": 0o600, "demo.json": 0o600, "jenkins.token": 0o600}
 
 
-def test_the_record_verifies_once_it_is_sealed_and_replays_to_the_tables(told, settings, tmp_path):
-    settings.GMUD_WITNESS_FILE = str(tmp_path / "checkpoints.jsonl")  # what it seals is taken back with the test
+@pytest.fixture
+def sealed(told, settings, tmp_path):
+    """Seal the record of the demo; what that writes is taken back with the test."""
+    settings.GMUD_WITNESS_FILE = str(tmp_path / "checkpoints.jsonl")
     sealer = Sealer.of_settings()
     while sealer.turn() is not None:
         pass
 
+
+@pytest.fixture
+def one_of_each(sealed):
+    """Return one event of every kind that the story told, the way forward and the way back."""
+    events = {one.kind: one for one in AuditEvent.objects.order_by("occurred_us", "stream_version")}
+    assert {"permit.redeemed", "shift.ended", "verdict.given", "artifact.quarantined", "rollback.ended"} <= set(events)
+    return list(events.values())
+
+
+def columns_named():
+    """Return what the verification finds: the beginning of each row's name, and the column."""
+    return {(one.table, one.row.partition(")")[0] + ")", one.column) for one in audit.verify().findings}
+
+
+@pytest.mark.parametrize("column", ANOTHER)
+def test_an_edit_of_any_column_names_the_event_whatever_its_kind(one_of_each, column):
+    derived = [] if column in {"body", "leaf_hash"} else underived(column)
+    command = f"UPDATE audit_event SET {column} = %s WHERE leaf_hash = %s"
+
+    write_by_sql(*derived, *((command, [ANOTHER[column](one), one.leaf_hash]) for one in one_of_each))
+
+    named = columns_named()
+    assert [one.kind for one in one_of_each if ("audit_event", name_of(one), column) not in named] == []
+
+
+@pytest.mark.parametrize(("column", "found_in"), [("field", "field"), ("salt", "body"), ("body", "body")])
+def test_an_edit_of_any_text_names_the_event_it_stands_beside_whatever_its_kind(one_of_each, column, found_in):
+    texts = {one.event_id: one for one in AuditText.objects.filter(event_id__in=[one.event_id for one in one_of_each])}
+    beside = [one for one in one_of_each if one.event_id in texts]
+    assert len(beside) > 5
+    command = f"UPDATE audit_text SET {column} = %s WHERE salt = %s"
+
+    write_by_sql(*((command, ["other", texts[one.event_id].salt]) for one in beside))
+
+    named = columns_named()
+    assert [one.kind for one in beside if ("audit_text", name_of(one), found_in) not in named] == []
+
+
+def test_the_record_verifies_once_it_is_sealed_and_replays_to_the_tables(sealed):
     assert audit.verify().ok, audit.verify().findings[:3]
     assert audit.replay(REPLAYED).findings == []
 
