@@ -29,6 +29,7 @@ def vote_on_policy(
     :raises Missing: there is no such policy
     :raises Stale: another policy came into force since this one was proposed, or other rules were seen
     :raises Refused: it is decided, this person has voted, or its seats can no longer be filled
+    :raises Invalid: an environment that it names is there no more
     :raises NotPermitted: this person may not vote on it
     :raises Contradicted: the record contradicts its witness, so nothing is decided
     """

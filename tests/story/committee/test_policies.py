@@ -11,6 +11,8 @@ from releases.accounts.models import Person
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
 from releases.audit.queries import story
+from releases.catalog import services as catalog
+from releases.catalog.kinds import EnvironmentKind
 from releases.committee import queries, services
 from releases.committee.models import Policy, Round, Vote
 from releases.committee.rules import Decision
@@ -18,6 +20,7 @@ from releases.core import canonical
 from releases.core.errors import Invalid, Missing, NotPermitted, Refused, Stale
 from releases.operations.models import OutboxMessage
 from tests.factories.accounts import NOW, SETUP, a_person, actor_of
+from tests.factories.catalog import an_environment
 from tests.factories.committee import TWO_SEATS, a_member, a_policy, a_round, a_vote, person_of
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +109,36 @@ def test_what_cannot_be_read_is_refused_by_field(bruno, rita, name, rules, field
     with pytest.raises(Invalid) as caught:
         services.save_policy(actor=SETUP, name=name, rules=rules, now=NOW)
     assert list(caught.value.fields) == [field]
+
+
+AFTER_STAGING = [
+    *TWO_SEATS,
+    {"when": {"environment_kind": ["production"]}, **TWO_SEATS[0], "after_environment": "staging", "soak_hours": 24},
+]
+
+
+def test_a_policy_that_waits_for_what_can_never_come_is_refused_by_field(bruno, rita):
+    an_environment("production")
+    with pytest.raises(Invalid) as caught:
+        a_policy(AFTER_STAGING)
+    assert list(caught.value.fields) == ["rules[1].after_environment"]
+
+    an_environment("staging", EnvironmentKind.PRODUCTION)
+    with pytest.raises(Invalid, match="Nobody could ever satisfy this policy") as caught:
+        a_policy(AFTER_STAGING)
+    assert "cannot come before itself" in str(caught.value.fields["rules[1].after_environment"][0])
+    assert not Policy.objects.exists()
+
+
+def test_a_policy_whose_environment_went_before_the_last_vote_does_not_come_into_force(policy, bruno, rita, helena):
+    staging = an_environment("staging", EnvironmentKind.STAGING)
+    proposed = a_policy(AFTER_STAGING, actor=helena)
+    vote(proposed, bruno)
+    catalog.remove_environment(actor=SETUP, environment_id=staging.pk, now=NOW)
+
+    with pytest.raises(Invalid):
+        vote(proposed, rita)
+    assert queries.current_policy() == policy
 
 
 def test_a_later_policy_waits_for_everybody_the_one_in_force_asks_for(policy, bruno, rita, helena):

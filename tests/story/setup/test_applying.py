@@ -183,6 +183,41 @@ def test_a_later_policy_is_put_before_the_committee_once():
     assert Policy.objects.count() == 2
 
 
+IN_PRODUCTION = "when: {environment_kind: [production]}, seats: {seat_security: 1}"
+
+
+def test_what_a_policy_asks_of_a_release_is_read_out_and_applied_with_the_environment_of_the_same_file():
+    owner = the_first_owner()
+    asks = f"- {{{IN_PRODUCTION}, highest_risk: high, after_environment: staging, soak_hours: 24}}"
+    whole = (
+        f"{SMALL[: SMALL.index('policy:')]}policy:\n  name: P\n  rules:\n  - seats: {{seat_security: 1}}\n  {asks}\n"
+    )
+
+    applied(owner, whole)
+
+    asked = {"highest_risk": "high", "after_environment": "staging", "soak_hours": 24}
+    assert current_policy().document[1].items() >= asked.items()
+    assert not current_policy().document[0].keys() & asked.keys()
+    told = export(actor=owner)
+    assert all(f"{name}: {value}" in told for name, value in asked.items())
+    assert applied(owner, told).is_empty
+
+
+def test_a_wish_of_a_policy_that_nothing_could_meet_is_named_by_its_line():
+    owner = the_first_owner()
+    asks = f"- {{{IN_PRODUCTION}, after_environment: moon}}"
+    whole = (
+        f"{SMALL[: SMALL.index('policy:')]}policy:\n  name: P\n  rules:\n  - seats: {{seat_security: 1}}\n  {asks}\n"
+    )
+
+    found = refused(owner, whole)
+
+    line = 1 + next(at for at, text in enumerate(whole.splitlines()) if "moon" in text)
+    assert found["policy.rules[1].after_environment"][0] == line
+    assert "no environment moon" in found["policy.rules[1].after_environment"][1]
+    assert not Environment.objects.exists()
+
+
 def test_machines_are_named_beside_the_file_and_never_in_it():
     owner = the_first_owner()
     applied(owner, SMALL)
