@@ -189,9 +189,7 @@ IN_PRODUCTION = "when: {environment_kind: [production]}, seats: {seat_security: 
 def test_what_a_policy_asks_of_a_release_is_read_out_and_applied_with_the_environment_of_the_same_file():
     owner = the_first_owner()
     asks = f"- {{{IN_PRODUCTION}, highest_risk: high, after_environment: staging, soak_hours: 24}}"
-    whole = (
-        f"{SMALL[: SMALL.index('policy:')]}policy:\n  name: P\n  rules:\n  - seats: {{seat_security: 1}}\n  {asks}\n"
-    )
+    whole = f"{SMALL}  {asks}\n"
 
     applied(owner, whole)
 
@@ -206,9 +204,7 @@ def test_what_a_policy_asks_of_a_release_is_read_out_and_applied_with_the_enviro
 def test_a_wish_of_a_policy_that_nothing_could_meet_is_named_by_its_line():
     owner = the_first_owner()
     asks = f"- {{{IN_PRODUCTION}, after_environment: moon}}"
-    whole = (
-        f"{SMALL[: SMALL.index('policy:')]}policy:\n  name: P\n  rules:\n  - seats: {{seat_security: 1}}\n  {asks}\n"
-    )
+    whole = f"{SMALL}  {asks}\n"
 
     found = refused(owner, whole)
 
