@@ -48,10 +48,12 @@ def headline_of(seen: Seen) -> tuple[Sentence, Words]:
         return Sentence(mark("%(version)s did not hold"), names), _why(current) or otherwise
     if state is OperationState.STOPPED:
         return Sentence(mark("Stopped: %(version)s stays where it stands"), names), _("Go back, or file a new change.")
-    if current.kind == Work.WATCH:
+    if state is OperationState.SUCCEEDED and current.kind == Work.ROLLOUT and seen.row.state != State.WATCHING:
+        return Sentence(mark("%(version)s serves everybody"), names), ""
+    if current.kind == Work.WATCH or state is OperationState.SUCCEEDED:
         watched = {**names, "until": seen.card.watch_until_at}
         text = mark("%(version)s serves everybody; watched until %(until)s")
-        if state is OperationState.SUCCEEDED:
+        if state is OperationState.SUCCEEDED and current.kind == Work.WATCH:
             text = mark("%(version)s held")
         return Sentence(text, watched), _("Going back needs no further approval while the watch lasts.")
     if _waits_for_advance(current):

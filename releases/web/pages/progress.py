@@ -176,12 +176,13 @@ def _upcoming(seen: Seen) -> tuple[Line, ...]:
     elif current.kind == Work.WATCH:
         words = (Sentence(mark("The watch ends %(until)s"), {"until": seen.card.watch_until_at}), _("The review opens"))
     else:
-        words = (
+        stages: tuple[Words, ...] = (
             Sentence(mark("10 %% of traffic goes to %(version)s"), names),
             _("Its health is judged"),
             _("All traffic follows, or it stops by itself"),
             _("The watch begins"),
         )
+        words = stages[current.stage - Stage.DEPLOY :]
     return tuple(Line("", str(at), word) for at, word in enumerate(words, start=1))
 
 

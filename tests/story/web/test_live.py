@@ -6,6 +6,7 @@ from releases.audit.queries import story
 from releases.catalog import services as catalog
 from releases.catalog.kinds import Purpose
 from releases.changes import services
+from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.delivery import services as delivery
 from releases.operations.models import Operation, Step
@@ -224,6 +225,8 @@ def test_both_buttons_stand_on_the_page_while_the_verdict_is_awaited(wired, judg
     assert "Advance now" in text
     assert f'action="/live/{judged.number}/stop"' in text
     assert "Stopping leaves traffic as it is; going back brings it home." in text
+    assert "All traffic follows, or it stops by itself" in text
+    assert "Its health is judged" not in text  # that is not what happens next
 
 
 def test_before_the_verdict_there_is_nothing_to_advance_and_afterwards_nothing_to_stop(wired, released, browse):
@@ -235,6 +238,18 @@ def test_before_the_verdict_there_is_nothing_to_advance_and_afterwards_nothing_t
 
     assert (f"{page}/advance" in before, f"{page}/stop" in before) == (False, True)
     assert (f"{page}/advance" in after, f"{page}/stop" in after) == (False, False)
+
+
+@pytest.mark.parametrize(("state", "said"), [(State.WATCHING, "; watched until"), (State.REVIEWING, "</h1>")])
+def test_a_release_that_nothing_measured_is_not_said_to_move_once_it_is_out(wired, judged, browse, state, said):
+    times = {"begun_at": wired.now - timedelta(minutes=1), "ended_at": wired.now}
+    Operation.objects.filter(subject=judged.pk).update(state="succeeded", stage=Stage.ALL, **times)
+    ChangeRequest.objects.filter(pk=judged.pk).update(state=state, watch_until_at=wired.now + timedelta(hours=1))
+
+    text = browse(wired.manager).get(f"/live/{judged.number}").content.decode()
+
+    assert f"v1.5.0 serves everybody{said}" in text
+    assert "Everybody moves to" not in text
 
 
 def test_who_may_not_release_is_offered_neither_button(wired, judged, browse):
