@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from gmud.env import ROOT
 from gmud.run import plan as plans
 from gmud.servers import accepts
+from tests.browser.eyes import SIZES
 
 OPEN_SECONDS = 180  # the demo's forty changes are told first
 STOP_SECONDS = 40
@@ -31,7 +32,6 @@ PATIENCE_SECONDS = 60
 BROKER_ROOM = 9  # workers of others, that ring in room 0 of the same server, hear nothing of ours
 BUSY = "database is locked"  # SQLite under load: the sweep rings again
 PORTS = range(20_000, 30_000, 4)
-SIZES: Mapping[str, ViewportSize] = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 REFUSAL = re.compile(r"Failed to load resource: .* status of (409|422)|Response Status Error Code (409|422) ")  # shown
 SHORT = {"GMUD_VERDICT_SECONDS": "5", "GMUD_VERIFY_SECONDS": "6", "GMUD_WATCH_SECONDS": "12", "GMUD_SWEEP_SECONDS": "2"}
 # Beside PostgreSQL as in production; every request opens a connection, so one story is told to both web servers.

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 
 import django
 
+from tests.browser.moving import moves
+
 if TYPE_CHECKING:
     from tests.factories.changes import House
 
 PASSWORD = "browser tests know it"
+SUBJECT = "rita-1"  # what the provider calls Rita
 
 
 def main() -> None:
@@ -63,7 +66,7 @@ def main() -> None:
         catalog.link(
             actor=SETUP, caller_id=caller.pk, callee_id=callee.pk, source=DependencySource.ENVIRONMENT, now=now
         )
-    catalog.register_customer(
+    customer = catalog.register_customer(
         actor=SETUP,
         name="Varejo",
         segment="retail",
@@ -79,6 +82,14 @@ def main() -> None:
         title="Consciência Negra",
         starts_at=now + timedelta(hours=8),
         ends_at=now + timedelta(hours=20),
+        now=now,
+    )
+    calendar.freeze_for(
+        actor=house.actor("manager"),
+        customer_id=customer.pk,
+        title="Their own audit",
+        starts_at=now + timedelta(days=20),
+        ends_at=now + timedelta(days=22),
         now=now,
     )
     closed = a_change(house, at=State.REVIEWING, title="Log every refused login")
@@ -105,6 +116,8 @@ def main() -> None:
     wires(now)
     calls(house, now)
     proposes(house, now)
+    ways_in(now)
+    moves(house, now)
 
 
 def proposes(house: "House", now: datetime) -> None:
@@ -194,6 +207,26 @@ def calls(house: "House", now: datetime) -> None:
     OutboxMessage.objects.filter(pk=message.pk).update(dead_at=now, attempts=5, last_error="tell_of_votes: no route")
     gone = a_person("Iara Melo", Role.ENGINEER, now=now)
     committee.deactivate_person(actor=SETUP, person_id=gone.pk, now=now)
+
+
+def ways_in(now: datetime) -> None:
+    """Let somebody in by the provider; their older account had an authenticator app, and is closed."""
+    from django.conf import settings
+
+    from releases.accounts import queries
+    from releases.accounts import services as accounts
+    from releases.accounts.roles import Role
+    from tests.factories.accounts import SETUP, a_person
+    from tests.factories.factors import an_app
+
+    rita = a_person("Rita Alves", Role.AUDITOR, username="rita", now=now)
+    account = rita.accounts.get()
+    who = queries.actor_for(account, signed_in_at=now)
+    issuer = settings.GMUD_OIDC_ISSUER
+    accounts.link_identity(actor=who, account_id=account.pk, issuer=issuer, subject=SUBJECT, now=now)
+    older = accounts.add_account(actor=SETUP, person_id=rita.pk, username="rita.old", password=PASSWORD, now=now)
+    an_app(older, now)
+    accounts.close_account(actor=SETUP, account_id=older.pk, now=now)
 
 
 if __name__ == "__main__":

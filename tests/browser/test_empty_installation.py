@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from gmud.demo import story
 from gmud.demo.telling import ERROR_LIMIT, ERROR_RATE, JENKINS_ACCOUNT, JENKINS_TOKEN
+from tests.browser.eyes import Keep, troubles
 from tests.browser.hands import Hands
 from tests.browser.house import House, a_house, digest, until
 from tests.browser.test_journey import HERE, MINUTE, ask_the_gate, the_page_says, the_record_holds
@@ -27,7 +28,6 @@ from tests.factories.factors import code_at
 SERVICE, BAD = story.BAD
 BACK = story.RUNNING
 MOST_CLICKS = 55  # a guard against a way that grows longer; the counts themselves are printed
-Keep = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_three_people_go_from_an_empty_database_to_a_release_taken_back(
 
     sign_in(olga, passwords["olga"], at="/start")
     expect(olga.page.get_by_role("heading", level=1)).to_have_text("10 steps to your first change")
-    keep(olga.page, "start-empty")
+    assert list(troubles(olga.page, keep, "start-empty")) == []
     guard(olga)
     passwords |= people(olga, keep)
     catalogue(olga)

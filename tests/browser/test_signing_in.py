@@ -5,25 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import SIZES
+from tests.browser.eyes import LOOKS, SIZES, objections
 from tests.browser.seed import PASSWORD
-from tests.browser.test_every_page import LOOKS
 
 
 def code_of(secret: str) -> str:
     """Return what an authenticator app shows now."""
     return format_hotp_value(hotp_value(secret, int(datetime.now(UTC).timestamp()) // 30))
-
-
-def troubles(page: Page) -> list[object]:
-    """Return what axe finds, and whether something sticks out."""
-    found: list[object] = [one["id"] for one in Axe().run(page).response["violations"]]
-    if page.evaluate("() => document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        found.append("sticks out")
-    return found
 
 
 def type_password(page: Page, password: str = PASSWORD) -> None:
@@ -45,7 +35,7 @@ def test_a_second_factor_is_added_used_and_removed(browser, site, keep, size, th
 
     def seen(name: str) -> None:
         keep(page, f"{name}-{size}-{theme}-{language}")
-        if wrong := troubles(page):
+        if wrong := list(objections(page)):
             found[name] = wrong
 
     type_password(page, "not this one")
