@@ -25,6 +25,7 @@ from gmud.env import ROOT
 from gmud.run import plan as plans
 from gmud.servers import accepts
 from tests.browser.eyes import SIZES
+from tests.canaries import keep_dump
 
 OPEN_SECONDS = 180  # the demo's forty changes are told first
 STOP_SECONDS = 40
@@ -92,7 +93,7 @@ def a_house(folder: Path, *, is_demo: bool) -> Iterator[House]:
 
     The stand-ins of the outside always run: in the demo the house starts them, else they are somebody else's.
     """
-    with _database() as database, _ports() as port:
+    with _database(folder) as database, _ports() as port:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
         environment |= {"GMUD_DATA": str(folder), "GMUD_PUBLIC_URL": f"http://127.0.0.1:{port}"}
         environment |= {"GMUD_DEMO": str(int(is_demo)), "GMUD_OUTBOUND_NETWORKS": "127.0.0.0/8"}
@@ -127,8 +128,11 @@ def until(look: Callable[[], Any], *, seconds: float = PATIENCE_SECONDS) -> Any:
 
 
 @contextmanager
-def _database() -> Iterator[dict[str, str]]:
-    """Yield the settings of a new database on the server that the environment names; without one, SQLite's."""
+def _database(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the settings of a new database on the server that the environment names; without one, SQLite's.
+
+    A dump of it is left in the folder, for the search at the end of the run.
+    """
     server = os.environ.get("DATABASE_URL")
     if not server:
         yield {}
@@ -137,7 +141,9 @@ def _database() -> Iterator[dict[str, str]]:
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
         try:
-            yield {"DATABASE_URL": urlsplit(server)._replace(path=f"/{name}").geturl()}
+            address = urlsplit(server)._replace(path=f"/{name}").geturl()
+            yield {"DATABASE_URL": address}
+            keep_dump(address, folder / "house.dump")
         finally:
             admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
