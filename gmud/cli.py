@@ -100,6 +100,8 @@ def gate_wait(server: Server, options: argparse.Namespace) -> dict[str, Any]:
         raise Ended(BAD_SIGNATURE, "The answer allows but brings no permit: treated as no.")
     claims = _verified(server, permit, options)
     _redeem(server, str(claims["jti"]), options)
+    if answer.get("reasons"):
+        print(_reasons("allowed, with a warning", answer), file=sys.stderr)
     return {**answer, "line": f"allowed by {answer.get('change_request')}, permit redeemed"}
 
 

@@ -1,6 +1,6 @@
 """Who calls whom, who is served, and what is wrong now."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from uuid import UUID
 
 from releases.accounts.rules import folded, one_line
@@ -52,7 +52,10 @@ def customers_of(service_ids: Iterable[UUID]) -> list[CustomerCard]:
     """Return the customers these services serve, each once, the largest first."""
     wanted = frozenset(service_ids)
     rows = Customer.objects.filter(services__in=wanted).distinct().prefetch_related("services")
-    return [customer_card(row, wanted) for row in rows.order_by("-size", "name")]
+    return [
+        customer_card(row, (one.name for one in row.services.all() if one.pk in wanted))
+        for row in rows.order_by("-size", "name")
+    ]
 
 
 def customer_named(name: str) -> CustomerCard:
@@ -67,15 +70,15 @@ def customer_named(name: str) -> CustomerCard:
     return customer_card(row)
 
 
-def customer_card(row: Customer, wanted: Collection[UUID] = ()) -> CustomerCard:
-    """Return a customer without its table, with those of the wanted services that serve it."""
+def customer_card(row: Customer, services: Iterable[str] = ()) -> CustomerCard:
+    """Return a customer without its table, with the names of these services."""
     return CustomerCard(
         id=row.pk,
         name=row.name,
         segment=row.segment,
         size=row.size,
         notice_hours=row.notice_hours,
-        services=tuple(one.name for one in row.services.all() if one.pk in wanted),
+        services=tuple(services),
     )
 
 
@@ -83,7 +86,7 @@ def customers_hurt(places: Iterable[Place]) -> dict[Place, tuple[CustomerCard, .
     """Return, place by place, whom a change there may hurt, the largest first.
 
     In production that is everybody who is served by it or by what may feel it (see :func:`dependents`); elsewhere
-    nobody is.
+    nobody is. The cards name no services.
     """
     found: dict[Place, tuple[CustomerCard, ...]] = dict.fromkeys(places, ())
     kinds = Environment.objects.filter(pk__in={place[1] for place in found}, kind=EnvironmentKind.PRODUCTION)
@@ -92,12 +95,15 @@ def customers_hurt(places: Iterable[Place]) -> dict[Place, tuple[CustomerCard, .
         return found
     callers = _callers(_edges())
     reach = {service_id: {service_id, *hops_to([service_id], callers)} for service_id, _environment in live}
-    cards = customers_of(one for many in reach.values() for one in many)
+    everything = {one for many in reach.values() for one in many}
     served: dict[UUID, set[UUID]] = {}
-    through = Customer.services.through.objects.filter(customer_id__in=[card.id for card in cards])
+    through = Customer.services.through.objects.filter(service_id__in=everything)
     for customer_id, service_id in through.values_list("customer_id", "service_id"):
         served.setdefault(customer_id, set()).add(service_id)
-    found |= {place: tuple(card for card in cards if served[card.id] & reach[place[0]]) for place in live}
+    rows = Customer.objects.filter(services__in=everything).distinct().order_by("-size", "name")
+    cards = [customer_card(row) for row in rows]
+    for place in live:
+        found[place] = tuple(card for card in cards if not reach[place[0]].isdisjoint(served.get(card.id, ())))
     return found
 
 

@@ -92,7 +92,7 @@ def _answered(card: queries.DecisionCard, artifact: ArtifactCard | None, now: da
 
 
 def _summary(card: queries.DecisionCard) -> Words:
-    if card.verdict == Verdict.ALLOW:
+    if card.verdict == Verdict.ALLOW and not card.reasons:
         return Sentence(mark("All %(n)s rules hold"), {"n": len(card.passed)})
     first = card.reasons[0].message
     if len(card.reasons) == 1:

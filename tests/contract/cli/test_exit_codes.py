@@ -180,6 +180,16 @@ def resigned(document: dict) -> str:
     return jwt.encode(payload, FOREIGN, algorithm="EdDSA", headers={"kid": kid, "typ": permits.PERMIT_TYPE})
 
 
+def test_0_with_the_warning_on_the_other_stream(shell):
+    warning = {"code": "error_budget_exhausted", "severity": "warn", "message": "It is spent.", "fix": "Mend it."}
+    with between(shell.url, twisted(reasons=[warning])) as url:
+        code, out, err = replace(shell, url=url).wait()
+
+    assert code == DONE
+    assert out.strip() == f"allowed by {shell.change.name}, permit redeemed"
+    assert "allowed, with a warning:\n- error_budget_exhausted: It is spent. Mend it." in err
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -13,11 +13,11 @@ from releases.accounts import services as accounts
 from releases.accounts.rights import Right
 from releases.audit.models import AuditEvent
 from releases.calendar import services as calendar
-from releases.changes.states import State
+from releases.changes.states import ChangeType, State
 from releases.gate.models import GateDecision, Permit
 from releases.operations.models import OutboxMessage
 from tests.factories.accounts import a_person, a_token
-from tests.factories.catalog import a_digest
+from tests.factories.catalog import a_budget, a_digest
 from tests.factories.changes import a_change
 from tests.factories.gate import RUN, ask, with_keys
 
@@ -63,6 +63,19 @@ def test_each_answer_offers_to_ask_again_and_to_be_copied(house, allowed, browse
     assert "Ask again now" in text
     assert "Copy as curl" in text
     assert "no permit is given out here" in text
+
+
+def test_an_answer_that_allows_with_a_warning_says_so_first(house, now, browse, settings, tmp_path):
+    with_keys(settings, tmp_path / "keys")
+    a_budget(house.service, house.environment, left=-1, now=now)
+    soon = now + timedelta(milliseconds=1)
+    change = a_change(house, at=State.SCHEDULED, type=ChangeType.EMERGENCY.value, starts_at=soon)
+    assert ask(house, change, now=now + timedelta(seconds=1)).verdict == "allow"
+
+    text = " ".join(browse(house.engineer).get("/gate").content.decode().split())
+
+    assert text.count("The error budget of ledgerwriter in production is spent.") == 2  # in the line, and inside
+    assert "rules hold" not in text
 
 
 def test_asking_again_says_what_the_gate_says_now_and_leaves_nothing_behind(house, now, allowed, browse):
