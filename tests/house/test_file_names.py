@@ -23,10 +23,11 @@ OWN = {
         *("privileges", "report", "sealer", "search", "verification", "witness"),
     },
     "catalog": {"cards", "doors", "imports", "secrets"},
-    "changes": {"appraising", "back", "document", "drafts"},
+    "changes": {"appraising", "back", "document", "drafts", "promises"},
     "cluster": {"client", "errors", "replies", "workloads"},  # the whole room is one outside system
     "committee": {"seats"},
     "gate": {"demands", "keys", "permits"},
+    "health": {"budgets"},
     "impact": {"lenses", "scales"},
     "notify": {"letters", "mail", "occasions", "sinks", "wording"},
     "operations": {"bell", "failpoints", "trouble"},
