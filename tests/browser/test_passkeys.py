@@ -5,6 +5,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.eyes import troubles
 from tests.browser.seed import PASSWORD
 
 KEEPER = {
@@ -45,10 +46,16 @@ def test_a_passkey_is_made_and_opens_the_house_alone_and_as_second_factor(browse
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Keep these recovery codes")
     assert page.locator("ol.recovery li").count() == 10
-    keep(page, "recovery-codes")
+    assert list(troubles(page, keep, "recovery-codes")) == []
     page.get_by_role("link", name="I have them").click()
     expect(page.get_by_text("Passkey Work laptop")).to_be_visible()
-    keep(page, "profile-with-passkey")
+    remove = page.get_by_role("button", name=re.compile("^Remove ?: Work laptop"))
+    remove.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert list(troubles(page, keep, "remove-passkey")) == []
+    page.keyboard.press("Escape")
+    expect(remove).to_be_focused()
+    assert list(troubles(page, keep, "profile-with-passkey")) == []
 
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(re.compile("/sign-in$"))
@@ -64,7 +71,7 @@ def test_a_passkey_is_made_and_opens_the_house_alone_and_as_second_factor(browse
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{here}/sign-in/second")
-    keep(page, "second-factor")
+    assert list(troubles(page, keep, "second-factor")) == []
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url(f"{here}/")
 
