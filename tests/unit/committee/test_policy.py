@@ -211,7 +211,7 @@ RULES = st.lists(
                     "risk_at_least": st.sampled_from(LEVELS),
                     "type": st.lists(st.sampled_from(TYPES), min_size=1, unique=True),
                 },
-            )
+            ),
         },
     ),
     max_size=4,
