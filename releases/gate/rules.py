@@ -28,6 +28,7 @@ OPEN_FOR = {
     Intent.TRAFFIC_SHIFT: frozenset({State.IMPLEMENTING, State.WATCHING}),
     Intent.ROLLBACK: frozenset({State.IMPLEMENTING, State.WATCHING, State.ROLLING_BACK}),
 }
+ON_ITS_WAY = frozenset({State.IMPLEMENTING, State.WATCHING})
 BEFORE_AUTHORIZATION = frozenset({State.DRAFT, State.ASSESSING})
 HOUR = timedelta(hours=1)
 STOOD_TOO_SHORT = plural(
@@ -333,7 +334,9 @@ def inside_the_window(facts: Facts, now: datetime) -> Iterable[Reason]:
         yield _stop(
             ReasonCode.OUTSIDE_WINDOW,
             Sentence(_("The window of %(change)s is over."), _named(change)),
-            Sentence(_("Revise it with a new window.")),
+            Sentence(_("Go back, then file it anew with a new window."))
+            if change.state in ON_ITS_WAY
+            else Sentence(_("Revise it with a new window.")),
         )
     elif now < change.starts_at:
         yield _wait(
@@ -485,7 +488,12 @@ def nobody_else_releases_there(facts: Facts, _now: datetime) -> Iterable[Reason]
 
 
 def nobody_else_booked(facts: Facts, _now: datetime) -> Iterable[Reason]:
-    """Wait while another change that was booked before has this moment."""
+    """Wait while another change that was booked before has this moment; what is on its way has the place until it ends.
+
+    Else a release at 10 % and whoever booked after it would wait for each other.
+    """
+    if facts.change is not None and facts.change.state in ON_ITS_WAY:
+        return
     for number in facts.booked_there:
         yield _wait(
             ReasonCode.CONFLICT,

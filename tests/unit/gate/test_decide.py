@@ -243,6 +243,20 @@ def test_a_release_that_must_come_from_elsewhere_is_told_from_where_and_what_to_
     assert "staging" in str(reason.fix)
 
 
+def test_what_is_on_its_way_does_not_wait_for_who_booked_first_and_now_waits_for_it():
+    begun = replace(CHANGE, state=State.IMPLEMENTING)
+
+    assert decide(facts(intent=Intent.TRAFFIC_SHIFT, change=begun, booked_there=(7,)), NOW).verdict is Verdict.ALLOW
+    assert decide(facts(booked_there=(7,)), NOW).verdict is Verdict.WAIT
+
+
+def test_what_is_on_its_way_when_its_window_ends_is_told_to_go_back():
+    over = replace(CHANGE, state=State.IMPLEMENTING, ends_at=NOW)
+    (reason,) = decide(facts(intent=Intent.TRAFFIC_SHIFT, change=over), NOW).reasons
+
+    assert str(reason.fix).startswith("Go back")
+
+
 def test_a_stop_beats_a_wait_and_every_reason_is_named():
     found = decide(facts(digest=OTHER, closures=(FREEZE,), change=replace(CHANGE, is_on_hold=True)), NOW)
 
@@ -393,7 +407,7 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
         and (change.is_traffic_as_planned or str(change.state) != "scheduled")
         and change.has_evidence
         and given_facts.released_there == ()
-        and given_facts.booked_there == ()
+        and (given_facts.booked_there == () or str(change.state) in {"implementing", "watching"})
         and not change.is_on_hold
         and RISKS.index(change.risk) <= RISKS.index(given_facts.highest_risk)
         and all(
