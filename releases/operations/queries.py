@@ -13,7 +13,7 @@ from releases.core import clock
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
 from releases.operations.models import Attempt, Heartbeat, Operation, OutboxMessage, Step
-from releases.operations.ports import Json
+from releases.operations.ports import Json, StepView
 from releases.operations.states import ACTIVE, AttemptOutcome, OperationState, StepState
 
 LONGEST_SILENCE = timedelta(seconds=10)
@@ -106,6 +106,11 @@ class WorkerCard:
     name: str
     queues: tuple[str, ...]
     beat_at: datetime
+
+
+def is_held(step: StepView) -> bool:
+    """Say whether nobody has claimed the step or ended its work since it was handed out as it is here."""
+    return Step.objects.filter(pk=step.step_id, fence=step.fence).exists()
 
 
 def database_now() -> datetime:

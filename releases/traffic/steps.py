@@ -19,6 +19,7 @@ from releases.catalog import queries as catalog
 from releases.catalog.cards import RouteCard
 from releases.core.errors import Reason, Sentence, Stale, Unreachable
 from releases.core.words import mark as _
+from releases.operations import queries as operations
 from releases.operations.models import Operation
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.traffic import services
@@ -93,6 +94,8 @@ class ShiftStep:
     def send(self, step: StepView) -> str:
         """Have the server try the write out, then write the weights if the route is still as in the snapshot.
 
+        Asking and trying out take their time: whoever took the work over meanwhile, to go back, has the last word.
+
         :raises Unreachable: whether they were written is not known
         :raises Rejected: a clear no, nothing was written
         :raises Stale: somebody changed the route meanwhile; nothing was overwritten
@@ -102,6 +105,8 @@ class ShiftStep:
         _try_out(step, route, provider)
         until = self.clock() + self.contention_seconds
         while True:
+            if not operations.is_held(step):
+                raise Stale(Sentence(_("Somebody took this over meanwhile; nothing was written.")))
             try:
                 reading = provider.write(reference(route), _split(step), seen=seen)
             except Contended as contended:

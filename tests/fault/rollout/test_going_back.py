@@ -20,7 +20,9 @@ from releases.rollback import services
 from releases.rollback.models import Rollback
 from releases.rollback.services import AlreadyRolledBack
 from releases.rollout import services as rollout
+from releases.rollout.steps import GatedShift
 from releases.traffic import queries as traffic
+from releases.traffic.providers import provider_for
 from releases.traffic.steps import STEP_KIND, ShiftStep
 from tests.factories.accounts import SETUP, a_token
 from tests.factories.delivery import control, fault
@@ -201,6 +203,41 @@ def test_a_shift_that_a_rollback_overtook_stands_in_the_ledger(bank):
     states = [(dict(one.asked), one.state) for one in traffic.of_change(change.pk)]
     assert ({"stable": 90, "canary": 10}, "superseded") in states
     assert bank.weights() == HOME
+
+
+class SlowToTry:
+    """A mesh whose dry runs take so long that somebody presses a button meanwhile."""
+
+    def __init__(self, mesh, press):
+        self.mesh, self.press = mesh, press
+
+    def __getattr__(self, name):
+        return getattr(self.mesh, name)
+
+    def preview(self, route, split):
+        found = self.mesh.preview(route, split)
+        self.press()
+        return found
+
+
+def test_a_shift_whose_trial_outlasts_the_click_to_go_back_writes_nothing(bank):
+    change = scheduled(bank.house)
+    pressed = []
+
+    def press():
+        if not pressed:
+            pressed.append(go_back(bank, change))
+
+    def provide(card, *, urgent=False):
+        return provider_for(card, urgent=urgent) if urgent else SlowToTry(provider_for(card), press)
+
+    bank.handlers[STEP_KIND] = GatedShift(provide, hold_seconds=0.1, contention_seconds=0)
+    bank.start(change)
+    bank.until_state(change, "reviewing")
+    bank.rest()
+
+    assert pressed
+    assert (bank.weights(), bank.writes()) == (HOME, [])
 
 
 def test_an_open_breaker_keeps_nobody_from_going_back(bank):
