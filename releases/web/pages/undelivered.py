@@ -28,6 +28,7 @@ WORDS: Mapping[str, str] = {
     "follow_operation": mark("Work on %(name)s moved on and the change did not hear of it: it stays where it was."),
     "call_off": mark("What still runs of %(name)s was not called off: look at the CI system."),
     "close_ledger": mark("The ledger of traffic lacks how a shift of %(name)s ended."),
+    "call_back": mark("Who waits for the gate was not called: they ask again by themselves, or wait in vain."),
     "tell_of_second_person": mark(
         "Nobody was called to go back with %(name)s as the second person. Call somebody who may."
     ),
