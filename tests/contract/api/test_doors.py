@@ -32,6 +32,8 @@ OPENS = {
     ("post", "/api/v1/changes/{number}/cancel"): Right.CHANGE_FILE,
     ("post", "/api/v1/changes/{number}/deployed"): Right.CHANGE_RELEASE,
     ("post", "/api/v1/changes/{number}/failed"): Right.CHANGE_RELEASE,
+    ("get", "/api/v1/changes/{number}/customer-notices"): Right.CHANGE_READ,
+    ("post", "/api/v1/changes/{number}/customer-notices"): Right.CHANGE_FILE,
     ("get", "/api/v1/config"): (Right.CATALOG_EDIT, Right.AUDIT_READ),
     ("post", "/api/v1/config"): (Right.CATALOG_EDIT, Right.AUDIT_READ),  # an auditor sees what a file would do
     ("post", "/api/v1/gate/decisions"): Right.GATE_ASK,
