@@ -55,17 +55,22 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="erase: show what would go, erase nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        gone: list[dict[str, str]] = []
         try:
             if options["what"] == "epoch":
                 actor = self._who(options["by"], Right.AUDIT_READ)
                 services.begin_epoch(actor=actor, reason=options["reason"])
-            if options["what"] == "erase" and not self._erase(**options):
-                return
+            if options["what"] == "erase":
+                gone = self._erase(**options)
+                self._show(gone, **options)
+                if options["dry_run"]:
+                    return
             report = services.verify() if options["what"] != "replay" else queries.replay(REPLAYED)
         except (GmudError, DatabaseError, OSError) as error:
             self._cannot(str(error).strip(), as_json=options["json"])
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json(), indent=2))
+            erased = {"erased": gone} if options["what"] == "erase" else {}
+            self.stdout.write(json.dumps({**report.as_json(), **erased}, indent=2))
         else:
             self._tell(report, options["what"])
         if report.exit_code:
@@ -84,18 +89,29 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{report.events} subjects replayed: {SAID[report.verdict]}")
 
-    def _erase(self, **options: Any) -> bool:
-        """Show what goes and, unless it is a dry run, erase it; the record is verified at once."""
+    def _erase(self, **options: Any) -> list[dict[str, str]]:
+        """Return the texts that go and, unless it is a dry run, erase them; the record is verified at once."""
         which = {"stream": options["stream"], "events": options["event"], "fields": options["field"]}
         actor = self._who(options["by"], Right.AUDIT_READ, Right.PEOPLE_EDIT)
-        for event_id, texts in queries.written(**which).items():
-            for field, text in texts.items():
-                self.stdout.write(f"{event_id} {field}: {text}")
+        gone = [
+            {"event": str(event_id), "field": field, "text": text}
+            for event_id, texts in queries.written(**which).items()
+            for field, text in texts.items()
+        ]
+        if not options["dry_run"]:
+            services.erase_texts(actor=actor, reason=options["reason"], **which)
+        return gone
+
+    def _show(self, gone: list[dict[str, str]], **options: Any) -> None:
+        """Show what went, or would go; for machines it stands in the report, or alone where nothing was erased."""
+        if options["json"]:
+            if options["dry_run"]:
+                self.stdout.write(json.dumps({"would_erase": gone}, indent=2))
+            return
+        for one in gone:
+            self.stdout.write(f"{one['event']} {one['field']}: {one['text']}")
         if options["dry_run"]:
             self.stdout.write("Dry run: nothing was erased.")
-            return False
-        services.erase_texts(actor=actor, reason=options["reason"], **which)
-        return True
 
     def _who(self, username: str, *rights: Right) -> Actor:
         """Return the person in whose name this is done, who must have all of these rights."""

@@ -1,5 +1,6 @@
 """What people wrote can be erased from the shell; the record tells that, and still verifies."""
 
+import json
 from io import StringIO
 
 import pytest
@@ -71,6 +72,19 @@ def test_a_dry_run_shows_what_would_go_and_erases_nothing(gone):
     assert [text for text in before if text not in said] == []
     assert texts(gone) == before
     assert [one for one in queries.story(gone.stream) if one.kind == "audit.text_erased"] == []
+
+
+@pytest.mark.parametrize(("more", "key"), [((), "erased"), (("--dry-run",), "would_erase")])
+def test_for_machines_what_goes_is_part_of_the_one_document(gone, more, key):
+    before = texts(gone)
+
+    code, said = told("--stream", gone.stream, "--by", name_of(Role.OWNER), *REASON, "--json", *more)
+
+    document = json.loads(said)
+    assert code == 0
+    assert [one["text"] for one in document[key]] == before
+    assert set(document[key][0]) == {"event", "field", "text"}
+    assert (document.get("verdict") == "ok") is (not more)
 
 
 def test_one_field_of_one_event_can_be_erased_alone(gone):
