@@ -4,19 +4,23 @@ Seats bind to what was approved; this holds at the moment, as freezes do: a poli
 was approved before, too (docs/decisions/0013).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from releases.catalog import queries as catalog
 from releases.catalog.kinds import Place
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import stays_of
+from releases.changes.queries.standing import Version
 from releases.changes.states import ChangeType
 from releases.committee import queries as committee
 from releases.committee.rules import required
 from releases.core.errors import Refused
+from releases.gate.models import Permit
 from releases.gate.rules import Prerequisite, Request
+from releases.gate.states import Intent
 from releases.impact.lenses import Level
 
 
@@ -55,7 +59,7 @@ def demands_on(change: ChangeRequest | None, asked: Sequence[tuple[Request, Plac
         for name in needs[place].after
         if name in ids
     }
-    stays = stays_of(first.values())
+    stays = stays_of(first.values(), permitted=_permitted(asked, first))
     return {
         place: Demand(
             Level(need.highest_risk or Level.VERY_HIGH),
@@ -65,6 +69,26 @@ def demands_on(change: ChangeRequest | None, asked: Sequence[tuple[Request, Plac
             ),
         )
         for place, need in needs.items()
+    }
+
+
+def _permitted(
+    asked: Sequence[tuple[Request, Place]], first: Mapping[tuple[Place, str], Version]
+) -> set[tuple[UUID, Version]]:
+    """Return of which changes a permit to deploy one of these versions was redeemed, each with the version."""
+    services = {place: request.service for request, place in asked}
+    named = {(services[place], name, version[1]): version for (place, name), version in first.items()}
+    if not named:
+        return set()
+    taken = Permit.objects.filter(
+        redeemed_at__isnull=False,
+        decision__intent=Intent.DEPLOY,
+        decision__digest__in={digest for _service, _environment, digest in named},
+    ).values_list("change_id", "decision__service", "decision__environment", "decision__digest")
+    return {
+        (change, named[service, environment, digest])
+        for change, service, environment, digest in taken
+        if (service, environment, digest) in named
     }
 
 

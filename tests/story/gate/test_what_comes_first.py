@@ -18,6 +18,7 @@ from releases.committee import services as committee
 from releases.committee.seats import Decision
 from releases.core.errors import Refused
 from releases.gate import queries
+from releases.gate.models import GateDecision, Permit
 from releases.gate.queries import reason_from
 from releases.gate.states import Intent, Verdict
 from releases.operations import services as operations
@@ -80,10 +81,24 @@ def note(place: House, artifact, *, now: datetime | None = None) -> None:
     )
 
 
-def released(place: House, at: State = State.REVIEWING, *, digest: str = DIGEST, **more) -> ChangeRequest:
-    """Return a change that released the version in a place."""
+def filed(place: House, at: State = State.SCHEDULED, *, digest: str = DIGEST, **more) -> ChangeRequest:
+    """Return a change for the version in a place; if people say that they released it, the gate was never asked."""
     item = ItemDraft(place.service.name, place.environment.name, f"v-{digest[7:13]}", digest)
     return a_change(place, at=at, items=(item,), **more)
+
+
+def released(place: House, at: State = State.REVIEWING, *, digest: str = DIGEST) -> ChangeRequest:
+    """Return a change whose run redeemed a permit and released the version in a place."""
+    change = filed(place, digest=digest)
+    redeem(a_permit(place, change))
+    if at != State.IMPLEMENTING:
+        changes.deployed(change_id=change.pk, actor=place.actor("manager"), now=inside(change))
+        change.refresh_from_db()
+    if at == State.REVIEWING:
+        assert changes.settle_due(now=change.watch_until_at) == 1
+    change.refresh_from_db()
+    assert change.state == at
+    return change
 
 
 def later(place: House, span: timedelta) -> House:
@@ -94,7 +109,7 @@ def later(place: House, span: timedelta) -> House:
 def asked(house: House, span: timedelta, *, digest: str = DIGEST):
     """Ask for the version in production, so long after now, by a change whose window is open then."""
     then = later(house, span - HOUR - timedelta(minutes=1))
-    change = released(then, State.SCHEDULED, digest=digest)
+    change = filed(then, digest=digest)
     return ask(then, change, now=then.now + HOUR + timedelta(minutes=1))
 
 
@@ -125,11 +140,62 @@ def test_it_waits_until_the_version_has_stood_its_hours_to_the_microsecond(house
         assert reason_from(decision.reasons[0]).until == since + DAY
 
 
-@pytest.mark.parametrize("state", [State.SCHEDULED, State.IMPLEMENTING, State.WATCHING])
+@pytest.mark.parametrize("state", [State.IMPLEMENTING, State.WATCHING])
 def test_what_is_still_on_its_way_there_does_not_count(house, staging, state):
     released(staging, state)
 
     assert codes(asked(house, 2 * DAY)) == {"prerequisite_missing"}
+
+
+def test_what_is_only_planned_there_does_not_count(house, staging):
+    filed(staging)
+
+    assert codes(asked(house, 2 * DAY)) == {"prerequisite_missing"}
+
+
+@pytest.mark.parametrize("redeemed", ["nothing", "another artifact", "another place", "a shift", "nobody took it"])
+def test_what_people_only_say_they_released_there_does_not_count(house, staging, redeemed):
+    change = filed(staging, State.REVIEWING)
+    if redeemed != "nothing":
+        permit_of(staging, change, redeemed)
+
+    assert codes(asked(house, 2 * DAY)) == {"prerequisite_missing"}
+
+
+def test_what_people_say_they_released_there_counts_when_the_review_calls_it_well(house, staging):
+    change = filed(staging, State.REVIEWING)
+    close_well(staging, change)
+
+    assert codes(asked(house, 2 * DAY)) == set()
+
+
+def permit_of(place: House, change: ChangeRequest, which: str) -> None:
+    """Leave a permit of a change that opens something else than its release, or that nobody redeemed."""
+    what = {"digest": DIGEST, "environment": "staging", "intent": Intent.DEPLOY}
+    what |= {
+        "another artifact": {"digest": a_digest()},
+        "another place": {"environment": "production"},
+        "a shift": {"intent": Intent.TRAFFIC_SHIFT},
+        "nobody took it": {},
+    }[which]
+    decision = GateDecision.objects.create(
+        **what, service=place.service.name, change=change, verdict=Verdict.ALLOW, asked_by="ci", decided_at=place.now
+    )
+    taken = {} if which == "nobody took it" else {"redeemed_at": place.now, "redeemed_by": "ci:1"}
+    Permit.objects.create(
+        decision=decision, change=change, kid="k", issued_at=place.now, expires_at=place.now + HOUR, **taken
+    )
+
+
+def close_well(place: House, change: ChangeRequest) -> None:
+    """Call a change successful in its review."""
+    changes.close(
+        change_id=change.pk,
+        actor=place.actor("manager"),
+        outcome=Outcome.SUCCESSFUL,
+        summary="Looked at it.",
+        now=place.now,
+    )
 
 
 def test_what_failed_there_does_not_count_nor_does_it_when_it_went_well_before(house, staging):
@@ -138,6 +204,17 @@ def test_what_failed_there_does_not_count_nor_does_it_when_it_went_well_before(h
     again = later(staging, 2 * DAY)
     change = released(again, State.IMPLEMENTING)
     changes.failed(change_id=change.pk, actor=again.actor("manager"), now=inside(change))
+
+    assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def test_the_release_that_began_last_decides_whenever_it_was_planned(house, staging):
+    well = released(staging)
+    released(later(staging, DAY), digest=a_digest())
+    again = later(staging, 2 * DAY)
+    failed = released(again, State.IMPLEMENTING)
+    changes.failed(change_id=failed.pk, actor=again.actor("manager"), now=inside(failed))
+    ChangeRequest.objects.filter(pk=failed.pk).update(starts_at=well.starts_at - HOUR)
 
     assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
 
@@ -212,7 +289,7 @@ def test_what_the_review_says_counts(house, staging, outcome, expected):
     ],
 )
 def test_a_watch_that_ended_badly_counts_only_when_the_review_calls_it_well(house, staging, state, reviewed, expected):
-    change = released(staging)
+    change = filed(staging, State.REVIEWING)
     with transaction.atomic():
         begun = operations.begin(
             kind="watch",
@@ -227,13 +304,7 @@ def test_a_watch_that_ended_badly_counts_only_when_the_review_calls_it_well(hous
     Operation.objects.filter(pk=begun.pk).update(state=state, ended_at=staging.now)
 
     if reviewed:
-        changes.close(
-            change_id=change.pk,
-            actor=staging.actor("manager"),
-            outcome=Outcome.SUCCESSFUL,
-            summary="The probe was wrong.",
-            now=staging.now,
-        )
+        close_well(staging, change)
 
     assert codes(asked(house, 2 * DAY)) == expected
 
@@ -267,7 +338,7 @@ def test_an_environment_of_another_name_now_is_one_where_nothing_was_released(ho
 
 
 def test_the_policy_in_force_decides_also_on_what_was_approved_before(house):
-    change = released(house, State.SCHEDULED)
+    change = filed(house)
     an_environment("staging", EnvironmentKind.STAGING)
     assert ask(house, change).verdict == Verdict.ALLOW
 
@@ -277,7 +348,7 @@ def test_the_policy_in_force_decides_also_on_what_was_approved_before(house):
 
 
 def test_a_permit_is_not_redeemed_once_the_policy_asks_for_more(house):
-    change = released(house, State.SCHEDULED)
+    change = filed(house)
     an_environment("staging", EnvironmentKind.STAGING)
     permit = a_permit(house, change)
 
@@ -289,7 +360,7 @@ def test_a_permit_is_not_redeemed_once_the_policy_asks_for_more(house):
 
 
 def test_the_risk_that_was_assessed_may_not_be_higher_than_the_policy_lets_in(house):
-    change = released(house, State.SCHEDULED)
+    change = filed(house)
     levels = ["low", "moderate", "high", "very_high"]
     at = levels.index(change.assessment.level)
     assert at > 0, "nothing lower to ask for"
@@ -305,7 +376,7 @@ def test_the_risk_that_was_assessed_may_not_be_higher_than_the_policy_lets_in(ho
 
 
 def test_an_emergency_is_asked_only_what_a_rule_asks_of_emergencies(house, staging):
-    change = released(house, State.SCHEDULED, type=ChangeType.EMERGENCY)
+    change = filed(house, type=ChangeType.EMERGENCY)
 
     assert "prerequisite_missing" not in codes(ask(house, change))
 
@@ -323,7 +394,7 @@ def test_going_back_is_asked_for_nothing_of_it(house, staging):
 
 
 def test_looking_says_beforehand_what_the_gate_would_say(house, staging):
-    change = released(house, State.SCHEDULED)
+    change = filed(house)
 
     (outlook,) = queries.would_open(change, now=inside(change))
 
