@@ -86,6 +86,11 @@ class Reason:
     severity: str = "stop"
 
 
+def leading(reasons: Sequence[Reason]) -> Reason:
+    """Return the reason to name first: what holds it up comes before what only warns."""
+    return next((one for one in reasons if one.severity != "warn"), reasons[0])
+
+
 class GmudError(Exception):
     """A failure that callers are expected to meet; the doors turn it into a page or a problem document."""
 

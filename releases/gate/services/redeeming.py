@@ -14,7 +14,7 @@ from releases.audit.services import record
 from releases.changes.models import ChangeRequest
 from releases.changes.services import locked, move
 from releases.changes.states import State
-from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Reason, Refused, Sentence
+from releases.core.errors import GmudError, Invalid, Missing, NotPermitted, Reason, Refused, Sentence, leading
 from releases.core.words import mark as _
 from releases.gate.facts import asked_by, facts_of
 from releases.gate.models import GateDecision, Permit
@@ -143,7 +143,7 @@ def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetim
             Sentence(_("The change was edited after this permit was given: ask the gate again.")),
         )
     if again.verdict is not Verdict.ALLOW:
-        raise Refused(again.reasons[0].message, reasons=again.reasons)
+        raise Refused(leading(again.reasons).message, reasons=again.reasons)
 
 
 def _redeemed(permit: Permit, change: ChangeRequest) -> Redeemed:

@@ -19,7 +19,7 @@ from releases.accounts.services import require
 from releases.catalog import queries as catalog
 from releases.catalog.cards import ArtifactCard
 from releases.core import clock
-from releases.core.errors import Sentence
+from releases.core.errors import Sentence, leading
 from releases.core.words import mark
 from releases.gate import queries
 from releases.gate.facts import gather
@@ -94,7 +94,7 @@ def _answered(card: queries.DecisionCard, artifact: ArtifactCard | None, now: da
 def _summary(card: queries.DecisionCard) -> Words:
     if card.verdict == Verdict.ALLOW and not card.reasons:
         return Sentence(mark("All %(n)s rules hold"), {"n": len(card.passed)})
-    first = card.reasons[0].message
+    first = leading(card.reasons).message
     if len(card.reasons) == 1:
         return first
     return Sentence(mark("%(n)s reasons, first: %(first)s"), {"n": len(card.reasons), "first": first})

@@ -14,7 +14,7 @@ from releases.calendar import services as calendar
 from releases.calendar.kinds import WindowKind
 from releases.catalog import services as catalog
 from releases.changes import services as changes
-from releases.changes.states import State
+from releases.changes.states import ChangeType, State
 from releases.core import clock
 from releases.core.errors import Invalid, Missing, NotPermitted, Refused
 from releases.gate import services
@@ -26,7 +26,7 @@ from releases.operations import services as operations
 from releases.operations.models import OutboxMessage
 from releases.worker.reactions import FOLLOWING
 from tests.factories.accounts import SETUP, a_token
-from tests.factories.catalog import a_digest
+from tests.factories.catalog import a_budget, a_digest
 from tests.factories.changes import a_change, a_house, approve, fields, inside
 from tests.factories.gate import CI, OTHER_RUN, RUN, a_permit, a_question, ask, redeem
 
@@ -341,3 +341,16 @@ def test_a_permit_to_go_back_is_good_in_any_freeze_and_does_not_start_anything(h
     assert redeem(permit, now=moment).intent == "rollback"
     change.refresh_from_db()
     assert change.state == State.WATCHING
+
+
+def test_what_refuses_a_permit_is_named_before_what_only_warns(house):
+    a_budget(house.service, house.environment)
+    change = a_change(house, at=State.SCHEDULED, type=ChangeType.EMERGENCY)
+    a_budget(house.service, house.environment, left=-1, now=inside(change))
+    permit = a_permit(house, change)
+    changes.hold(change_id=change.pk, actor=house.actor("manager"), reason="The database moves", now=inside(change))
+
+    with pytest.raises(Refused, match="is on hold: The database moves") as caught:
+        redeem(permit)
+
+    assert [one.severity for one in caught.value.reasons] == ["warn", "wait"]
