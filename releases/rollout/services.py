@@ -20,9 +20,11 @@ from releases.changes.facts import traffic_as_planned
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
 from releases.changes.states import State
-from releases.core.errors import Reason, Refused, Sentence
+from releases.core.errors import Reason, Refused, Sentence, leading
 from releases.core.words import mark as _
 from releases.delivery import services as delivery
+from releases.gate import queries as gate
+from releases.gate.states import Verdict
 from releases.health import steps as health
 from releases.operations import queries as operations_queries
 from releases.operations import services as operations
@@ -46,8 +48,8 @@ def start(*, change_id: UUID, actor: Actor, now: datetime, provide: Provide = pr
     """Begin the release of a scheduled change: deploy, 10 %, verdict, 100 %; the watch follows by itself.
 
     The traffic is looked at first: what somebody moved since the approval refuses the start. Then the change is moved,
-    the operation written down and the workers called in one transaction. Each deployment asks the gate for its own
-    permit when it is sent.
+    the gate asked whether it would open for every item, the operation written down and the workers called, all in one
+    transaction. Each deployment asks the gate for its own permit when it is sent.
 
     :raises Refused: it may not begin now, with every reason; an item has no deploy job
     :raises NotPermitted: the actor may not release
@@ -93,6 +95,7 @@ def look_before_deploying(
 def _start(change_id: UUID, *, actor: Actor, now: datetime) -> Rollout:
     change = locked(change_id)
     move(change, "start", actor=actor, now=now)
+    _ask_the_gate(change, now=now)
     operation = operations.begin(
         kind=Work.ROLLOUT,
         target=change.stream,
@@ -106,6 +109,17 @@ def _start(change_id: UUID, *, actor: Actor, now: datetime) -> Rollout:
     row = Rollout.objects.create(change=change, operation=operation.pk, started_by=actor.name, started_at=now)
     _tell(Kind.ROLLOUT_STARTED, change, actor)
     return row
+
+
+def _ask_the_gate(change: ChangeRequest, *, now: datetime) -> None:
+    """Ask for what each deployment will be asked for, so that a start that comes too early moves nothing.
+
+    :raises Refused: the gate would not open for an item, with every reason
+    """
+    decisions = [one.decision for one in gate.outlooks(change, now=now)]
+    reasons = [reason for one in decisions if one.verdict is not Verdict.ALLOW for reason in one.reasons]
+    if reasons:
+        raise Refused(leading(reasons).message, reasons=reasons)
 
 
 @transaction.atomic(durable=True)

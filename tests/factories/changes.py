@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.db import transaction
+
 from releases.accounts.models import Person
 from releases.accounts.roles import Role
 from releases.audit.actor import Actor
@@ -150,8 +152,14 @@ def approve(house: House, change: ChangeRequest, voter: str) -> None:
     )
 
 
+def start(change: ChangeRequest, *, actor: Actor, now: datetime) -> None:
+    """Make the move that the gate makes when a permit is redeemed, and a rollout when it begins."""
+    with transaction.atomic():
+        services.move(services.locked(change.pk), "start", actor=actor, now=now)
+
+
 def _start(house: House, change: ChangeRequest) -> None:
-    services.start(change_id=change.pk, actor=house.actor("manager"), now=inside(change))
+    start(change, actor=house.actor("manager"), now=inside(change))
 
 
 def _deployed(house: House, change: ChangeRequest) -> None:

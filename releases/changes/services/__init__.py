@@ -9,7 +9,7 @@ from releases.changes.services.drafting import draft, revise
 from releases.changes.services.ending import cancel, close, expire_due, settle, settle_due, supersede
 from releases.changes.services.holding import hold, resume
 from releases.changes.services.moving import locked, may_move, move
-from releases.changes.services.reporting import deployed, failed, start
+from releases.changes.services.reporting import deployed, failed
 from releases.changes.services.submitting import excluded, submit, withdraw
 from releases.changes.services.telling import tell_customer
 
@@ -31,7 +31,6 @@ __all__ = [
     "revise",
     "settle",
     "settle_due",
-    "start",
     "submit",
     "supersede",
     "tell_customer",

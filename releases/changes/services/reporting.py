@@ -1,4 +1,4 @@
-"""What somebody who deploys by their own means reports: started, deployed, failed."""
+"""What somebody who deploys by their own means reports: deployed, failed. Starting is for the gate, or a rollout."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,21 +6,8 @@ from uuid import UUID
 from django.db import transaction
 
 from releases.audit.actor import Actor
-from releases.audit.services import agree
 from releases.changes.models import ChangeRequest
 from releases.changes.services.moving import locked, move
-
-
-@transaction.atomic(durable=True)
-def start(*, change_id: UUID, actor: Actor, now: datetime) -> ChangeRequest:
-    """Begin a scheduled change inside its window.
-
-    :raises Refused: with every reason why it may not begin now
-    :raises NotPermitted: the actor may not release
-    :raises Contradicted: the record contradicts its witness, so nothing begins
-    """
-    agree()
-    return _report(change_id, "start", actor=actor, now=now)
 
 
 @transaction.atomic(durable=True)

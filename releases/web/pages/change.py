@@ -282,7 +282,6 @@ DEEDS: Mapping[str, Deed] = {
     "cancel": lambda row, actor, reason, now: services.cancel(change_id=row.pk, actor=actor, reason=reason, now=now),
     "hold": lambda row, actor, reason, now: services.hold(change_id=row.pk, actor=actor, reason=reason, now=now),
     "resume": lambda row, actor, _reason, now: services.resume(change_id=row.pk, actor=actor, now=now),
-    "start": lambda row, actor, _reason, now: services.start(change_id=row.pk, actor=actor, now=now),
     "deployed": lambda row, actor, _reason, now: services.deployed(change_id=row.pk, actor=actor, now=now),
     "failed": lambda row, actor, reason, now: services.failed(change_id=row.pk, actor=actor, reason=reason, now=now),
     **dict.fromkeys(
@@ -296,7 +295,6 @@ DONE: Mapping[str, Any] = {
     "cancel": _("It is canceled."),
     "hold": _("It is on hold: the gate refuses it."),
     "resume": _("It goes on."),
-    "start": _("It is started."),
     "deployed": _("The watch has begun."),
     "failed": _("The review is open."),
 }

@@ -31,7 +31,7 @@ from releases.worker.sweeper import Sweeper
 from releases.worker.telling import TELLING
 from tests.factories.accounts import SETUP, a_person, a_team, actor_of
 from tests.factories.catalog import a_connection, a_customer, a_service, an_artifact
-from tests.factories.changes import a_change, a_house, approve, fields, inside
+from tests.factories.changes import a_change, a_house, approve, fields, inside, start
 from tests.factories.gate import bind_job
 from tests.factories.notify import Clock, work
 from tests.factories.operations import KIND, Outside, a_plan
@@ -183,7 +183,7 @@ def test_whoever_runs_a_change_hears_half_an_hour_before_its_window(house, clock
 
     assert heard(Topic.WINDOW_SOON) == {"Ana Reis"}
     assert Notice.objects.filter(topic=Topic.WINDOW_SOON).count() == 1
-    changes.start(change_id=change.pk, actor=house.actor("manager"), now=inside(change))
+    start(change, actor=house.actor("manager"), now=inside(change))
     clock.at = inside(change)
     occasions.moved(change_id=change.pk, verb="start", now=clock())
     assert heard(Topic.WINDOW_SOON, state="withdrawn") == {"Ana Reis"}

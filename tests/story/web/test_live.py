@@ -325,6 +325,32 @@ def test_once_somebody_goes_back_there_is_no_rollout_to_press_for(wired, judged,
     assert f"No rollout of {judged.name} is running." in answer.content.decode()
 
 
+def test_what_the_gate_would_not_let_out_is_not_begun_and_stays_approved(wired, now, browse):
+    change = a_change(wired, at=State.SCHEDULED, starts_at=now + timedelta(microseconds=1))
+    artifact = change.items.get().artifact
+    catalog.quarantine(actor=wired.actor("on_call"), artifact_id=artifact.pk, reason="Broke", now=now)
+    browser = browse(wired.manager)
+
+    page = browser.post(f"/live/{change.number}/release", follow=True)
+
+    change.refresh_from_db()
+    assert page.redirect_chain[-1][0] == f"/changes/{change.number}"
+    assert "This artifact is in quarantine." in [str(one) for one in page.context["messages"]]
+    assert change.state == State.SCHEDULED
+    assert not Operation.objects.exists()
+    assert not Rollout.objects.exists()
+    assert "change.started" not in [one.kind for one in story(change.stream)]
+
+
+def test_no_door_of_the_page_begins_a_release_past_the_gate(wired, now, browse):
+    change = a_change(wired, at=State.SCHEDULED, starts_at=now + timedelta(microseconds=1))
+
+    answer = browse(wired.manager).post(f"/changes/{change.number}/do/start")
+
+    change.refresh_from_db()
+    assert (answer.status_code, change.state) == (404, State.SCHEDULED)
+
+
 @pytest.mark.parametrize("door", ["advance", "stop"])
 def test_a_press_for_what_was_never_released_leads_back_to_the_change_with_the_reason(wired, browse, door):
     change = a_change(wired, at=State.SCHEDULED)
