@@ -1,6 +1,7 @@
 """Who and what the demo is about: plain data, told through the services by :mod:`gmud.demo.telling`."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from releases.accounts.roles import Role
 from releases.catalog.kinds import DataClass
@@ -90,6 +91,7 @@ CUSTOMERS = (
     ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader")),
     ("Partner banks", "partner", 6, 72, ("ledgerwriter",)),
 )
+LONGEST_NOTICE = timedelta(hours=max(hours for _name, _segment, _size, hours, _served in CUSTOMERS))
 ASKED_FOR = ("Interbank settlement audit", "Partner banks", 12)  # a freeze, by whom, in how many days
 BUDGETED, BUDGET_LEFT = "userservice", 0.8
 

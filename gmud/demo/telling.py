@@ -324,7 +324,7 @@ class Telling:
         by: str = "ana",
         change_type: ChangeType = ChangeType.NORMAL,
     ) -> ChangeRequest:
-        """File and submit a change, as Ana when nobody else is named."""
+        """File a change, as Ana when nobody else is named, and submit it once all who were promised notice have it."""
         engineer = self.actor(by, at=at)
         change = changes.draft(
             actor=engineer,
@@ -340,13 +340,14 @@ class Telling:
                 starts_at=starts_at,
                 ends_at=ends_at,
             ),
-            now=at,
+            now=at - story.LONGEST_NOTICE,
         )
         for promise in change_queries.promises_of(change):
             changes.tell_customer(
                 change_id=change.pk,
                 customer_id=promise.customer,
                 actor=engineer,
+                seen_digest=change_queries.told_of(change),
                 told_at=at - timedelta(hours=promise.hours),
                 told_by=engineer.name,
                 evidence=f"Letter to {promise.name} on {item.service} {item.version}",

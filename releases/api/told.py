@@ -22,10 +22,13 @@ PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 503)
 
 
 class CustomerNoticeIn(StrictSerializer):
-    """That a customer was told what goes where and when, as the change stands now."""
+    """That a customer was told what goes where and when; ``seen_digest`` names what they were told."""
 
+    seen_digest = shapes.digest_field(help_text="The digest that reading the notices gave when they were told.")
     customer = serializers.CharField(max_length=120, help_text="Its name in the catalog.")
-    told_at = serializers.DateTimeField(help_text="When they were told: ISO 8601 with an offset, not in the future.")
+    told_at = serializers.DateTimeField(
+        help_text="When they were told: ISO 8601 with an offset, in the past, since items and window are these."
+    )
     told_by = serializers.CharField(max_length=120)
     evidence = serializers.CharField(max_length=300, help_text="Where it can be looked up: a mail, a ticket, a page.")
 
@@ -54,12 +57,17 @@ class CustomerNoticeOut(serializers.Serializer[Any]):
 class CustomerNoticesOut(serializers.Serializer[Any]):
     """Who must hear of a change before, and every notice that was recorded of it."""
 
+    digest = serializers.CharField(help_text="Names items and window as they stand: what customers are to be told.")
     promised = PromiseOut(many=True)
     notices = CustomerNoticeOut(many=True)
 
 
 def _data(change: ChangeRequest) -> Any:
-    found = {"promised": queries.promises_of(change), "notices": queries.notices_of(change)}
+    found = {
+        "digest": queries.told_of(change),
+        "promised": queries.promises_of(change),
+        "notices": queries.notices_of(change),
+    }
     return CustomerNoticesOut(found).data
 
 
@@ -78,7 +86,8 @@ class CustomerNotices(APIView):
         responses={201: CustomerNoticesOut, **PROBLEMS},
     )
     def post(self, request: Request, number: int) -> Response:
-        """Record that a customer was told; it is never edited."""
+        """Record that a customer was told; it is never edited. 409 when items or window are others by now."""
+        require(actor_of(request), Right.CHANGE_FILE)
         body = CustomerNoticeIn(data=request.data)
         body.is_valid(raise_exception=True)
         data = dict(body.validated_data)

@@ -64,6 +64,8 @@ class ChangeRequest(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
+    # Since when items and window are what they are; none in rows from before this was kept.
+    told_from_at = models.DateTimeField(null=True, blank=True)
 
     objects = ChangeRequests.as_manager()
 

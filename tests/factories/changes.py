@@ -12,7 +12,7 @@ from releases.accounts.roles import Role
 from releases.audit.actor import Actor
 from releases.catalog import services as catalog
 from releases.catalog.models import Artifact, Customer, Environment, Service
-from releases.changes import services
+from releases.changes import queries, services
 from releases.changes.models import ChangeRequest, CustomerNotice
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, State
@@ -98,10 +98,12 @@ def fields(house: House, **changed: Any) -> ChangeDraft:
     return ChangeDraft(**{**complete, **changed})
 
 
-def a_change(house: House, *, at: State = State.DRAFT, **changed: Any) -> ChangeRequest:
-    """Return a change that walked to a state through the services."""
-    now, ana = house.now, house.actor("engineer")
-    change = services.draft(actor=ana, fields=fields(house, **changed), now=now)
+def a_change(
+    house: House, *, at: State = State.DRAFT, filed_at: datetime | None = None, **changed: Any
+) -> ChangeRequest:
+    """Return a change that walked to a state through the services; filed just now when nothing else is said."""
+    ana = house.actor("engineer")
+    change = services.draft(actor=ana, fields=fields(house, **changed), now=filed_at or house.now)
     for state, step in WALK:
         if change.state == at:
             break
@@ -116,6 +118,7 @@ def tell(house: House, change: ChangeRequest, customer: Customer, **changed: Any
     """Record that a customer was told of a change, just now when nothing else is said."""
     told: dict[str, Any] = {
         "actor": house.actor("engineer"),
+        "seen_digest": queries.told_of(queries.by_id(change.pk)),
         "told_at": house.now,
         "told_by": "Ana Reis",
         "evidence": "MAIL-4711",

@@ -19,7 +19,7 @@ from releases.changes.queries.reading import (
     states,
 )
 from releases.changes.queries.standing import stays_of
-from releases.changes.queries.telling import NoticeCard, notices_of, promises_of
+from releases.changes.queries.telling import NoticeCard, notices_of, promises_of, told_of
 
 __all__ = [
     "Button",
@@ -49,4 +49,5 @@ __all__ = [
     "states",
     "stays_of",
     "taken_back",
+    "told_of",
 ]

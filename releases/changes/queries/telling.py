@@ -22,6 +22,11 @@ class NoticeCard:
     counts: bool
 
 
+def told_of(change: ChangeRequest) -> str:
+    """Return the digest of what customers are told of a change as it stands now: items and window."""
+    return told_digest(change, items_of(change))
+
+
 def promises_of(change: ChangeRequest) -> tuple[Promise, ...]:
     """Return everybody who must hear of a change before, and since when they know of it as it stands now."""
     items = items_of(change)
@@ -30,7 +35,7 @@ def promises_of(change: ChangeRequest) -> tuple[Promise, ...]:
 
 def notices_of(change: ChangeRequest) -> list[NoticeCard]:
     """Return every notice recorded of a change, in the order of telling, also those that count no longer."""
-    now_told = told_digest(change, items_of(change))
+    now_told = told_of(change)
     return [
         NoticeCard(
             customer=row.customer.name,

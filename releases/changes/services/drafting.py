@@ -18,9 +18,10 @@ from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact
 from releases.catalog.rules import parameter_problem
-from releases.changes.document import digest_of
+from releases.changes.document import digest_of, items_of
 from releases.changes.drafts import ChangeDraft, KnownItem, known_items
 from releases.changes.models import FIRST_NUMBER, ChangeRequest, Item, RollbackPlan
+from releases.changes.promises import told_digest
 from releases.changes.queries.differences import between
 from releases.changes.services.moving import locked, move, wrong_state
 from releases.changes.states import EDITABLE, ChangeType, MigrationClass, State
@@ -44,7 +45,7 @@ def draft(*, actor: Actor, fields: ChangeDraft, now: datetime) -> ChangeRequest:
     agree()
     require(actor, Right.CHANGE_FILE)
     requester = accounts.person_behind(actor)
-    change = ChangeRequest(requester=requester, created_at=now, number=_next_number())
+    change = ChangeRequest(requester=requester, created_at=now, told_from_at=now, number=_next_number())
     _write(change, fields, author=requester, now=now, actor=actor)
     record(
         stream=change.stream,
@@ -128,7 +129,7 @@ def _next_number() -> int:
 
 def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: datetime, actor: Actor) -> None:
     """Save the fields, the items and their ways back, then the digest of it all."""
-    resolved = _resolve(fields)
+    resolved, before = _resolve(fields), told_digest(change, items_of(change))
     change.title, change.why, change.plan = fields.title.strip(), fields.why.strip(), fields.plan.strip()
     change.type = fields.type
     if fields.parameters is not None:
@@ -169,7 +170,9 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
             migration_class=one.draft.migration_class,
         )
     change.content_digest = digest_of(change)
-    change.save(update_fields=["content_digest"])
+    if told_digest(change, items_of(change)) != before:
+        change.told_from_at = now
+    change.save(update_fields=["content_digest", "told_from_at"])
 
 
 def _artifact(one: KnownItem, version: str, digest: str, *, actor: Actor, now: datetime) -> Artifact:

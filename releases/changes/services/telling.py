@@ -17,7 +17,7 @@ from releases.changes.models import CustomerNotice
 from releases.changes.promises import told_digest
 from releases.changes.services.moving import locked
 from releases.changes.states import ENDED
-from releases.core.errors import Invalid, Missing, Refused, Sentence
+from releases.core.errors import Invalid, Missing, Refused, Sentence, Stale
 from releases.core.words import mark as _
 from releases.operations import services as operations
 
@@ -26,16 +26,27 @@ LONGEST_NAME, LONGEST_EVIDENCE = 120, 300
 
 @transaction.atomic(durable=True)
 def tell_customer(
-    *, change_id: UUID, customer_id: UUID, actor: Actor, told_at: datetime, told_by: str, evidence: str, now: datetime
+    *,
+    change_id: UUID,
+    customer_id: UUID,
+    actor: Actor,
+    seen_digest: str,
+    told_at: datetime,
+    told_by: str,
+    evidence: str,
+    now: datetime,
 ) -> CustomerNotice:
-    """Record that a customer was told what goes where and when, as the change stands now; it is never edited.
+    """Record that a customer was told what goes where and when; it is never edited.
 
-    It counts until an edit of the items or of the window: then they have to be told again.
+    ``seen_digest`` names what they were told (see :func:`~releases.changes.promises.told_digest`). It counts until an
+    edit of the items or of the window: then they have to be told again.
 
     :raises NotPermitted: the actor may not file changes
     :raises Missing: there is no such change or customer
     :raises Refused: the change has ended, or has nothing yet that anybody could be told
-    :raises Invalid: who told them or where that can be looked up is missing, or the moment is in the future
+    :raises Stale: items or window are others by now
+    :raises Invalid: who told them or where that can be looked up is missing, or the moment is in the future or before
+        items and window were these
     """
     change = locked(change_id)
     require(actor, Right.CHANGE_FILE)
@@ -47,6 +58,8 @@ def tell_customer(
         raise Refused(Sentence(_("%(name)s has ended: nobody needs to be told."), {"name": change.name}))
     if not items or change.starts_at is None or change.ends_at is None:
         raise Refused(Sentence(_("Choose the items and the window first: they are what a customer is told.")))
+    if seen_digest != (digest := told_digest(change, items)):
+        raise Stale(Sentence(_("Items or window of %(name)s are others by now: look again."), {"name": change.name}))
     told_by, evidence = one_line(told_by)[:LONGEST_NAME], one_line(evidence)[:LONGEST_EVIDENCE]
     wrong: dict[str, list[Sentence | str]] = {}
     if not told_by:
@@ -55,12 +68,16 @@ def tell_customer(
         wrong["evidence"] = [Sentence(_("Say where it can be looked up: the number of a mail, a ticket, a page."))]
     if told_at > now:
         wrong["told_at"] = [Sentence(_("Record it once they were told: this moment is in the future."))]
+    since = change.told_from_at or change.created_at
+    if told_at < since.replace(second=0, microsecond=0):  # forms give whole minutes
+        early = _("%(name)s says what it says only since %(since)s: what they heard before was something else.")
+        wrong["told_at"] = [Sentence(early, {"name": change.name, "since": since})]
     if wrong:
         raise Invalid(Sentence(_("Some fields need your attention.")), fields=wrong)
     notice = CustomerNotice.objects.create(
         change=change,
         customer=customer,
-        told_digest=told_digest(change, items),
+        told_digest=digest,
         told_at=told_at,
         told_by=told_by,
         evidence=evidence,
@@ -73,7 +90,7 @@ def tell_customer(
         "notice": str(notice.pk),
         "customer": str(customer.pk),
         "told_at": told_at.isoformat(),
-        "told_digest": notice.told_digest,
+        "told_digest": digest,
     }
     text = {"name": customer.name, "told_by": told_by, "evidence": evidence}
     record(stream=change.stream, kind=Kind.CHANGE_CUSTOMER_TOLD, actor=actor, data=data, text=text)

@@ -25,10 +25,11 @@ from releases.core.errors import GmudError, Invalid, Missing, Sentence
 from releases.core.words import mark
 from releases.web.answer import page
 from releases.web.errors import Trouble, trouble_of
-from releases.web.looks import Line, Words
+from releases.web.looks import Fact, Line, Words
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.words import NOBODY
 from releases.web.request import Request, shows_again, signed_in, why_not
+from releases.web.tags import end_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,16 @@ def _voided(notices: Iterable[queries.NoticeCard]) -> Iterable[Line]:
         yield Line("", "–", Sentence(text, {"customer": one.customer}), detail=by, at=one.told_at)
 
 
+def _what(row: ChangeRequest) -> Iterable[Fact]:
+    """Yield what customers are told: what goes where, and when."""
+    card = queries.card(row)
+    for item in card.items:
+        yield Fact(item.service, item.version, note=item.environment)
+    if card.starts_at and card.ends_at:
+        span = {"start": card.starts_at, "end": end_of(card.starts_at, card.ends_at)}
+        yield Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span))
+
+
 def _form(request: Request, number: int) -> ToldForm:
     initial = {} if request.method == "POST" else {"told_at": clock.now(), "told_by": request.actor.name}
     return ToldForm(
@@ -123,7 +134,14 @@ def tell(request: Request, number: int) -> HttpResponse:
         return _shown(request, number, form, status=422 if form.is_bound else 200)
     data = {name: form.cleaned_data[name] for name in ("told_at", "told_by", "evidence")}
     customer = UUID(form.cleaned_data["customer"])
-    services.tell_customer(change_id=row.pk, customer_id=customer, actor=request.actor, now=clock.now(), **data)
+    services.tell_customer(
+        change_id=row.pk,
+        customer_id=customer,
+        actor=request.actor,
+        seen_digest=request.POST.get("seen_digest", ""),
+        now=clock.now(),
+        **data,
+    )
     messages.success(request, now_in_words("The notice is recorded."))
     return HttpResponseRedirect(reverse("change", args=[number]))
 
@@ -138,6 +156,8 @@ def _shown(
     shown = {
         "change": {"name": row.name, "title": row.title, "href": reverse("change", args=[number])},
         "told": state,
+        "what": tuple(_what(row)),
+        "seen_digest": queries.told_of(row),
         "inputs": list(form.inputs()),
         "trouble": trouble,
     }

@@ -15,7 +15,7 @@ from releases.changes import queries as changes_queries
 from releases.changes import services as changes
 from releases.changes.models import CustomerNotice
 from releases.changes.states import ChangeType, State
-from releases.core.errors import Invalid, NotPermitted, Refused
+from releases.core.errors import Invalid, NotPermitted, Refused, Stale
 from releases.gate.states import Intent, Verdict
 from tests.factories.accounts import SETUP
 from tests.factories.calendar import a_freeze_for
@@ -35,7 +35,7 @@ def banks(house):
 
 @pytest.fixture
 def change(house):
-    return a_change(house, at=State.SCHEDULED)
+    return a_change(house, at=State.SCHEDULED, filed_at=early(house))
 
 
 def early(house, hours=HOURS):
@@ -153,7 +153,7 @@ def test_whoever_was_told_twice_was_told_the_first_time(house, change, banks):
     ids=["starts later", "ends later", "another artifact", "other words"],
 )
 def test_an_edit_of_items_or_window_voids_a_notice_and_nothing_else_does(house, banks, edited, is_void):
-    change = a_change(house)
+    change = a_change(house, filed_at=early(house))
     tell(house, change, banks, told_at=early(house))
     before = fields(house, items=tuple(replace(one) for one in fields(house).items))
     item = change.items.get()
@@ -198,6 +198,38 @@ def test_a_notice_says_who_when_and_where_it_can_be_looked_up(house, change, ban
 
     assert list(found.value.fields) == [field]
     assert not CustomerNotice.objects.exists()
+
+
+def test_what_was_told_is_what_counts_and_not_what_stands_when_it_is_recorded(house, banks):
+    monday, tuesday = early(house), early(house) + timedelta(days=1)
+    change = a_change(house, filed_at=monday)
+    told_of_a = changes_queries.told_of(change)
+    item = change.items.get()
+    draft = fields(house, items=tuple(fields(house).items))
+    same = replace(draft, items=(replace(draft.items[0], digest=item.artifact.digest),))
+    window_b = replace(same, ends_at=same.ends_at + timedelta(minutes=1))
+    changes.revise(change_id=change.pk, actor=house.actor("engineer"), fields=window_b, now=tuesday)
+    words = replace(window_b, plan="Other words")
+    changes.revise(change_id=change.pk, actor=house.actor("engineer"), fields=words, now=house.now)
+
+    with pytest.raises(Stale):
+        tell(house, change, banks, told_at=monday, seen_digest=told_of_a)
+    with pytest.raises(Invalid) as found:
+        tell(house, change, banks, told_at=tuesday - timedelta(minutes=1))
+    assert list(found.value.fields) == ["told_at"]
+    assert not CustomerNotice.objects.exists()
+
+    tell(house, change, banks, told_at=tuesday)
+    change.refresh_from_db()
+    [promise] = changes_queries.gather(change, now=house.now).promises
+    assert promise.told_at == tuesday
+
+
+def test_nobody_was_told_of_a_change_before_it_was_filed(house, change, banks):
+    with pytest.raises(Invalid) as found:
+        tell(house, change, banks, told_at=early(house) - timedelta(minutes=1))
+
+    assert list(found.value.fields) == ["told_at"]
 
 
 def test_only_whoever_files_changes_records_a_notice_and_only_while_it_can_help(house, change, banks):
@@ -270,7 +302,7 @@ def test_an_emergency_goes_on_and_the_warning_is_kept_with_the_answer(house):
 
 def test_going_back_is_held_up_by_none_of_them(house, banks):
     a_budget(house.service, house.environment)
-    change = a_change(house, at=State.SCHEDULED)
+    change = a_change(house, at=State.SCHEDULED, filed_at=early(house))
     tell(house, change, banks, told_at=early(house))
     now = inside(change)
     redeem(ask_for_permit(house, change, now), now=now)

@@ -1,5 +1,6 @@
 """What customers asked for and were promised, and what is left of an error budget, as the pages show it."""
 
+import re
 from datetime import timedelta
 from html import unescape
 
@@ -27,11 +28,16 @@ def banks(house):
 
 @pytest.fixture
 def change(house, banks):
-    return a_change(house, at=State.SCHEDULED)
+    return a_change(house, at=State.SCHEDULED, filed_at=house.now - timedelta(hours=80))
 
 
 def in_words(answer):
     return unescape(" ".join(answer.content.decode().split()))
+
+
+def seen(browser, path):
+    """Return what the form carries unseen: the digest of what customers are told."""
+    return re.search(r'name="seen_digest" value="([^"]+)"', browser.get(path).content.decode()).group(1)
 
 
 def moment(at):
@@ -119,6 +125,7 @@ def test_a_notice_is_recorded_on_its_page_and_shown_on_the_change(house, browse,
     browser, path = browse(house.engineer), f"/changes/{change.number}/told"
     asked = {
         "customer": str(banks.pk),
+        "seen_digest": seen(browser, path),
         "told_at": moment(now - timedelta(hours=80)),
         "told_by": "Ana Reis",
         "evidence": "MAIL-4711",
@@ -146,6 +153,7 @@ def test_the_form_is_shown_in_both_languages_to_who_may_file_and_the_reason_to_o
 def test_what_is_missing_is_said_at_its_field(house, browse, change, banks, now):
     asked = {"customer": "", "told_at": moment(now + timedelta(hours=1)), "told_by": "", "evidence": ""}
     browser, path = browse(house.engineer), f"/changes/{change.number}/told"
+    asked["seen_digest"] = seen(browser, path)
 
     empty = browser.post(path, asked)
     ahead = browser.post(path, {**asked, "customer": str(banks.pk), "told_by": "Ana", "evidence": "MAIL-1"})
@@ -155,6 +163,26 @@ def test_what_is_missing_is_said_at_its_field(house, browse, change, banks, now)
         assert f'id="{field}-error"' in in_words(empty)
     assert 'id="told_at-error"' in in_words(ahead)
     assert not CustomerNotice.objects.exists()
+
+
+def test_what_became_another_thing_while_the_form_was_open_is_shown_again_and_not_recorded(
+    house, browse, change, banks, now
+):
+    browser, path = browse(house.engineer), f"/changes/{change.number}/told"
+    asked = {"customer": str(banks.pk), "told_at": moment(now), "told_by": "Ana", "evidence": "MAIL-1"}
+    asked["seen_digest"] = seen(browser, path)
+    item = change.items.get()
+    one = changes.ItemDraft(item.service.name, "production", item.artifact.version, item.artifact.digest)
+    window = {"starts_at": change.starts_at, "ends_at": change.ends_at + timedelta(minutes=1)}
+    edited = changes.ChangeDraft(title=change.title, items=(one,), **window)
+    changes.revise(change_id=change.pk, actor=house.actor("engineer"), fields=edited, now=house.now)
+
+    answer = browser.post(path, asked)
+
+    assert answer.status_code == 409
+    assert "are others by now" in in_words(answer)
+    assert not CustomerNotice.objects.exists()
+    assert seen(browser, path) != asked["seen_digest"]
 
 
 def test_whoever_may_not_file_records_nothing(house, browse, change, banks, now):
