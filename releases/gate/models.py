@@ -78,13 +78,14 @@ class Permit(models.Model):
 class Callback(models.Model):
     """Where to tell somebody who was told to wait, once, that the answer to their question is another one now.
 
-    The same question asked again for the same address is one call: it names the latest decision.
+    The same question asked again for the same address is one call: it names the latest decision. ``url`` may hold a
+    secret in its path, so it is empty once the call has ended, and no event ever says more of it than the host.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     decision = models.OneToOneField(GateDecision, on_delete=models.PROTECT, related_name="callback")
     change = models.ForeignKey(ChangeRequest, on_delete=models.PROTECT, related_name="callbacks")
-    url = models.CharField(max_length=LONGEST_URL)
+    url = models.CharField(max_length=LONGEST_URL, blank=True)
     question = models.CharField(max_length=71)
     asked_change = models.PositiveIntegerField(null=True)
     state = models.CharField(max_length=16, default=CallbackState.WAITING)
@@ -111,7 +112,7 @@ class Callback(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.url}"
+        return f"{self.state}: {self.decision_id}"
 
 
 class IdempotencyKey(models.Model):

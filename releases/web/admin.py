@@ -26,6 +26,7 @@ else:
 
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     "ApiClient": frozenset({"secret_hash"}),
+    "Callback": frozenset({"url"}),
     "Channel": frozenset({"path", "previous_box", "secret_box"}),
     "Connection": frozenset({"secret_box"}),
     "Session": frozenset({"key"}),

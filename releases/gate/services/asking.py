@@ -156,7 +156,7 @@ def _decide_and_store(
             **_facts(row),
             **({"number": change.number, "state": change.state} if change else {}),
             **({"one_time_key": True} if once else {}),
-            **({"callback_url": callback_url} if callback_url else {}),
+            **({"callback": calling.address_facts(callback_url)} if callback_url else {}),
         },
     )
     return row, once

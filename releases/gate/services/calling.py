@@ -8,6 +8,7 @@ by the room of notices, outside any transaction. What is told carries no permit 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from uuid import UUID
 
@@ -78,6 +79,11 @@ def _problem(url: str) -> Sentence | None:
 def _is_ours(host: str, allowance: Allowance) -> bool:
     """Say whether this is an address, in numbers, in a network that the operator opened."""
     return is_ip(host) and any(ip_address(host) in network for network in allowance.networks)
+
+
+def address_facts(url: str) -> dict[str, str]:
+    """Return what the record says of an address: its path may be a secret, and nothing is taken out of the record."""
+    return {"host": host_of(url), "digest": f"sha256:{sha256(url.encode()).hexdigest()}"}
 
 
 def keep(decision: GateDecision, *, url: str, question: str, asked_change: int | None, now: datetime) -> None:
@@ -160,9 +166,8 @@ def begin_call(callback_id: UUID) -> Call | None:
 def call_arrived(callback_id: UUID, *, now: datetime) -> None:
     """Write that it was told; nobody is told again."""
     if (row := _ready(callback_id)) is not None:
-        row.state, row.ended_at, row.last_error = CallbackState.TOLD, now, ""
-        row.save(update_fields=["state", "ended_at", "last_error"])
-        _record(row, Kind.CALLBACK_ARRIVED)
+        row.last_error = ""
+        _end(row, CallbackState.TOLD, Kind.CALLBACK_ARRIVED, now=now)
 
 
 @transaction.atomic(durable=True)
@@ -178,9 +183,7 @@ def call_failed(
         row.save(update_fields=["last_error"])
         post(kind=READY, ref=row.pk, now=now, queue=QUEUE, available_at=again_at)
         return
-    row.state, row.ended_at = CallbackState.UNDELIVERED, now
-    row.save(update_fields=["state", "ended_at", "last_error"])
-    _record(row, Kind.CALLBACK_FAILED, error=row.last_error)
+    _end(row, CallbackState.UNDELIVERED, Kind.CALLBACK_FAILED, now=now)
     on_giving_up()
 
 
@@ -189,13 +192,21 @@ def _ready(callback_id: UUID) -> Callback | None:
     return ready.filter(pk=callback_id, state=CallbackState.READY).first()
 
 
-def _record(row: Callback, kind: Kind, *, error: str = "") -> None:
+def _end(row: Callback, state: CallbackState, kind: Kind, *, now: datetime) -> None:
+    """Write how a call ended, and forget the address: nobody needs it any more."""
+    _record(row, kind)
+    row.state, row.ended_at, row.url = state, now, ""
+    row.save(update_fields=["state", "ended_at", "url", "last_error"])
+
+
+def _record(row: Callback, kind: Kind) -> None:
     data = {
         "number": row.change.number,
         "state": row.change.state,
         "decision": str(row.decision_id),
         "verdict": row.verdict,
-        "url": row.url,
+        "callback": address_facts(row.url),
         "attempts": row.attempts,
     }
-    record(stream=row.change.stream, kind=kind, actor=system("gate"), data=data, text={"error": error} if error else {})
+    text = {"error": row.last_error} if kind is Kind.CALLBACK_FAILED else {}
+    record(stream=row.change.stream, kind=kind, actor=system("gate"), data=data, text=text)

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
 
 from gmud.sandbox.server import running
+from releases.audit.models import AuditEvent, AuditText
 from releases.audit.queries import story
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
@@ -188,6 +190,26 @@ def test_who_never_answers_is_given_up_and_people_hear_of_it(house, change, url,
     assert (notice.person, notice.link) == (house.engineer, f"/changes/{change.number}")
     assert story(change.stream)[-1].kind == "callback.failed"
     assert not OutboxMessage.objects.filter(dead_at__isnull=False).exists()
+
+
+@pytest.mark.parametrize("status", [204, 404])
+def test_an_address_whose_path_is_a_secret_stands_in_no_event_and_is_gone_when_the_call_is_over(
+    house, change, url, listener, status
+):
+    secret = f"{url}/T024/xoxb-hush"
+    waits(house, change, secret)
+    listener.status = status
+    look(inside(change))
+
+    assert [call.path for call in listener.heard] == ["/gate/called/T024/xoxb-hush"]
+    row = Callback.objects.get()
+    assert row.state in (CallbackState.TOLD, CallbackState.UNDELIVERED)
+    assert (row.url, "hush" in f"{row}{row.last_error}") == ("", False)
+    entries = [one for one in story(change.stream) if "callback" in one.data]
+    digest = f"sha256:{sha256(secret.encode()).hexdigest()}"
+    assert [one.data["callback"] for one in entries] == [{"host": "127.0.0.1", "digest": digest}] * 3
+    assert not AuditEvent.objects.filter(body__contains="hush").exists()
+    assert not AuditText.objects.filter(body__contains="hush").exists()
 
 
 @pytest.mark.parametrize("status", [302, 404])
