@@ -8,3 +8,10 @@ class ReleasesConfig(AppConfig):
 
     default_auto_field = "django.db.models.BigAutoField"
     name = "releases"
+
+    def ready(self) -> None:
+        """Let the catalogue ask who goes by the name of an environment: the rooms above it, which it does not know."""
+        from releases.catalog.services.uses import SPEAKS_OF  # noqa: PLC0415 - models are there only now
+        from releases.committee.services import policies_naming  # noqa: PLC0415
+
+        SPEAKS_OF.append(policies_naming)

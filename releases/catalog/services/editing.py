@@ -19,7 +19,7 @@ from releases.audit.kinds import Kind
 from releases.catalog.kinds import EnvironmentKind
 from releases.catalog.models import Customer, Dependency, Environment, Service
 from releases.catalog.services.rows import found, invalid, saved
-from releases.catalog.services.uses import must_be_unused, together, uses_of
+from releases.catalog.services.uses import must_be_unused, must_not_be_spoken_of, together, uses_of
 from releases.core.errors import Sentence
 from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
@@ -78,7 +78,8 @@ def describe_environment(
     ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
-    :raises Invalid: a name that is taken or not a slug, a rank below zero, another kind while it is in use
+    :raises Invalid: a name that is taken or not a slug, another name while a policy speaks of either, a rank below
+        zero, another kind while it is in use
     :raises Missing: there is no such environment
     """
     require(actor, Right.CATALOG_EDIT)
@@ -92,6 +93,8 @@ def describe_environment(
         if row.kind != kind.value and (uses := uses_of(row)):
             text = _("The kind decides who must approve, so it stays: %(uses)s. Add another environment instead.")
             raise invalid("kind", Sentence(text, {"uses": together(uses)}))
+        if row.name != name:
+            must_not_be_spoken_of(row.name, name)
         if (row.name, row.kind, row.rank) == (name, kind.value, rank):
             return row
         row.name, row.kind, row.rank = name, kind.value, rank
@@ -104,6 +107,7 @@ def remove_environment(*, actor: Actor, environment_id: UUID, now: datetime) -> 
     """Take an environment away that nothing refers to.
 
     :raises NotPermitted: the actor may not edit the catalogue
+    :raises Invalid: a policy speaks of it
     :raises Refused: something refers to it, with what and how many
     :raises Missing: there is no such environment
     """
@@ -112,6 +116,7 @@ def remove_environment(*, actor: Actor, environment_id: UUID, now: datetime) -> 
     with transaction.atomic():
         row = found(Environment, environment_id, lock=True)
         must_be_unused(row)
+        must_not_be_spoken_of(row.name)
         stream, data = row.stream, _environment_facts(row)
         row.delete()
         audit.record(stream=stream, kind=Kind.ENVIRONMENT_REMOVED, actor=actor, data=data)

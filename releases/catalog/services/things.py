@@ -17,6 +17,7 @@ from releases.audit.kinds import Kind
 from releases.catalog.kinds import DataClass, EnvironmentKind
 from releases.catalog.models import Customer, Environment, Service
 from releases.catalog.services.rows import found, invalid, saved
+from releases.catalog.services.uses import must_not_be_spoken_of
 from releases.core.errors import Sentence
 from releases.core.unchanged import Unchanged, nobody_looked
 from releases.core.words import mark as _
@@ -136,12 +137,13 @@ def register_environment(
     """Add an environment; a lower rank comes first. May be called inside the caller's transaction.
 
     :raises NotPermitted: the actor may not edit the catalogue
-    :raises Invalid: a name that is taken or not a slug
+    :raises Invalid: a name that is taken, not a slug, or already spoken of by a policy
     """
     require(actor, Right.CATALOG_EDIT)
     del now  # the record takes its time from the database
     _must_be_slug(name)
     with transaction.atomic():
+        must_not_be_spoken_of(name)
         row = Environment(name=name, kind=kind.value, rank=rank)
         saved(row, taken=Sentence(_("The environment %(name)s exists already."), {"name": name}))
         data = {"environment": str(row.pk), "name": name, "kind": kind.value, "rank": rank}

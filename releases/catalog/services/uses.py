@@ -1,10 +1,11 @@
 """What refers to a row of the catalogue, in words: nothing that is in use is taken away."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from django.db.models import ForeignObjectRel
 
 from releases.catalog.models import Named
+from releases.catalog.services.rows import invalid
 from releases.core.errors import Refused, Sentence
 from releases.core.words import mark as _
 from releases.core.words import plural
@@ -29,6 +30,10 @@ _WORDS: Mapping[str, str] = {
 _COUNTED = {"item": "change_id"}  # a change with two items is one change
 # What is only said about the row, and goes with it.
 GOES_ALONG = frozenset({"reading", "subscription"})
+
+# What speaks of an environment by its name, in rooms above: each is asked under its own lock, and answers with phrases.
+# The app fills it when it starts.
+SPEAKS_OF: list[Callable[[str], Iterable[Sentence]]] = []
 
 
 def uses_of(row: Named) -> list[Sentence]:
@@ -60,6 +65,19 @@ def must_be_unused(row: Named, *, called: str = "") -> None:
                 {"name": called or str(row), "uses": together(uses)},
             )
         )
+
+
+def must_not_be_spoken_of(*names: str) -> None:
+    """Refuse to take away or to give the names of environments that a room above goes by; in the caller's transaction.
+
+    Whoever moves such a name to another environment moves what is asked there.
+
+    :raises Invalid: with the field ``name`` and what goes by it
+    """
+    for name in names:
+        if said := [phrase for ask in SPEAKS_OF for phrase in ask(name)]:
+            text = _("%(name)s stands in %(uses)s: propose a policy that names another environment first.")
+            raise invalid("name", Sentence(text, {"name": name, "uses": together(said)}))
 
 
 def together(phrases: list[Sentence]) -> Sentence:

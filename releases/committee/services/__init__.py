@@ -3,6 +3,7 @@
 from releases.committee.services.deciding import vote_on_policy, withdraw_policy
 from releases.committee.services.leaving import deactivate_person, revoke_role
 from releases.committee.services.lending import delegate, revoke_delegation
+from releases.committee.services.naming import policies_naming
 from releases.committee.services.policies import check_policy, save_policy
 from releases.committee.services.voting import cast, close_round, open_round
 
@@ -13,6 +14,7 @@ __all__ = [
     "deactivate_person",
     "delegate",
     "open_round",
+    "policies_naming",
     "revoke_delegation",
     "revoke_role",
     "save_policy",

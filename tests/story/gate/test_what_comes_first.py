@@ -9,6 +9,7 @@ from django.db import transaction
 from releases.audit.actor import system
 from releases.catalog import services as catalog
 from releases.catalog.kinds import EnvironmentKind
+from releases.catalog.models import Environment
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ItemDraft
@@ -16,7 +17,7 @@ from releases.changes.services.moving import locked, move
 from releases.changes.states import ChangeType, Outcome, State
 from releases.committee import services as committee
 from releases.committee.seats import Decision
-from releases.core.errors import Refused
+from releases.core.errors import Invalid, Refused
 from releases.gate import queries
 from releases.gate.models import GateDecision, Permit
 from releases.gate.queries import reason_from
@@ -326,15 +327,43 @@ def test_another_artifact_or_another_service_there_does_not_count(house, staging
 
 def test_an_environment_of_another_name_now_is_one_where_nothing_was_released(house, staging):
     released(staging)
-    catalog.describe_environment(
-        actor=SETUP,
-        environment_id=staging.environment.pk,
-        name="stage",
-        kind=EnvironmentKind.STAGING,
-        now=staging.now,
-    )
+    Environment.objects.filter(pk=staging.environment.pk).update(name="stage")  # past the services, which refuse it
 
     assert codes(asked(house, 9 * DAY)) == {"prerequisite_missing"}
+
+
+def test_nobody_moves_the_name_that_a_policy_goes_by_to_another_environment(house, staging):
+    sandbox = an_environment("sandbox", EnvironmentKind.DEVELOPMENT)
+
+    def described(row, name):
+        told = {"name": name, "kind": EnvironmentKind(row.kind), "rank": 7}
+        return catalog.describe_environment(actor=SETUP, environment_id=row.pk, now=house.now, **told)
+
+    for row, name in ((staging.environment, "staging-old"), (sandbox, "staging")):
+        with pytest.raises(Invalid, match="version 2 of the policy") as caught:
+            described(row, name)
+        assert list(caught.value.fields) == ["name"]
+    assert described(staging.environment, "staging").rank == 7
+    assert described(sandbox, "playground").name == "playground"
+
+
+@pytest.mark.parametrize("verb", ["rename", "remove"])
+def test_an_environment_that_a_proposed_policy_names_keeps_its_name(house, verb):
+    row = an_environment("qa", EnvironmentKind.STAGING)
+    rules = [*BASE, {**IN_PRODUCTION, "after_environment": "qa"}]
+    manager = house.actor("manager")
+    proposed = committee.save_policy(actor=manager, name="Proposed", rules=rules, now=house.now)
+
+    def act():
+        asked = {"actor": SETUP, "environment_id": row.pk, "now": house.now}
+        if verb == "remove":
+            return catalog.remove_environment(**asked)
+        return catalog.describe_environment(**asked, name="quality", kind=EnvironmentKind.STAGING)
+
+    with pytest.raises(Invalid, match=f"version {proposed.version} of the policy"):
+        act()
+    committee.withdraw_policy(policy_id=proposed.pk, actor=manager, now=house.now)
+    act()
 
 
 def test_the_policy_in_force_decides_also_on_what_was_approved_before(house):

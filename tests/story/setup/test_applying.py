@@ -11,7 +11,7 @@ from releases.accounts.rights import Right
 from releases.accounts.roles import Role
 from releases.audit.models import AuditEvent
 from releases.catalog import services as catalog
-from releases.catalog.kinds import DependencySource
+from releases.catalog.kinds import DependencySource, EnvironmentKind
 from releases.catalog.models import Binding, Connection, Customer, Dependency, Environment, Service
 from releases.committee import services as committee
 from releases.committee.models import Policy
@@ -315,6 +315,20 @@ def test_what_one_may_not_edit_is_refused_by_its_place_and_who_may_nothing_sees_
         export(actor=an_actor(Role.ENGINEER))
     with pytest.raises(NotPermitted):
         apply(actor=an_actor(Role.ENGINEER), text="gmud: 1\n", dry_run=True, now=NOW)
+
+
+def test_a_file_gives_no_environment_the_name_that_a_policy_goes_by():
+    owner = the_first_owner()
+    row = an_environment("staging", EnvironmentKind.STAGING)
+    everything = {"when": {}, "seats": {"seat_security": 1}}
+    production = {**everything, "when": {"environment_kind": ["production"]}, "after_environment": "staging"}
+    a_person("Helena Costa", Role.SEAT_SECURITY)
+    committee.save_policy(actor=SETUP, name="First", rules=[everything, production], now=NOW)
+    text = "gmud: 1\nenvironments:\n- {name: staging, kind: development}\n"
+    Environment.objects.filter(pk=row.pk).update(name="staging-old")  # past the services, which refuse it
+
+    assert "version 1 of the policy" in refused(owner, text)["environments[0].name"][1]
+    assert not Environment.objects.filter(name="staging").exists()
 
 
 def test_who_left_and_what_retired_is_not_called_back_by_a_file():

@@ -11,8 +11,9 @@ from releases.accounts.roles import Role
 from releases.audit import queries as audit
 from releases.catalog import services
 from releases.catalog.doors import door_for
-from releases.catalog.kinds import ConnectionKind, DependencySource, Light, Purpose
+from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Light, Purpose
 from releases.catalog.models import Binding, Connection, Customer, Dependency, Environment, Route, Service
+from releases.committee import services as committee
 from releases.core.errors import Sentence
 from tests.factories.accounts import SETUP, a_person, a_team
 from tests.factories.addresses import ALLOWED
@@ -198,6 +199,27 @@ def test_the_kind_of_an_environment_in_use_stays_and_its_field_says_why(at_work,
     at_work.post(path, {**opened(at_work, path), "name": "prod-eu", "kind": "production", "rank": "40"})
     house.environment.refresh_from_db()
     assert (house.environment.name, house.environment.rank) == ("prod-eu", 40)
+
+
+def test_the_name_of_an_environment_that_the_policy_goes_by_stays_and_its_field_says_why(at_work, house):
+    row = an_environment("staging", EnvironmentKind.STAGING)
+    rules = [{"when": {}, "seats": {"seat_security": 1}}]
+    after = {
+        "when": {"environment_kind": ["production"]},
+        "seats": {"seat_security": 1},
+        "after_environment": "staging",
+    }
+    committee.save_policy(actor=house.actor("manager"), name="Stricter", rules=[*rules, after], now=house.now)
+    path = f"/settings/environments/{row.pk}"
+
+    asked = {**opened(at_work, f"{path}/edit"), "name": "staging-old", "kind": "staging", "rank": str(row.rank)}
+    answer = at_work.post(f"{path}/edit", asked)
+
+    assert 'id="name-error"' in in_words(answer)
+    assert "staging stands in version 2 of the policy" in in_words(answer)
+    assert "staging stands in version 2 of the policy" in in_words(at_work.post(f"{path}/remove"))
+    row.refresh_from_db()
+    assert row.name == "staging"
 
 
 # --- dependencies and customers ---
