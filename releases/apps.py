@@ -12,6 +12,6 @@ class ReleasesConfig(AppConfig):
     def ready(self) -> None:
         """Let the catalogue ask who goes by the name of an environment: the rooms above it, which it does not know."""
         from releases.catalog.services.uses import SPEAKS_OF  # noqa: PLC0415 - models are there only now
-        from releases.committee.services import policies_naming  # noqa: PLC0415
+        from releases.committee.services import policies_naming  # noqa: PLC0415 - the same
 
         SPEAKS_OF.append(policies_naming)
