@@ -37,6 +37,7 @@ OUT_OF_DIGEST: Mapping[str, Mapping[str, str]] = {
         "superseded_by": "ends a change, never widens it",
         "created_at": "when, not what",
         "updated_at": "when, not what",
+        "told_from_at": "when, not what",
         "closed_at": "when, not what",
     },
     "Item": {"id": "a name of the row", "change": "the document is the change's"},
