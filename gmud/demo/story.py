@@ -1,7 +1,6 @@
 """Who and what the demo is about: plain data, told through the services by :mod:`gmud.demo.telling`."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from releases.accounts.roles import Role
 from releases.catalog.kinds import DataClass
@@ -88,10 +87,10 @@ SERVICES = {
 }
 CUSTOMERS = (
     ("Account holders", "retail", 412_000, 0, tuple(SERVICES)),
-    ("Merchants with pay-outs", "business", 1_830, 24, ("ledgerwriter", "balancereader")),
-    ("Partner banks", "partner", 6, 72, ("ledgerwriter",)),
+    ("Merchants with pay-outs", "business", 1_830, 0, ("ledgerwriter", "balancereader", "transactionhistory")),
+    ("Partner banks", "partner", 6, 0, ("ledgerwriter",)),
 )
-LONGEST_NOTICE = timedelta(hours=max(hours for _name, _segment, _size, hours, _served in CUSTOMERS))
+"""Nobody was promised notice: days ahead of a change they would have to be told, and a visitor has minutes."""
 ASKED_FOR = ("Interbank settlement audit", "Partner banks", 12)  # a freeze, by whom, in how many days
 BUDGETED, BUDGET_LEFT = "userservice", 0.8
 

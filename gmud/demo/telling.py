@@ -23,7 +23,6 @@ from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.catalog.imports import kubernetes
 from releases.catalog.kinds import ConnectionKind, EnvironmentKind, Place, Purpose
-from releases.changes import queries as change_queries
 from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft, ItemDraft
@@ -324,7 +323,7 @@ class Telling:
         by: str = "ana",
         change_type: ChangeType = ChangeType.NORMAL,
     ) -> ChangeRequest:
-        """File a change, as Ana when nobody else is named, and submit it once all who were promised notice have it."""
+        """File and submit a change, as Ana when nobody else is named."""
         engineer = self.actor(by, at=at)
         change = changes.draft(
             actor=engineer,
@@ -340,19 +339,8 @@ class Telling:
                 starts_at=starts_at,
                 ends_at=ends_at,
             ),
-            now=at - story.LONGEST_NOTICE,
+            now=at,
         )
-        for promise in change_queries.promises_of(change):
-            changes.tell_customer(
-                change_id=change.pk,
-                customer_id=promise.customer,
-                actor=engineer,
-                seen_digest=change_queries.told_of(change),
-                told_at=at - timedelta(hours=promise.hours),
-                told_by=engineer.name,
-                evidence=f"Letter to {promise.name} on {item.service} {item.version}",
-                now=at,
-            )
         return changes.submit(change_id=change.pk, actor=engineer, now=at)
 
     def authorize(self, change: ChangeRequest, *, at: datetime) -> None:

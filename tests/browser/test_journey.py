@@ -29,16 +29,11 @@ def test_a_bad_version_goes_out_and_comes_back(house: House, enter: Callable[...
     expect(ana.locator("#decision-sheet")).to_contain_text("You asked for this change, so you cannot vote on it.")
     expect(ana.get_by_role("button", name=re.compile("^Approve"))).to_have_count(0)
     refused = ask_the_gate(house, SERVICE, artifact)
-    assert (refused["verdict"], refused["permit"]) == ("deny", None)
-    assert {"approvals_missing", "customer_notice_missing"} <= {one["code"] for one in refused["reasons"]}
-    tell_the_customers(ana, number)
+    assert (refused["verdict"], refused["permit"]) == ("wait", None)
+    assert "approvals_missing" in {one["code"] for one in refused["reasons"]}
     assert the_page_says(ana) == "wait"
 
     edit_while_somebody_reads(ana, helena, number)
-    assert the_page_says(ana) == "deny"
-    keep(ana, "journey-told-of-another-window")
-    tell_the_customers(ana, number)
-    assert the_page_says(ana) == "wait"
     keep(helena, "journey-stale-vote")
     approve_from_today(bruno, number)
     keep(bruno, "journey-today")
@@ -290,19 +285,6 @@ def edit_while_somebody_reads(ana: Page, helena: Page, number: int) -> None:
     expect(panel).to_contain_text("0 of 2 needed have approved.")
     expect(helena.get_by_role("heading", level=1)).to_have_text("Book transfers in parallel, with a limit")
     expect(helena.locator("#what-sheet")).to_contain_text("Revision 2")
-
-
-def tell_the_customers(ana: Page, number: int) -> None:
-    """Record that everybody who was promised notice heard of the change, as it stands now, days ago."""
-    told_at = datetime.now(HERE) - timedelta(days=4)
-    for customer in ("Merchants with pay-outs", "Partner banks"):
-        ana.goto(f"/changes/{number}")
-        ana.get_by_role("link", name="Record a notice").click()
-        ana.locator("#customer").select_option(label=customer)
-        ana.locator("#told_at").fill(told_at.strftime("%Y-%m-%dT%H:%M"))
-        ana.locator("#evidence").fill("MAIL-4711")
-        ana.get_by_role("button", name="Record the notice").click()
-        ana.wait_for_url(f"**/changes/{number}")
 
 
 def approve_from_today(bruno: Page, number: int) -> None:
