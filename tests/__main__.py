@@ -67,8 +67,7 @@ def main() -> int:
             environment.pop(name, None)
         here = f"{chosen} and not postgres"
         _pytest("SQLite", (*PROCESSES, profile, "-m", here, *WITHOUT_BROWSER), environment, folder, count, guard)
-        both = (*PROCESSES, "--dist=loadgroup")  # the whole house beside the pages alone
-        _pytest("SQLite, browser", (*both, "-m", here, *BROWSER), environment, folder, count, guard)
+        _pytest("SQLite, browser", ("-m", here, *BROWSER), environment, folder, count, guard)
         try:
             with postgresql(folder, guard=guard) as database, redis(folder, guard=guard) as broker:
                 there = {**environment, "DATABASE_URL": database, "REDIS_URL": broker}

@@ -27,15 +27,11 @@ FLAGS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before the processes are told who runs what
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares one server; the one of the pages alone brings its own database and is seen once."""
+    """Mark what is seen once: the server of the pages alone brings its own database."""
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            is_alone = "open_site" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("site" if is_alone else "house"))
-            if is_alone:
-                item.add_marker(pytest.mark.once)
+        if item.path.is_relative_to(Path(__file__).parent) and "open_site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.once)
 
 
 @pytest.fixture(scope="session")
