@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -137,7 +138,7 @@ def _database(folder: Path) -> Iterator[dict[str, str]]:
     if not server:
         yield {}
         return
-    name = f"house_{os.getpid()}"
+    name = f"house_{token_hex(4)}"  # two may stand at once
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
         try:
