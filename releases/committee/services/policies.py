@@ -68,7 +68,7 @@ def put_forward(*, actor: Actor, name: str, rules: object, now: datetime, seen: 
         with transaction.atomic():
             saved = Policy.objects.create(
                 name=name.strip(),
-                version=(Policy.objects.aggregate(last=Max("version"))["last"] or 0) + 1,
+                version=_next_version(current),
                 rules=canonical.encode(document).decode(),
                 digest=canonical.digest(document),
                 based_on=current,
@@ -162,6 +162,11 @@ def put_in_force(saved: Policy, *, actor: Actor, now: datetime) -> None:
         data = {"version": other.version, "successor": saved.version}
         record(stream=other.stream, kind=Kind.POLICY_SUPERSEDED, actor=actor, data=data)
     post(kind="policy.saved", ref=saved.pk, now=now)
+
+
+def _next_version(current: Policy | None) -> int:
+    """Return the number of a policy that is proposed now; the first has no other, whatever was written meanwhile."""
+    return 1 if current is None else Policy.objects.aggregate(last=Max("version"))["last"] + 1
 
 
 def _checked(current: Policy | None, name: str, rules: object) -> tuple[Rule, ...]:

@@ -90,3 +90,23 @@ def test_of_two_first_policies_at_once_one_is_in_force_and_the_other_is_told(now
     assert first.is_current
     # Who comes a moment later finds it in force, and SETUP is no person who could propose another.
     assert next(type(one) for one in said if one != first) in {Stale, NotPermitted}
+
+
+@pytest.mark.postgres
+def test_a_first_policy_that_came_between_looking_and_writing_is_not_replaced_without_a_vote(now, monkeypatch):
+    _nobody_yet()
+    a_member("Rita Prado", "engineering")
+    save = partial(services.save_policy, actor=SETUP, rules=[{"seats": {"seat_engineering": 1}}], now=now)
+    look = services.policies.locked_current
+
+    def look_while_another_saves():
+        found = look()
+        monkeypatch.setattr(services.policies, "locked_current", look)
+        at_once([partial(save, name="A")])
+        return found
+
+    monkeypatch.setattr(services.policies, "locked_current", look_while_another_saves)
+    with pytest.raises(Stale):
+        save(name="B")
+
+    assert [(one.name, one.is_current) for one in Policy.objects.all()] == [("A", True)]
