@@ -93,6 +93,7 @@ def test_it_keeps_every_row_and_tells_no_story(given, tmp_path):
 
     with running({**given, "GMUD_DEMO": "1"}, tmp_path) as log:
         assert "telling the story" not in log.read_text()
+        wait_for(lambda: before[SIGNS_OF_LIFE] < rows(tmp_path)[SIGNS_OF_LIFE], what="a sign of life")
     after = rows(tmp_path)
 
     assert {name for name in before if before[name] != after[name]} <= {SIGNS_OF_LIFE}
