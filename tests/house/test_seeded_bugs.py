@@ -14,7 +14,11 @@ import pytest
 
 from tests.house.tree import ROOT
 
-DECIDE = ("releases/gate/rules.py", "tests/unit/gate/test_decide.py")
+DECIDE = ("releases/gate/rules/deciding.py", "tests/unit/gate/test_decide.py")
+APPROVAL = ("releases/gate/rules/approval.py", "tests/unit/gate/test_decide.py")
+MOMENT = ("releases/gate/rules/moment.py", "tests/unit/gate/test_decide.py")
+SAFETY = ("releases/gate/rules/safety.py", "tests/unit/gate/test_decide.py")
+FACTS = ("releases/gate/rules/facts.py", "tests/unit/gate/test_decide.py")
 TOLD = ("releases/changes/promises.py", "tests/story/gate/test_customers_and_budgets.py")
 BUDGET = ("releases/catalog/cards.py", "tests/story/gate/test_customers_and_budgets.py")
 WHO = ("releases/committee/rules/eligibility.py", "tests/unit/committee")
@@ -44,68 +48,68 @@ class Bug:
 BUGS = (
     Bug("a wait beats a stop", DECIDE, 'if any(reason.severity == "stop"', 'if all(reason.severity == "stop"'),
     Bug("a permit outlives the window", DECIDE, "return min(end, change.ends_at)", "return end"),
-    Bug("an edit voids nothing", DECIDE, "if not change.is_intact:", "if change.number < 0:"),
-    Bug("self-approval passes", DECIDE, "if change.self_voters:", "if len(change.self_voters) > 1:"),
+    Bug("an edit voids nothing", APPROVAL, "if not change.is_intact:", "if change.number < 0:"),
+    Bug("self-approval passes", APPROVAL, "if change.self_voters:", "if len(change.self_voters) > 1:"),
     Bug(
         "lost votes still count",
-        DECIDE,
+        APPROVAL,
         "if change.is_authorized and change.state != State.AUTHORIZING:",
         "if change.state != State.AUTHORIZING:",
     ),
     Bug(
         "any artifact will do",
-        DECIDE,
+        APPROVAL,
         "if change is None or facts.request.digest == change.approved_digest:",
         "if change is None or change.approved_digest:",
     ),
-    Bug("the window's end is inside", DECIDE, "now >= change.ends_at:", "now > change.ends_at:"),
-    Bug("the window's start is outside", DECIDE, "elif now < change.starts_at:", "elif now <= change.starts_at:"),
-    Bug("quarantine is forgotten", DECIDE, "if facts.is_quarantined:", "if facts.is_quarantined and not facts.change:"),
-    Bug("freezes are forgotten", DECIDE, "for closure in facts.closures:", "for closure in facts.closures[1:]:"),
+    Bug("the window's end is inside", MOMENT, "now >= change.ends_at:", "now > change.ends_at:"),
+    Bug("the window's start is outside", MOMENT, "elif now < change.starts_at:", "elif now <= change.starts_at:"),
+    Bug("quarantine is forgotten", SAFETY, "if facts.is_quarantined:", "if facts.is_quarantined and not facts.change:"),
+    Bug("freezes are forgotten", MOMENT, "for closure in facts.closures:", "for closure in facts.closures[1:]:"),
     Bug(
         "a risk too high by one passes",
-        DECIDE,
+        SAFETY,
         "change.risk.rank > highest.rank",
         "change.risk.rank > highest.rank + 1",
     ),
     Bug(
         "it comes from nowhere",
         DECIDE,
-        "    (ReasonCode.PREREQUISITE_MISSING, released_where_it_comes_from),\n",
+        "    (ReasonCode.PREREQUISITE_MISSING, safety.released_where_it_comes_from),\n",
         "",
     ),
     Bug(
         "what was replaced too early counts",
-        DECIDE,
+        FACTS,
         "(stay.ended_at or now) - stay.since_at >= self.soak",
         "now - stay.since_at >= self.soak",
     ),
     Bug(
         "it stood there a moment too short",
-        DECIDE,
+        FACTS,
         "stay.since_at >= self.soak for",
         "stay.since_at > self.soak for",
     ),
     Bug(
         "what stands there no more is waited for",
-        DECIDE,
+        FACTS,
         "for stay in self.stays if stay.ended_at is None)",
         "for stay in self.stays)",
     ),
-    Bug("what customers asked for is forgotten", DECIDE, "in facts.asked_for:", "in facts.asked_for[1:]:"),
-    Bug("nobody has to be told", DECIDE, "if promise.good_from is None:", "if promise.told_by:"),
-    Bug("told a moment too late", DECIDE, "elif now < promise.good_from:", "elif now <= promise.good_from:"),
+    Bug("what customers asked for is forgotten", MOMENT, "in facts.asked_for:", "in facts.asked_for[1:]:"),
+    Bug("nobody has to be told", MOMENT, "if promise.good_from is None:", "if promise.told_by:"),
+    Bug("told a moment too late", MOMENT, "elif now < promise.good_from:", "elif now <= promise.good_from:"),
     Bug("told of another window", TOLD, '{"items": goes, "window": window}', '{"items": goes}'),
     Bug("told of another artifact", TOLD, '{"items": goes, "window": window}', '{"window": window}'),
-    Bug("a spent budget is forgotten", DECIDE, "if not facts.is_budget_spent:", "if facts.change is not None:"),
-    Bug("everything is an emergency", DECIDE, "and facts.change.is_emergency:", "and facts.change.number:"),
+    Bug("a spent budget is forgotten", SAFETY, "if not facts.is_budget_spent:", "if facts.change is not None:"),
+    Bug("everything is an emergency", SAFETY, "and facts.change.is_emergency:", "and facts.change.number:"),
     Bug(
         "a warning lets everything pass", DECIDE, 'if any(reason.severity == "wait"', 'if all(reason.severity == "wait"'
     ),
     Bug("an old reading is believed", BUDGET, "now - self.seen_at <= BUDGET_HOLDS", "now >= self.seen_at"),
     Bug(
         "what is watched may be deployed",
-        DECIDE,
+        APPROVAL,
         "Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING}),",
         "Intent.DEPLOY: frozenset({State.SCHEDULED, State.IMPLEMENTING, State.WATCHING}),",
     ),
