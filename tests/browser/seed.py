@@ -118,6 +118,7 @@ def main() -> None:
     proposes(house, now)
     ways_in(now)
     moves(house, now)
+    promises(house, now)
 
 
 def proposes(house: "House", now: datetime) -> None:
@@ -207,6 +208,23 @@ def calls(house: "House", now: datetime) -> None:
     OutboxMessage.objects.filter(pk=message.pk).update(dead_at=now, attempts=5, last_error="tell_of_votes: no route")
     gone = a_person("Iara Melo", Role.ENGINEER, now=now)
     committee.deactivate_person(actor=SETUP, person_id=gone.pk, now=now)
+
+
+def promises(house: "House", now: datetime) -> None:
+    """Let a change wait for customers who were promised notice: one was told; and spend the error budget there."""
+    from releases.changes.services import ItemDraft
+    from releases.changes.states import State
+    from tests.factories.catalog import a_budget, a_customer, a_digest, a_service
+    from tests.factories.changes import a_change, tell
+
+    statements = a_service("statements", title="Monthly statements")
+    told, _waiting = (
+        a_customer(statements, name=name, notice_hours=48) for name in ("Banco Parceiro", "Notários do Vale")
+    )
+    a_budget(statements, house.environment, left=0.0, now=now)
+    item = ItemDraft("statements", "production", "v3.1.0", a_digest(), "v3.0.2", a_digest())
+    change = a_change(house, at=State.AUTHORIZING, title="Statements as PDF/A", items=(item,))
+    tell(house, change, told)
 
 
 def ways_in(now: datetime) -> None:
