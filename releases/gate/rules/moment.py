@@ -9,7 +9,7 @@ from releases.core.errors import Reason, Sentence
 from releases.core.words import mark as _
 from releases.gate.rules.facts import Facts
 from releases.gate.rules.reasons import named, stop, wait
-from releases.gate.states import ReasonCode
+from releases.gate.states import Intent, ReasonCode
 
 ON_ITS_WAY = frozenset({State.IMPLEMENTING, State.WATCHING})
 
@@ -73,11 +73,12 @@ def nobody_else_releases_there(facts: Facts, _now: datetime) -> Iterable[Reason]
 
 
 def nobody_else_booked(facts: Facts, _now: datetime) -> Iterable[Reason]:
-    """Wait while another change that was booked before has this moment; what is on its way has the place until it ends.
+    """Wait while another change that was booked before has this moment.
 
-    Else a release at 10 % and whoever booked after it would wait for each other.
+    What was deployed goes on all the same: else a release at 10 % and whoever booked it would wait for each other.
     """
-    if facts.change is not None and facts.change.state in ON_ITS_WAY:
+    is_there = facts.request.intent is not Intent.DEPLOY
+    if is_there and facts.change is not None and facts.change.state in ON_ITS_WAY:
         return
     for number in facts.booked_there:
         yield wait(

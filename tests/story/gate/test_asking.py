@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from releases.changes.states import State
 from releases.committee.models import Policy, Vote
 from releases.committee.rules import Decision
 from releases.core import canonical
-from releases.core.errors import Invalid, NotPermitted
+from releases.core.errors import Invalid, NotPermitted, Refused
 from releases.core.ownfile import BadFile
 from releases.gate import permits, queries, services
 from releases.gate.models import GateDecision, Permit
 from releases.gate.services import KeyReused
 from releases.gate.states import Intent, Verdict
+from releases.rollout import services as rollout
 from tests.factories.accounts import SETUP, a_person, a_token
 from tests.factories.catalog import a_digest, a_service, an_environment
 from tests.factories.changes import a_change, a_house, approve, inside
@@ -223,6 +225,19 @@ def test_who_booked_first_goes_first(house):
 
     assert ask(house, first).verdict == Verdict.ALLOW
     assert codes(ask(house, second)) == {"conflict"}
+
+
+def test_who_booked_later_cannot_start_before_who_booked_first(house):
+    first = a_change(house, at=State.SCHEDULED)
+    late = a_change(replace(house, now=house.now + timedelta(minutes=1)), at=State.SCHEDULED)
+
+    with pytest.raises(Refused) as refused:
+        rollout.start(change_id=late.pk, actor=house.actor("manager"), now=inside(late))
+
+    assert [reason.code for reason in refused.value.reasons] == ["conflict"]
+    late.refresh_from_db()
+    assert late.state == State.SCHEDULED
+    assert ask(house, first, now=inside(late)).verdict == Verdict.ALLOW
 
 
 @pytest.mark.parametrize("who", ["engineering", "security"])

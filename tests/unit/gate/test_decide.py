@@ -248,6 +248,7 @@ def test_what_is_on_its_way_does_not_wait_for_who_booked_first_and_now_waits_for
 
     assert decide(facts(intent=Intent.TRAFFIC_SHIFT, change=begun, booked_there=(7,)), NOW).verdict is Verdict.ALLOW
     assert decide(facts(booked_there=(7,)), NOW).verdict is Verdict.WAIT
+    assert decide(facts(change=begun, booked_there=(7,)), NOW).verdict is Verdict.WAIT  # it is not there yet
 
 
 def test_what_is_on_its_way_when_its_window_ends_is_told_to_go_back():
@@ -407,7 +408,7 @@ def oracle(given_facts: Facts, now: datetime) -> bool:
         and (change.is_traffic_as_planned or str(change.state) != "scheduled")
         and change.has_evidence
         and given_facts.released_there == ()
-        and (given_facts.booked_there == () or str(change.state) in {"implementing", "watching"})
+        and (given_facts.booked_there == () or str(given_facts.request.intent) != "deploy")
         and not change.is_on_hold
         and RISKS.index(change.risk) <= RISKS.index(given_facts.highest_risk)
         and all(
