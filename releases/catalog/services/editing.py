@@ -78,8 +78,8 @@ def describe_environment(
     ``unchanged`` is asked under the lock.
 
     :raises NotPermitted: the actor may not edit the catalogue
-    :raises Invalid: a name that is taken or not a slug, another name while a policy speaks of either, a rank below
-        zero, another kind while it is in use
+    :raises Invalid: a name that is taken or not a slug, another name or kind while a policy speaks of it, a rank
+        below zero, another kind while it is in use
     :raises Missing: there is no such environment
     """
     require(actor, Right.CATALOG_EDIT)
@@ -95,6 +95,8 @@ def describe_environment(
             raise invalid("kind", Sentence(text, {"uses": together(uses)}))
         if row.name != name:
             must_not_be_spoken_of(row.name, name)
+        if row.kind != kind.value:
+            must_not_be_spoken_of(row.name, field="kind")
         if (row.name, row.kind, row.rank) == (name, kind.value, rank):
             return row
         row.name, row.kind, row.rank = name, kind.value, rank

@@ -67,17 +67,17 @@ def must_be_unused(row: Named, *, called: str = "") -> None:
         )
 
 
-def must_not_be_spoken_of(*names: str) -> None:
-    """Refuse to take away or to give the names of environments that a room above goes by; in the caller's transaction.
+def must_not_be_spoken_of(*names: str, field: str = "name") -> None:
+    """Refuse to take away, to give or to turn into another ``field`` the environments that a room above goes by.
 
-    Whoever moves such a name to another environment moves what is asked there.
+    In the caller's transaction. Whoever moves such a name to another environment moves what is asked there.
 
-    :raises Invalid: with the field ``name`` and what goes by it
+    :raises Invalid: with the field and what goes by the name
     """
     for name in names:
         if said := [phrase for ask in SPEAKS_OF for phrase in ask(name)]:
             text = _("%(name)s stands in %(uses)s: propose a policy that names another environment first.")
-            raise invalid("name", Sentence(text, {"name": name, "uses": together(said)}))
+            raise invalid(field, Sentence(text, {"name": name, "uses": together(said)}))
 
 
 def together(phrases: list[Sentence]) -> Sentence:

@@ -347,6 +347,17 @@ def test_nobody_moves_the_name_that_a_policy_goes_by_to_another_environment(hous
     assert described(sandbox, "playground").name == "playground"
 
 
+def test_nobody_turns_an_environment_that_a_policy_goes_by_into_another_kind(house, staging):
+    unused = an_environment("qa", EnvironmentKind.STAGING)
+    in_force(house, {**IN_PRODUCTION, "after_environment": "qa"})
+
+    with pytest.raises(Invalid, match="of the policy") as caught:
+        catalog.describe_environment(
+            actor=SETUP, environment_id=unused.pk, name="qa", kind=EnvironmentKind.DEVELOPMENT, rank=7, now=house.now
+        )
+    assert list(caught.value.fields) == ["kind"]
+
+
 @pytest.mark.parametrize("verb", ["rename", "remove"])
 def test_an_environment_that_a_proposed_policy_names_keeps_its_name(house, verb):
     row = an_environment("qa", EnvironmentKind.STAGING)
