@@ -304,6 +304,7 @@ HANDED_IN: Mapping[str, Any] = {
     State.SCHEDULED: _("The policy pre-approves it: it is scheduled."),
     State.REVIEWING: _("It is reported. The review is open."),
 }
+MOVED_ON = _("It is handed in, and somebody has answered since.")
 
 
 def _number(said: str) -> int:
@@ -328,7 +329,7 @@ def act(request: Request, number: int, verb: str) -> HttpResponse:
         raise Missing(Sentence(mark("There is no such act.")))
     row, field = queries.by_number(number), panels.ACTS[verb][1] or "reason"
     deed(row, request.actor, request.POST.get(field, "")[:2000], clock.now())
-    messages.success(request, DONE.get(verb) or HANDED_IN[queries.by_number(number).state])
+    messages.success(request, DONE.get(verb) or HANDED_IN.get(queries.by_number(number).state, MOVED_ON))
     return HttpResponseRedirect(reverse("change", args=[number]))
 
 
