@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.eyes import SIZES
 from tests.browser.house import enter, house
@@ -16,6 +16,7 @@ from tests.browser.site import Site, a_site
 __all__ = ["enter", "house"]  # imported for what pytest finds here
 
 CHROMIUM = "/usr/bin/chromium"
+expect.set_options(timeout=20_000)  # milliseconds: two cores may be busy with a whole house
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

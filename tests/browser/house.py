@@ -35,7 +35,7 @@ BROKER_ROOM = 9  # workers of others, that ring in room 0 of the same server, he
 BUSY = "database is locked"  # SQLite under load: the sweep rings again
 PORTS = range(20_000, 30_000, 4)
 REFUSAL = re.compile(r"Failed to load resource: .* status of (409|422)|Response Status Error Code (409|422) ")  # shown
-SHORT = {"GMUD_VERDICT_SECONDS": "5", "GMUD_VERIFY_SECONDS": "6", "GMUD_WATCH_SECONDS": "12", "GMUD_SWEEP_SECONDS": "2"}
+SHORT = {"GMUD_VERDICT_SECONDS": "5", "GMUD_VERIFY_SECONDS": "6", "GMUD_WATCH_SECONDS": "30", "GMUD_SWEEP_SECONDS": "2"}
 # Beside PostgreSQL as in production; every request opens a connection, so one story is told to both web servers.
 TWO_OF_EACH = {"GMUD_RUN_EACH": "2", "GRANIAN_HTTP1_KEEP_ALIVE": "false", "GRANIAN_LOG_ACCESS_ENABLED": "true"}
 

@@ -58,7 +58,7 @@ def test_a_change_is_filed_voted_on_advanced_and_taken_back_with_nothing_but_key
     helena.wait_for_url(f"**/changes/{number}")
     press(helena, helena.get_by_role("button", name="Approve as Security"))
     expect(helena.locator("#decision-sheet")).to_contain_text("Authorized: 2 of 2 approved.")
-    until(lambda: the_page_says(ana) == "allow", seconds=90)
+    until(lambda: the_page_says(ana) == "allow", seconds=150)
 
     press(ana, ana.get_by_role("button", name="Start the rollout"))
     ana.wait_for_url(f"**/live/{number}")
@@ -113,7 +113,7 @@ def file(ana: Page) -> int:
     write(ana, ana.locator("#items-0-digest"), digest(SERVICE, VERSION))
     write(ana, ana.locator("#plan"), "Deploy, then shift.")
     write(ana, ana.locator("#tests_passed"), "12")
-    start = (datetime.now(HERE) + timedelta(seconds=75)).replace(second=0)  # the keys know no seconds
+    start = (datetime.now(HERE) + timedelta(seconds=120)).replace(second=0)  # the keys know no seconds
     write_moment(ana, ana.locator("#starts_at"), start)
     write_moment(ana, ana.locator("#ends_at"), start + timedelta(hours=1))
     ana.keyboard.press("Tab")

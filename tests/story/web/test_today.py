@@ -1,6 +1,8 @@
 """Today holds every decision that waits for somebody: changes, and what the committee is to decide about itself."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -75,7 +77,7 @@ def test_who_proposed_it_and_who_holds_no_seat_is_not_asked(house, proposed, bro
 
 
 def test_changes_and_policies_stand_in_one_list_oldest_first_and_are_counted_together(house, proposed, browse):
-    change = a_change(house, at=State.AUTHORIZING)
+    change = a_change(replace(house, now=house.now + timedelta(seconds=1)), at=State.AUTHORIZING)
     browser = browse(house.security)
     page = today(browser)
 
