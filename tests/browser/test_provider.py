@@ -61,7 +61,7 @@ def test_who_says_no_there_reads_so_and_still_gets_where_they_wanted_to_go(
 
     expect(page.get_by_role("alert")).to_contain_text("The sign-in at the provider did not come to an end")
     assert list(troubles(page, keep, "sign-in-denied")) == []
-    page.locator("#username").fill("nina")
+    page.locator("#username").fill("tomas")
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{open_site.address}{DEEP}")
