@@ -87,7 +87,7 @@ ONES = {
 ELSEWHERE = {
     ("people", "reactivate"): ("olga", f"?q=Iara{FIRST}"),
     ("customers", "freeze"): ("marta", FIRST),
-    ("customers", "lift"): ("marta", FIRST),
+    ("customers", "lift"): ("marta", f"?q=Varejo{FIRST}"),
     ("connections", "forget"): ("olga", f"?q=figures{FIRST}"),
     ("delegations", "revoke"): ("helena", FIRST),
     **{("people", verb): ("olga", f"?q=Rita%20Alves{FIRST}") for verb in ("link", "unlink", "reopen", "factors")},
