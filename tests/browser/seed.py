@@ -43,7 +43,7 @@ def main() -> None:
         ("marta", house.manager),
         ("davi", house.on_call),
         ("olga", owner),
-        ("nina", a_person("Nina Prado", Role.AUDITOR, now=now)),  # keeps a passkey: others are somebody else
+        ("nina", a_person("Nina Prado", Role.AUDITOR, now=now)),  # keeps a passkey: others sign in as another
         ("tomas", a_person("Tomás Melo", Role.AUDITOR, now=now)),
     ):
         account = User.objects.get(person=person)
