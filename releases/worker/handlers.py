@@ -16,6 +16,7 @@ from releases.gate import services as gate
 from releases.gate.rules import Request
 from releases.gate.states import Intent
 from releases.operations.ports import StepHandler
+from releases.rollback.steps import BY_HAND_KIND, ByHandStep
 from releases.rollout import services as rollout
 from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, GatedShift, HeldWatch, PauseStep
 from releases.traffic.providers import provider_for
@@ -65,4 +66,5 @@ HANDLERS: Mapping[str, StepHandler] = {
     "health.verdict": AdvanceableVerdict(),
     "health.watch": HeldWatch(),
     PAUSE_KIND: PauseStep(),
+    BY_HAND_KIND: ByHandStep(),
 }

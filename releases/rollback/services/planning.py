@@ -14,6 +14,7 @@ from releases.health import steps as health
 from releases.health.services import has_question
 from releases.operations.ports import StepPlan
 from releases.rollback.rules import ranks
+from releases.rollback.steps import by_hand
 from releases.rollout.rules import STABLE, idle_target, live_target
 from releases.traffic import steps as shifts
 
@@ -43,7 +44,7 @@ def backward(change: ChangeRequest, *, actor: Actor, now: datetime) -> list[Step
 def _steps(
     item: Item, change: ChangeRequest, *, redeploy_stage: int, verify_stage: int, actor: Actor, now: datetime
 ) -> list[StepPlan]:
-    """Return the steps of one item: its traffic, its redeploy, its verification."""
+    """Return the steps of one item: its traffic, its redeploy, its verification; a person where neither is known."""
     back, name = item.way_back, item.service.name
     weights = back.traffic_snapshot.get("weights", {})
     route = catalog.route_for(item.service_id, item.environment_id) if weights else None
@@ -74,6 +75,8 @@ def _steps(
                 stage=verify_stage,
             )
         )
+    if not steps:
+        steps.append(by_hand(service=name, stage=verify_stage))
     if route is not None:
         steps.append(shifts.plan(**restore, name=f"verify weights {name}", stage=verify_stage))
     binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)

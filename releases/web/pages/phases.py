@@ -11,6 +11,7 @@ from releases.delivery.services import CALL_OFF_STEP, VERIFY_STEP
 from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
+from releases.rollback.steps import BY_HAND_KIND, no_way_back
 from releases.rollout.steps import PAUSE_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Line, Step, Words
@@ -39,6 +40,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     VERDICT: (mark("Judge its health"), mark("Judge the health of %(service)s")),
     WATCH: (mark("Watch"), mark("Watch %(service)s")),
     PAUSE_KIND: (mark("Wait until somebody goes on"), mark("Wait until somebody goes on with %(service)s")),
+    BY_HAND_KIND: (mark("Bring back by hand"), mark("Bring %(service)s back by hand")),
 }
 STEPS_BACK: Mapping[str, tuple[str, str]] = {
     SHIFT: (mark("Traffic back to %(back)s"), mark("Take the traffic of %(service)s back")),
@@ -127,6 +129,10 @@ def _pause_detail(step: StepLine, seen: Seen) -> Words:
     return _verdict_detail(step, seen) or unmeasured
 
 
+def _by_hand_detail(step: StepLine, _seen: Seen) -> Words:
+    return no_way_back(service_of(step))
+
+
 DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
     CALL_OFF_STEP: _deploy_detail,
     SHIFT: _shift_detail,
@@ -135,6 +141,7 @@ DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
     VERIFY_STEP: _verdict_detail,
     WATCH: _verdict_detail,
     PAUSE_KIND: _pause_detail,
+    BY_HAND_KIND: _by_hand_detail,
 }
 
 
