@@ -146,6 +146,7 @@ if SQLITE:
     }
 else:
     DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),  # such as sslmode=verify-full in the address
         "options": "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=10000",
     }
 if TEST_DATABASE := env.str("GMUD_TEST_DB", default=""):
