@@ -64,6 +64,12 @@ BUGS = (
     ),
     Bug("the window's end is inside", MOMENT, "now >= change.ends_at:", "now > change.ends_at:"),
     Bug("the window's start is outside", MOMENT, "elif now < change.starts_at:", "elif now <= change.starts_at:"),
+    Bug(
+        "what was started needs no booking",
+        (MOMENT[0], "tests/story/gate/test_asking.py"),
+        "is_there = facts.request.intent is not Intent.DEPLOY",
+        "is_there = True",
+    ),
     Bug("quarantine is forgotten", SAFETY, "if facts.is_quarantined:", "if facts.is_quarantined and not facts.change:"),
     Bug("freezes are forgotten", MOMENT, "for closure in facts.closures:", "for closure in facts.closures[1:]:"),
     Bug(
