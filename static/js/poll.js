@@ -19,7 +19,14 @@ async function look(region) {
   if (answer.status !== 200 && answer.status !== 286) return
   const text = await answer.text()
   if (!region.isConnected || busy(region)) return
+  const held = region.contains(document.activeElement) && nameOf(document.activeElement)
   htmx.swap(region, text, { swapStyle: "outerHTML" })
+  if (held) [...document.querySelectorAll(`#${region.id} *`)].find((one) => nameOf(one) === held)?.focus({ preventScroll: true })
+}
+
+// Who goes by the keyboard stays where they are: what had the focus is found again by what it is.
+function nameOf({ tagName, id, name, href, textContent, dataset }) {
+  return JSON.stringify([tagName, id, name, href, textContent.trim(), dataset.open])
 }
 
 // Nothing is pulled away from under a person's hands: a field in use, an open dialog, text being selected.

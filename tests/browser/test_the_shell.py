@@ -81,3 +81,18 @@ def test_a_wrong_password_is_said_and_the_field_is_marked(browser, site):
 
     expect(page.get_by_role("alert")).to_have_text("User name and password do not belong together. Try again.")
     expect(page.locator("#username")).to_have_attribute("aria-invalid", "true")
+
+
+def test_what_changes_by_itself_leaves_the_focus_where_it_was(sign_in):
+    page = sign_in("davi")
+    page.route("**/live/1008?part=live", lambda route: route.continue_(headers=_asking_anew(route.request.headers)))
+    page.goto("/live/1008")
+    page.get_by_role("button", name=re.compile("Go back to")).first.focus()
+    page.evaluate("document.activeElement.dataset.old = ''")
+
+    expect(page.locator("[data-old]")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("Go back to")).first).to_be_focused()
+
+
+def _asking_anew(headers):
+    return {name: value for name, value in headers.items() if name != "if-none-match"}
