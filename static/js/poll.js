@@ -24,9 +24,9 @@ async function look(region) {
   if (held) [...document.querySelectorAll(`#${region.id} *`)].find((one) => nameOf(one) === held)?.focus({ preventScroll: true })
 }
 
-// Who goes by the keyboard stays where they are: what had the focus is found again by what it is.
-function nameOf({ tagName, id, name, href, textContent, dataset }) {
-  return JSON.stringify([tagName, id, name, href, textContent.trim(), dataset.open])
+// Who goes by the keyboard stays where they are: what had the focus is found again by what it is and where it sends.
+function nameOf({ tagName, id, name, href, textContent, dataset, form }) {
+  return JSON.stringify([tagName, id, name, href, textContent.trim(), dataset.open, form?.getAttribute("action")])
 }
 
 // Nothing is pulled away from under a person's hands: a field in use, an open dialog, text being selected.

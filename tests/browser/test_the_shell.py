@@ -94,5 +94,23 @@ def test_what_changes_by_itself_leaves_the_focus_where_it_was(sign_in):
     expect(page.get_by_role("button", name=re.compile("Go back to")).first).to_be_focused()
 
 
+def test_of_two_presses_with_the_same_words_the_focus_stays_on_the_same_one(sign_in):
+    page = sign_in("davi")
+    retry = page.get_by_role("button", name="Retry this step")
+
+    def with_a_twin(route):
+        answer = route.fetch(headers=_asking_anew(route.request.headers))
+        twin = '<form action="/another"><button type="submit">Retry this step</button></form>'
+        route.fulfill(response=answer, body=answer.text().replace("<h1", f"{twin}<h1", 1))
+
+    page.route("**/live/1009?part=live", with_a_twin)
+    page.goto("/live/1009")
+    there = retry.locator("xpath=..").get_attribute("action")
+    retry.focus()
+
+    expect(retry).to_have_count(2, timeout=60_000)
+    expect(page.locator(f"form[action='{there}'] button")).to_be_focused()
+
+
 def _asking_anew(headers):
     return {name: value for name, value in headers.items() if name != "if-none-match"}
