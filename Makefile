@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-input -
 ITSELF := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation --editable .
 CHECKS := lint format types floors templates house
 
-.PHONY: run test test-fast test-long check $(CHECKS) messages states clean
+.PHONY: run test test-fast test-long fault-report test-real bench-traffic bench-delivery check $(CHECKS) messages states clean
 
 run: .venv/run.stamp
 	@GMUD_DEMO="$${GMUD_DEMO-1}" exec $(BIN)/python -m gmud.run --port $(PORT)
@@ -21,6 +21,21 @@ test-fast: .venv/dev.stamp
 
 test-long: .venv/dev.stamp
 	@exec $(BIN)/python -m tests --long
+
+# Every schedule of dying workers, written into docs/reliability.md.
+fault-report: .venv/dev.stamp
+	@GMUD_FAULT_REPORT=1 exec $(BIN)/pytest -q -m long tests/fault/operations/test_every_death_of_a_deployment.py
+
+# The contract of the traffic adapters against a live API server with the CRDs: make test-real KUBECONFIG=... [CONTEXT=...]
+test-real: .venv/dev.stamp
+	@KUBECONFIG="$(KUBECONFIG)" CONTEXT="$(CONTEXT)" exec $(BIN)/python -m tests.real
+
+# Ratios in one run; nothing fails by time. docs/operate.md says how to read them.
+bench-traffic: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.bench.traffic
+
+bench-delivery: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.bench.delivery
 
 # Everything that needs no server, two at a time; the output of each comes in one piece.
 check: .venv/dev.stamp

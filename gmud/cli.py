@@ -1,4 +1,4 @@
-"""``gmud``: the gate, permits, changes and rollback from a shell or a CI job.
+"""``gmud``: the gate, permits, deployments, changes and rollback from a shell or a CI job.
 
 Exit codes (design/trust.md, section 2): 0 done, and for the gate only after the permit's signature, audience,
 artifact, environment and time were verified and it was redeemed; 2 wrong use; 10 denied or refused; 11 unreachable;
@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from releases.gate import keys, permits
+from releases.gate.states import Intent
 
 DONE, WRONG_USE, DENIED, UNREACHABLE, BAD_SIGNATURE, BAD_CLOCK, STILL_WAITING = 0, 2, 10, 11, 12, 13, 14
-OK, SERVER_ERROR, UNKNOWN_TOKEN = 200, 500, 401
-ASK_AGAIN_SECONDS = 5.0
+OK, CREATED, SERVER_ERROR, UNKNOWN_TOKEN = 200, 201, 500, 401
+ASK_AGAIN_SECONDS, UNHEARD_SECONDS = 5.0, 1.0
+PAUSES = (0.5, 1.0, 2.0, 4.0)  # between the tries of what may be said twice
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
 
 
@@ -60,6 +63,20 @@ class Server:
             raise Ended(DENIED, str(document.get("detail", "Set GMUD_TOKEN to a valid token.")))
         return answer.status_code, document
 
+    def say(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Post what may be said twice: without an answer it is said again a few times.
+
+        :raises Ended: (11) as :meth:`call`, the last time
+        """
+        for pause in PAUSES:
+            try:
+                return self.call("POST", path, body)
+            except Ended as ended:
+                if ended.code != UNREACHABLE:
+                    raise
+            time.sleep(pause)
+        return self.call("POST", path, body)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -79,11 +96,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def gate_wait(server: Server, options: argparse.Namespace) -> dict[str, Any]:
-    """Ask until the gate allows, denies, or the time is over; on allow verify and redeem the permit."""
+    """Ask until the gate allows, denies, or the time is over; on allow verify and redeem the permit.
+
+    A server that does not answer is waited for as well: it is no yes, and need not be a no.
+    """
     question = _question(options)
     until = time.monotonic() + options.timeout
     while True:
-        status, answer = server.call("POST", "/api/v1/gate/decisions", question)
+        try:
+            status, answer = server.call("POST", "/api/v1/gate/decisions", question)
+        except Ended as ended:
+            if ended.code != UNREACHABLE or time.monotonic() + UNHEARD_SECONDS > until:
+                raise
+            print(ended.line, file=sys.stderr)
+            time.sleep(UNHEARD_SECONDS)
+            continue
         if status != OK:
             raise Ended(DENIED, _problem(answer))
         if answer.get("verdict") == "allow":
@@ -100,6 +127,9 @@ def gate_wait(server: Server, options: argparse.Namespace) -> dict[str, Any]:
         raise Ended(BAD_SIGNATURE, "The answer allows but brings no permit: treated as no.")
     claims = _verified(server, permit, options)
     _redeem(server, str(claims["jti"]), options)
+    for place, text in ((options.permit_file, permit), (options.slot_file, str(answer.get("slot") or ""))):
+        if place:
+            Path(place).write_text(text)
     if answer.get("reasons"):
         print(_reasons("allowed, with a warning", answer), file=sys.stderr)
     return {**answer, "line": f"allowed by {answer.get('change_request')}, permit redeemed"}
@@ -116,6 +146,15 @@ def permit_redeem(server: Server, options: argparse.Namespace) -> dict[str, Any]
     claims = _verified(server, options.permit, options)
     taken = _redeem(server, str(claims["jti"]), options)
     return {**taken, "line": f"redeemed by {taken['run']}"}
+
+
+def report(server: Server, options: argparse.Namespace) -> dict[str, Any]:
+    """Report that a deployment starts, or how it ended; the same again changes nothing."""
+    body = {"permit": _jti(options.permit), "run": _run(options), "artifact_digest": options.digest}
+    status, answer = server.say("/api/v1/deployments", {**body, **options.told(options)})
+    if status not in {OK, CREATED}:
+        raise Ended(DENIED, _problem(answer))
+    return {**answer, "line": f"reported: {answer['service']} {answer['version']} is {answer['state']}"}
 
 
 def change_show(server: Server, options: argparse.Namespace) -> dict[str, Any]:
@@ -141,10 +180,14 @@ def go_back(server: Server, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _verified(server: Server, permit: str, options: argparse.Namespace) -> Mapping[str, Any]:
-    """Check the signature, the audience, the time, then artifact and environment by themselves."""
+    """Check the signature, the audience, the time, then artifact and environment by themselves.
+
+    A job that brings versions forward and back takes a permit for either: unless it says which, the permit does.
+    """
     _status, document = server.call("GET", "/api/v1/gate/jwks.json")
-    audience = permits.audience_of(intent=options.intent, environment=options.environment, service=options.service)
     try:
+        intent = options.intent or str(permits.told(permit)["act"])
+        audience = permits.audience_of(intent=intent, environment=options.environment, service=options.service)
         public = keys.from_jwks(document)
         claims = permits.verify(permit, keys=public, audience=audience, now=datetime.now(UTC))
     except permits.BadClock as error:
@@ -156,9 +199,17 @@ def _verified(server: Server, permit: str, options: argparse.Namespace) -> Mappi
     return claims
 
 
+def _jti(permit: str) -> str:
+    """Return the id of a permit that was verified when it was redeemed."""
+    try:
+        return str(permits.told(permit)["jti"])
+    except (permits.BadSignature, KeyError) as error:
+        raise Ended(BAD_SIGNATURE, f"This is no permit: {error}") from error
+
+
 def _redeem(server: Server, jti: str, options: argparse.Namespace) -> dict[str, Any]:
     body = {"run": _run(options), "artifact_digest": options.digest}
-    status, answer = server.call("POST", f"/api/v1/gate/permits/{jti}/redeem", body)
+    status, answer = server.say(f"/api/v1/gate/permits/{jti}/redeem", body)
     if status != OK:
         raise Ended(DENIED, _problem(answer))
     if (answer.get("jti"), answer.get("artifact_digest")) != (jti, options.digest):
@@ -204,15 +255,19 @@ def _problem(answer: Mapping[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gmud", description="Ask the gate, redeem permits, show changes, go back.")
+    parser = argparse.ArgumentParser(
+        prog="gmud", description="Ask the gate, redeem permits, report deployments, show changes, go back."
+    )
     parser.add_argument("--url", default=os.environ.get("GMUD_URL", "http://localhost:8000"), help="default: GMUD_URL")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
-    rooms = parser.add_subparsers(required=True, metavar="gate|permit|change|rollback")
+    rooms = parser.add_subparsers(required=True, metavar="gate|permit|deployment|change|rollback")
     gate = rooms.add_parser("gate", help="ask the gate").add_subparsers(required=True, metavar="wait")
     wait = gate.add_parser("wait", help="ask until it allows, then verify and redeem the permit")
     _about_artifact(wait)
     wait.add_argument("--name", default="", help="name of the artifact, the service's by default")
     wait.add_argument("--change", default="", help="CHG-…; without it the gate finds the change")
+    wait.add_argument("--permit-file", default="", help="where to leave the permit, for: gmud deployment")
+    wait.add_argument("--slot-file", default="", help="where to leave the side to deploy to: stable or canary")
     wait.add_argument("--timeout", type=float, default=600.0, help="seconds to wait at most")
     _about_run(wait)
     wait.set_defaults(run=gate_wait)
@@ -223,9 +278,10 @@ def _parser() -> argparse.ArgumentParser:
     redeem = permit.add_parser("redeem", help="verify a permit and redeem it")
     for one, run in ((verify, permit_verify), (redeem, permit_redeem)):
         one.add_argument("permit", help="the compact permit")
-        _about_artifact(one)
+        _about_artifact(one, intent="")
         one.set_defaults(run=run)
     _about_run(redeem)
+    _add_reports(rooms.add_parser("deployment", help="report a deployment that is not GMUD's own"))
     change = rooms.add_parser("change", help="look at a change").add_subparsers(required=True, metavar="show")
     show = change.add_parser("show", help="show a change and what is missing")
     show.add_argument("change", help="CHG-…")
@@ -237,11 +293,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _about_artifact(parser: argparse.ArgumentParser) -> None:
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    phases = parser.add_subparsers(required=True, metavar="start|finish")
+    start = phases.add_parser("start", help="say that this run deploys, right after it redeemed its permit")
+    start.set_defaults(told=lambda _options: {"phase": "start"})
+    finish = phases.add_parser("finish", help="say how it ended")
+    finish.add_argument("--outcome", required=True, choices=["succeeded", "failed", "canceled"])
+    finish.add_argument("--message", default="", help="why, when it did not succeed")
+    finish.set_defaults(told=lambda asked: {"phase": "finish", "outcome": asked.outcome, "message": asked.message})
+    for one in (start, finish):
+        one.add_argument("permit", help="the compact permit that this run redeemed")
+        one.add_argument("--digest", required=True, help="sha256:…")
+        _about_run(one)
+        one.set_defaults(run=report)
+
+
+def _about_artifact(parser: argparse.ArgumentParser, *, intent: str = "deploy") -> None:
     parser.add_argument("--service", required=True)
     parser.add_argument("--environment", required=True)
     parser.add_argument("--digest", required=True, help="sha256:…")
-    parser.add_argument("--intent", default="deploy", choices=["deploy", "promote", "traffic_shift", "rollback"])
+    said = f"default: {intent or 'whatever the permit is for'}"
+    parser.add_argument("--intent", default=intent, choices=[*map(str, Intent)], help=said)
 
 
 def _about_run(parser: argparse.ArgumentParser) -> None:

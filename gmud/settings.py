@@ -237,6 +237,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Where fields of one name have several sets of values, each set is named for what it says.
+    "ENUM_NAME_OVERRIDES": {
+        "ChangeOutcomeEnum": "releases.api.serializers.OUTCOMES",
+        "ChangeStateEnum": "releases.api.serializers.STATES",
+        "DeploymentStateEnum": "releases.api.deployments.STATES",
+        "ReportedOutcomeEnum": "releases.api.deployments.OUTCOMES",
+        "RunActEnum": "releases.api.deployments.ACTS",
+        "WishEnum": "releases.api.deployments.WISHES",
+    },
 }
 
 # Who may read /metrics without a token: networks of callers. A request that a proxy passed on is never one of them.
@@ -261,6 +270,10 @@ GMUD_AUDIT_SECONDS = env.float("GMUD_AUDIT_SECONDS", default=86400.0)
 GMUD_WITNESS_FILE = env.str("GMUD_WITNESS_FILE", default=str(DATA / "witness" / "checkpoints.jsonl"))
 # Folder of Ed25519 keys (permits, checkpoints) and of the key ring that encrypts connection secrets, mode 0600.
 GMUD_KEYS = env.str("GMUD_KEYS", default=str(DATA / "keys"))
+# Folder of PEM files that connections may name: authorities to trust, certificates to show. Without it, none.
+GMUD_CERTIFICATES = env.str("GMUD_CERTIFICATES", default="")
+# Where the kubelet mounts the token and the authority of the pod's service account.
+GMUD_SERVICE_ACCOUNT = env.str("GMUD_SERVICE_ACCOUNT", default="/var/run/secrets/kubernetes.io/serviceaccount")
 
 # The C library's resolver waits 10 s and longer for a name server that is away, and nothing can interrupt it: it gets a
 # short limit of its own, so that a call to the outside keeps its 20 s (design/trust.md, section 5).
@@ -313,6 +326,19 @@ CELERY_BEAT_SCHEDULE["budgets_due"] = {
     "task": "budgets_due",
     "schedule": 60.0,
     "options": {"expires": 60.0, "queue": "default"},
+}
+# Routes are looked at once in this time, a little earlier or later each; what was seen is kept for so many days.
+GMUD_READ_TRAFFIC_SECONDS = max(env.float("GMUD_READ_TRAFFIC_SECONDS", default=60.0), 4.0)
+GMUD_READINGS_DAYS = env.int("GMUD_READINGS_DAYS", default=90)
+CELERY_BEAT_SCHEDULE["readings_due"] = {
+    "task": "readings_due",
+    "schedule": GMUD_READ_TRAFFIC_SECONDS / 4,
+    "options": {"expires": GMUD_READ_TRAFFIC_SECONDS / 4, "queue": "default"},
+}
+CELERY_BEAT_SCHEDULE["readings_thin"] = {
+    "task": "readings_thin",
+    "schedule": 3600.0,
+    "options": {"expires": 3600.0, "queue": "default"},
 }
 
 LOGGING_CONFIG = None

@@ -10,8 +10,14 @@ class ReleasesConfig(AppConfig):
     name = "releases"
 
     def ready(self) -> None:
-        """Let the catalogue ask who goes by the name of an environment: the rooms above it, which it does not know."""
-        from releases.catalog.services.uses import SPEAKS_OF  # noqa: PLC0415 - models are there only now
-        from releases.committee.services import policies_naming  # noqa: PLC0415 - the same
+        """Tell rooms what they are to ask of those above, which they do not know.
 
+        The catalogue: who goes by the name of an environment. The record: which other tables are only added to.
+        """
+        from releases.audit import guards  # noqa: PLC0415 - models are there only now
+        from releases.catalog.services.uses import SPEAKS_OF  # noqa: PLC0415 - the same
+        from releases.committee.services import policies_naming  # noqa: PLC0415 - the same
+        from releases.traffic import ledger  # noqa: PLC0415 - the same
+
+        guards.BESIDE.update(ledger.KEYS)
         SPEAKS_OF.append(policies_naming)

@@ -21,13 +21,15 @@ from gmud.run.guard import Guard, kill_group
 from gmud.servers import CannotStart, missing_programs, postgresql, redis
 
 LIMIT_SECONDS = 1800
+MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of our own is made in it
+ROOM = 4 * 1024**3  # bytes
 FONTS = "fonts-liberation"  # a browser without a font shows boxes
-PROCESSES = ("-n", "2")
+PROCESSES = ("-n", "3")  # of two cores, real workers and servers leave a third idle
 WITHOUT_BROWSER = ("tests", "--ignore=tests/browser")
 ADAPTERS = ("cluster", "core", "delivery", "health", "notify", "sandbox", "traffic")
 WITHOUT_DATABASE = ("house", "unit", *(f"contract/{name}" for name in ADAPTERS), "fault/delivery")
 RUN_ONCE = tuple(f"--ignore=tests/{name}" for name in WITHOUT_DATABASE)
-BROWSER = ("-p", "playwright", "tests/browser")
+BROWSER = ("-n", "2", "-p", "playwright", "tests/browser")
 
 
 @dataclass
@@ -65,6 +67,7 @@ def main() -> int:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("GMUD_", "PYTEST"))}
         for name in ("DATABASE_URL", "REDIS_URL"):
             environment.pop(name, None)
+        environment["TMPDIR"] = str(folder)
         here = f"{chosen} and not postgres"
         _pytest("SQLite", (*PROCESSES, profile, "-m", here, *WITHOUT_BROWSER), environment, folder, count, guard)
         _pytest("SQLite, browser", ("-m", here, *BROWSER), environment, folder, count, guard)
@@ -91,7 +94,16 @@ def _pytest(
     """Run pytest in its own process group, with a limit of time, and count what it reports."""
     print(f"=== {name}", flush=True)
     report, began = folder / f"{name}.xml", time.monotonic()
-    command = (sys.executable, "-m", "pytest", "-q", "--durations=5", f"--junitxml={report}", *arguments)
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--durations=5",
+        f"--junitxml={report}",
+        f"--basetemp={folder / 'run'}",
+        *arguments,
+    )
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0)
     guard.watch(process.pid)
     try:
@@ -128,13 +140,24 @@ def _ready_to_test() -> bool:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    """Yield a temporary folder that PostgreSQL's account may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="gmud-test-"))
+    """Yield a temporary folder that PostgreSQL's account may pass through.
+
+    It is in memory where there is room: a disk makes SQLite wait milliseconds at each commit.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="gmud-test-", dir=MEMORY if _has_room(MEMORY) else None))
     folder.chmod(0o711)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_room(place: Path) -> bool:
+    """Say whether a folder takes what a whole run leaves, and lets programs in it run."""
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        return False
+    there = os.statvfs(place)
+    return there.f_bavail * there.f_frsize > ROOM and not there.f_flag & os.ST_NOEXEC
 
 
 if __name__ == "__main__":

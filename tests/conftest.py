@@ -38,6 +38,13 @@ def own_language() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def quick_hashes() -> Iterator[None]:
+    """Hash passwords in no time; the real ones take a quarter of a second each, on purpose."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_witness_of_another_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the witness of whatever runs on this machine away from the tests' records; who seals brings its own."""
     with override_settings(GMUD_WITNESS_FILE=str(tmp_path_factory.mktemp("witness") / "checkpoints.jsonl")):
@@ -53,15 +60,15 @@ def the_record_can_be_cleared_between_tests() -> Iterator[None]:
 
     def flush_without_guards(self: BaseDatabaseOperations, statements: list[str]) -> None:
         with transaction.atomic(), self.connection.cursor() as cursor:
-            guards.lower(cursor, self.connection.vendor)
+            guards.lower(cursor, self.connection.vendor, kept)
             flush(self, statements)
-            guards.lift(cursor, self.connection.vendor)
+            guards.lift(cursor, self.connection.vendor, kept)
 
     def deletions(self: DatabaseOperations, _style: object, tables: list[str], **_how: object) -> list[str]:
         deletes = [f"DELETE FROM {self.quote_name(table)}" for table in tables]
         return ["; ".join(["SET LOCAL session_replication_role = replica", *deletes])] if deletes else []
 
-    flush = BaseDatabaseOperations.execute_sql_flush
+    kept, flush = {**guards.KEYS, **guards.BESIDE}, BaseDatabaseOperations.execute_sql_flush
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_without_guards)
         patch.setattr(DatabaseOperations, "sql_flush", deletions)

@@ -1,26 +1,55 @@
 """The outside as the story remembers it: what the mesh, Jenkins and Prometheus said back then, without any of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from gmud.sandbox.jenkins_pipeline import permit_id
 from releases.audit.actor import Actor
 from releases.catalog.cards import RouteCard
 from releases.delivery.models import Deployment
-from releases.delivery.ports import Handle, Order, Readiness, Run, Sighting, StageView
+from releases.delivery.ports import (
+    Answer,
+    Handle,
+    Listed,
+    LogPart,
+    Order,
+    Parameter,
+    Readiness,
+    Run,
+    Sighting,
+    StageView,
+)
 from releases.delivery.ports import Target as Job
+from releases.delivery.ports import Version as Brought
+from releases.delivery.rules import stood_there
 from releases.delivery.services import VERIFY_STEP
-from releases.delivery.states import State
+from releases.delivery.states import Act, State
 from releases.delivery.steps import DeployStep, VersionStep
 from releases.gate import services as gate
 from releases.gate.rules import Run as GateRun
 from releases.health.ports import Measure, Probe, Question
 from releases.operations.ports import StepHandler, StepView
 from releases.rollout.steps import AdvanceableVerdict, GatedShift, HeldWatch
-from releases.traffic.ports import Preview, Reading, RouteRef, Split, Target, TrafficProvider, Version
+from releases.traffic.istio.adapter import CAPABILITIES
+from releases.traffic.ports import (
+    CANARY,
+    STABLE,
+    Capabilities,
+    Outcome,
+    Preview,
+    Reading,
+    RouteRef,
+    Split,
+    System,
+    Target,
+    Version,
+    Written,
+)
+from releases.traffic.providers import IN_A_CLUSTER, system_of
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.worker.handlers import permit_for
 
@@ -45,60 +74,91 @@ class Moment:
 
 @dataclass(slots=True)
 class Mesh:
-    """The mesh that was: every route begins with all its traffic on the stable side."""
+    """The meshes and gateways that were: every route begins with all its traffic on the stable side."""
 
     weights: dict[tuple[str, str], dict[str, int | None]] = field(default_factory=dict)
     writes: int = 0
 
-    def provide(self, _route: RouteCard, *, urgent: bool = False) -> TrafficProvider:
-        """Return itself, for every route."""
-        return self
+    def provide(self, route: RouteCard, *, urgent: bool = False) -> "Plane":
+        """Return the control plane that splits this route."""
+        return Plane(self, system_of(route))
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One control plane of those that were."""
+
+    mesh: Mesh
+    system: System
+
+    def capabilities(self) -> Capabilities:
+        """Return what a mesh can do, or a gateway that knows no versions."""
+        return CAPABILITIES if self.system in IN_A_CLUSTER else replace(CAPABILITIES, is_strict=False, tries_out=False)
 
     def read(self, route: RouteRef) -> Reading:
         """Return what stood there."""
-        weights = self.weights.setdefault((route.namespace, route.name), {route.stable: 100, route.canary: 0})
-        targets = tuple(Target(name, name, weights[name]) for name in (route.stable, route.canary))
-        version = Version(str(1000 + self.writes), f"{route.namespace}/{route.name}", 1, route.route, dict(weights))
+        weights = self.mesh.weights.setdefault((route.namespace, route.name), {STABLE: 100, CANARY: 0})
+        keys = {STABLE: route.stable, CANARY: route.canary}
+        targets = tuple(Target(keys[name], name, weight) for name, weight in weights.items())
+        version = Version(
+            str(1000 + self.mesh.writes),
+            f"{route.namespace}/{route.name}",
+            1,
+            route.route,
+            dict(weights),
+            is_strict=self.capabilities().is_strict,
+        )
         return Reading(targets, version, (route.name,))
 
     def preview(self, route: RouteRef, split: Split) -> Preview:
         """Return that nothing stood in the way."""
         return Preview(self.read(route), (), ({"asked": dict(split.weights)},))
 
-    def write(self, route: RouteRef, split: Split, *, seen: Version) -> Reading:
+    def write(
+        self, route: RouteRef, split: Split, *, seen: Version, still: Callable[[], None] = lambda: None
+    ) -> Written:
         """Set the weights."""
-        self.writes += 1
-        self.weights[route.namespace, route.name] = {name: weight or 0 for name, weight in split.weights.items()}
-        return self.read(route)
+        still()
+        self.mesh.writes += 1
+        self.mesh.weights[route.namespace, route.name] = {name: weight or 0 for name, weight in split.weights.items()}
+        return Written(Outcome.APPLIED, self.read(route))
 
 
 @dataclass(slots=True)
 class Jenkins:
-    """The Jenkins that was: its jobs redeem their permits first; ``broken`` are the digests that it could not bring."""
+    """The Jenkins that was, and the Spinnaker: their jobs redeem their permits first.
+
+    ``broken`` are the digests that they could not bring; ``system`` is which of the two a deployment went through.
+    """
 
     moment: Moment
     machine: Callable[[], Actor]
     broken: set[str]
     builds: dict[str, list[tuple[Order, datetime]]] = field(default_factory=dict)
+    system: str = "jenkins"
 
-    def provide(self, _deployment: Deployment, _step: StepView) -> "Jenkins":
-        """Return itself, for every deployment."""
-        return self
+    def provide(self, deployment: Deployment, _step: StepView) -> "Jenkins":
+        """Return itself, as the system that the deployment went through."""
+        return replace(self, system=deployment.connection.kind if deployment.connection else self.system)
 
     def preflight(self, _target: Job) -> Readiness:
         """Return that every job was ready."""
         return Readiness()
+
+    def chosen(self, target: Job) -> Mapping[str, Any]:
+        """Return the options as they were."""
+        return target.options
 
     def start(self, order: Order) -> Sighting:
         """Take the next number of the job and redeem the permit."""
         job = order.target.job
         builds = self.builds.setdefault(job, [])
         builds.append((order, self.moment()))
-        run = GateRun("jenkins", f"{job}#{len(builds)}")
+        run = GateRun(self.system, f"{job}#{len(builds)}")
         digest = order.target.parameters["DIGEST"]
         jti = UUID(permit_id(order.permit))
         gate.redeem(actor=self.machine(), jti=jti, run=run, artifact_digest=digest, now=self.moment())
-        return self._seen(Handle(order.key, job, order.target.key_parameter, build_number=len(builds)))
+        return self._seen(Handle(order.key, job, order.target.key_parameter, run=str(len(builds))))
 
     def find(self, target: Job, key: str) -> Sighting:
         """Return that an order which is looked for never arrived: none gets lost in a story."""
@@ -112,7 +172,7 @@ class Jenkins:
         """Return the builds of a job, newest first."""
         told = [
             Run(
-                number,
+                str(number),
                 self._state(order, begun),
                 {**order.target.parameters, order.target.key_parameter: order.key},
                 begun + timedelta(seconds=1),
@@ -121,8 +181,32 @@ class Jenkins:
         ]
         return told[::-1]
 
-    def stop(self, handle: Handle) -> Sighting:
+    def version(self) -> str:
+        """Return which Jenkins it was."""
+        return "2.568.2"
+
+    def jobs(self, _folder: str = "") -> Sequence[Listed]:
+        """Return the jobs that ran."""
+        return [Listed(job) for job in self.builds]
+
+    def parameters(self, _job: str) -> Sequence[Parameter]:
+        """Return nothing: nobody asks in a story."""
+        return ()
+
+    def log(self, _handle: Handle, start: int = 0) -> LogPart:
+        """Return nothing: nobody reads along in a story."""
+        return LogPart(next=start)
+
+    def versions(self, target: Job) -> Sequence[Brought]:
+        """Return what the builds brought there."""
+        return stood_there(self.runs(target), target.parameters)
+
+    def act(self, handle: Handle, _act: Act) -> Sighting:
         """Return how the build stands; nobody stops one in a story."""
+        return self._seen(handle)
+
+    def answer(self, handle: Handle, _answer: Answer) -> Sighting:
+        """Return how the build stands; none asks in a story."""
         return self._seen(handle)
 
     def _state(self, order: Order, begun: datetime) -> State:
@@ -131,7 +215,7 @@ class Jenkins:
         return State.FAILED if order.target.parameters["DIGEST"] in self.broken else State.SUCCEEDED
 
     def _seen(self, handle: Handle) -> Sighting:
-        order, begun = self.builds[handle.job][(handle.build_number or 0) - 1]
+        order, begun = self.builds[handle.job][int(handle.run) - 1]
         state, failed = self._state(order, begun), order.target.parameters["DIGEST"] in self.broken
         passed = STAGES[: 1 if state is State.RUNNING or failed else len(STAGES)]
         stages = tuple(StageView(name, State.SUCCEEDED, 14.0) for name in passed)

@@ -1,10 +1,12 @@
 """Who and what the demo is about: plain data, told through the services by :mod:`gmud.demo.telling`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from releases.accounts.roles import Role
 from releases.catalog.kinds import DataClass
 from releases.changes.states import ChangeType, Outcome, State
+from releases.traffic.ports import System
 
 LAST = 10
 RUNNING = f"v0.6.{LAST}"
@@ -69,22 +71,90 @@ POLICY = [
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a service of the bank is."""
+    """What a service of the bank is, and the control plane that splits its traffic."""
 
     title: str
     team: str
     criticality: int
     data: tuple[DataClass, ...] = ()
+    plane: System = System.ISTIO
 
 
 SERVICES = {
-    "frontend": About("Web bank", "frontend", 4, (DataClass.PERSONAL,)),
-    "userservice": About("Sign-up and sign-in", "accounts", 4, (DataClass.PERSONAL,)),
-    "contacts": About("Saved recipients", "accounts", 2, (DataClass.PERSONAL,)),
+    "frontend": About("Web bank", "frontend", 4, (DataClass.PERSONAL,), System.KONG),
+    "userservice": About("Sign-up and sign-in", "accounts", 4, (DataClass.PERSONAL,), System.GATEWAY),
+    "contacts": About("Saved recipients", "accounts", 2, (DataClass.PERSONAL,), System.APISIX),
     "ledgerwriter": About("Bookings", "ledger", 4, (DataClass.MONEY,)),
     "balancereader": About("Balances", "ledger", 3, (DataClass.MONEY,)),
-    "transactionhistory": About("Statements", "ledger", 3, (DataClass.MONEY, DataClass.PERSONAL)),
+    "transactionhistory": About("Statements", "ledger", 3, (DataClass.MONEY, DataClass.PERSONAL), System.LINKERD),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the routes of a control plane are called: behind which connection, by which names, and their two sides."""
+
+    connection: str
+    locator: Mapping[str, str]
+    stable: str
+    canary: str
+
+    def of(self, service: str, environment: str) -> "Split":
+        """Return the route of one service in one environment."""
+        parts = {"service": service, "environment": environment}
+        locator = {name: value.format(**parts) for name, value in self.locator.items()}
+        return Split(self.connection, locator, self.stable.format(**parts), self.canary.format(**parts))
+
+
+IN_THE_CLUSTER = {"namespace": "bank-{environment}", "name": "{service}"}
+AT_A_GATEWAY = {"name": "{service}-{environment}"}
+SPLITS = {
+    System.ISTIO: Split("kubernetes", {**IN_THE_CLUSTER, "route": "primary"}, "stable", "canary"),
+    System.LINKERD: Split(
+        "kubernetes", {**IN_THE_CLUSTER, "system": System.LINKERD}, "{service}-stable", "{service}-canary"
+    ),
+    System.GATEWAY: Split(
+        "kubernetes",
+        {**IN_THE_CLUSTER, "system": System.GATEWAY, "route": "primary"},
+        "{service}-stable",
+        "{service}-canary",
+    ),
+    System.KONG: Split(
+        "kong",
+        AT_A_GATEWAY,
+        "{service}-stable.bank-{environment}.svc:8080",
+        "{service}-canary.bank-{environment}.svc:8080",
+    ),
+    System.APISIX: Split("apisix", AT_A_GATEWAY, "{service}-{environment}-stable", "{service}-{environment}-canary"),
+}
+
+
+def served_by(plane: System) -> list[str]:
+    """Return the services whose traffic this control plane splits."""
+    return [name for name, about in SERVICES.items() if about.plane is plane]
+
+
+BY_SPINNAKER = frozenset({"frontend"})
+"""The teams that deliver through Spinnaker; the others deliver through Jenkins."""
+PULLED = ("contacts", "staging")
+"""Where a pipeline of Spinnaker is started by people, and waits for the gate; going back GMUD starts the other one."""
+JOBS = {
+    "jenkins": "{team}/deploy-{service}",
+    "spinnaker": "{team}/Deploy {service}",
+    "pulled": "{team}/Deploy {service} when the gate opens",
+}
+
+
+def delivery_of(service: str, environment: str) -> tuple[str, Mapping[str, object]]:
+    """Return the system that deploys a service somewhere, and the settings of the binding."""
+    team = SERVICES[service].team
+    jobs = {kind: {"job": name.format(team=team, service=service), "parameters": {}} for kind, name in JOBS.items()}
+    if (service, environment) == PULLED:
+        return "spinnaker", {**jobs["pulled"], "back": jobs["spinnaker"]}
+    system = "spinnaker" if team in BY_SPINNAKER else "jenkins"
+    return system, jobs[system]
+
+
 CUSTOMERS = (
     ("Account holders", "retail", 412_000, 0, tuple(SERVICES)),
     ("Merchants with pay-outs", "business", 1_830, 0, ("ledgerwriter", "balancereader", "transactionhistory")),
@@ -172,10 +242,43 @@ EMERGENCIES = frozenset({13})
 STANDARD = frozenset({12, 18})
 ROLLOUTS = frozenset({3, 7, 8, 10, 11, 12, 13, 15, 17, 18})
 """Two per service, so that its traffic is on the stable side again: but what failed or was rolled back moved none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A change of production that may go when the visitor comes: start it, take it back."""
+
+    service: str
+    title: str
+    why: str
+    version: str = "v0.7.0"
+
+
+BAD_ONE = Ready(
+    BAD[0],
+    "Book transfers in parallel",
+    "Bookings queue for up to 1.9 s at salary peaks. This version will fail its canary: take it back.",
+    BAD[1],
+)
+GOOD_ONE = Ready(
+    "balancereader", "More database connections for balancereader", "The balance page times out at salary peaks."
+)
+WAITING_ONE = Ready(
+    "userservice", "Refuse 1,900 leaked session tokens", "The tokens have been on a public paste since this morning."
+)
+AT_OTHERS = {
+    "kong": Ready("frontend", "Group saved recipients", "People with fifty recipients scroll for a minute."),
+    "apisix": Ready("contacts", "Check the recipient's tax number", "One transfer in 700 goes to a mistyped number."),
+    "linkerd": Ready("transactionhistory", "Search in statements", "People export a year to find one payment."),
+}
 TO_TRY = (
     "CHG-{bad} will fail its canary. As ana: {{address}}/changes/{bad}, Start the rollout. "
     "As davi: {{address}}/live/{bad}, Go back.",
-    "CHG-{waiting} waits for two seats. As bruno, then as helena: {{address}}/changes/{waiting}, read, approve.",
+    "CHG-{waiting} waits for two seats. As bruno, then as helena: {{address}}/changes/{waiting}, read, approve. "
+    "Then ana may start it: its traffic is split by the Gateway API.",
+    "CHG-{kong} goes through Spinnaker and Kong, forward and back. As ana: {{address}}/changes/{kong}, Start the "
+    "rollout; as davi: {{address}}/live/{kong}, Go back. The same through APISIX: CHG-{apisix}, through Linkerd: "
+    "CHG-{linkerd}.",
     "CHG-{good} may go now. In another terminal, ask the gate what CI asks it: README.md, Try the gate from a shell.",
 )
 """Told with the numbers of the open changes; the address is known to whoever prints it."""

@@ -34,8 +34,17 @@ from releases.committee.seats import Decision
 MANIFESTS = Path(__file__).parent / "data" / "bank-of-anthos" / "kubernetes-manifests"
 SETUP = system("demo")
 ENVIRONMENTS = (("staging", EnvironmentKind.STAGING, 20), ("production", EnvironmentKind.PRODUCTION, 30))
-JENKINS_ACCOUNT, CLUSTER_TOKEN = "gmud", "sandbox-full"  # the stand-ins' own, they guard nothing
+JENKINS_ACCOUNT = "gmud"
 JENKINS_TOKEN = "11" + hashlib.md5(b"gmud sandbox", usedforsecurity=False).hexdigest()
+# Account and secret at each of the stand-ins: their own, they guard nothing.
+ENTRANCES: Mapping[str, tuple[str, str | None]] = {
+    "jenkins": (JENKINS_ACCOUNT, JENKINS_TOKEN),
+    "kubernetes": ("", "sandbox-full"),
+    "prometheus": ("", None),
+    "spinnaker": ("", "spk_" + JENKINS_TOKEN[2:]),
+    "kong": ("", None),
+    "apisix": ("", "sandbox-admin-key"),
+}
 ERROR_RATE = (
     'sum(rate(istio_requests_total{destination_service_name="$service",'
     'destination_service_namespace="bank-$environment",destination_version="$version",response_code=~"5.."}[1m]))'
@@ -43,6 +52,12 @@ ERROR_RATE = (
     'destination_service_namespace="bank-$environment",destination_version="$version"}[1m]))'
 )
 ERROR_LIMIT = 0.05
+SPLIT = (
+    'sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment",destination_version="$version"}[1m]))'
+    ' / sum(rate(istio_requests_total{destination_service_name="$service",'
+    'destination_service_namespace="bank-$environment"}[1m]))'
+)
 # Of what a month allows, one request in a hundred, the share that is left.
 ERROR_BUDGET = (
     '1 - (sum(rate(istio_requests_total{destination_service_name="$service",'
@@ -58,7 +73,7 @@ class Telling:
     """The demo while it is being told: who is who, what is where."""
 
     def __init__(self, *, now: datetime, outside: Mapping[str, str]) -> None:
-        """``outside`` maps jenkins, kubernetes and prometheus to their addresses."""
+        """``outside`` maps the name of each stand-in to its address."""
         self.now = now
         self.founded = now - timedelta(days=FOUNDED_DAYS)
         self.outside = outside
@@ -147,40 +162,35 @@ class Telling:
             ).pk
 
     def _wires(self) -> None:
-        ways = (
-            ("jenkins", ConnectionKind.JENKINS, JENKINS_ACCOUNT, JENKINS_TOKEN),
-            ("kubernetes", ConnectionKind.KUBERNETES, "", CLUSTER_TOKEN),
-            ("prometheus", ConnectionKind.PROMETHEUS, "", None),
-        )
         connections = {
             name: catalog.connect(
                 actor=SETUP,
                 name=name,
-                kind=kind,
+                kind=ConnectionKind(name),
                 origin=self.outside[name],
                 account=account,
                 secret=secret,
                 now=self.founded,
             ).pk
-            for name, kind, account, secret in ways
+            for name, (account, secret) in ENTRANCES.items()
         }
         self.prometheus = connections["prometheus"]
         for service, service_id in self.services.items():
-            team = story.SERVICES[service].team
             for environment, environment_id in self.environments.items():
                 place = (service_id, environment_id)
-                deploy = {"job": f"{team}/deploy-{service}", "parameters": {}}
-                health = {"query": ERROR_RATE, "limit": ERROR_LIMIT}
-                self._bind(place, Purpose.DEPLOY, connections["jenkins"], deploy)
+                system, deploy = story.delivery_of(service, environment)
+                health = {"query": ERROR_RATE, "limit": ERROR_LIMIT, "split": SPLIT}
+                self._bind(place, Purpose.DEPLOY, connections[system], deploy)
                 self._bind(place, Purpose.HEALTH, connections["prometheus"], health)
+                split = story.SPLITS[story.SERVICES[service].plane].of(service, environment)
                 route = catalog.register_route(
                     actor=SETUP,
                     service_id=service_id,
                     environment_id=environment_id,
-                    connection_id=connections["kubernetes"],
-                    locator={"namespace": f"bank-{environment}", "name": service, "route": "primary"},
-                    stable="stable",
-                    canary="canary",
+                    connection_id=connections[split.connection],
+                    locator=split.locator,
+                    stable=split.stable,
+                    canary=split.canary,
                     now=self.founded,
                 )
                 self.routes.append(route.pk)
@@ -215,6 +225,7 @@ class Telling:
         owner = User.objects.get(username="marta").person_id
         for name, scopes in (
             ("jenkins", (Right.GATE_ASK, Right.PERMIT_REDEEM)),
+            ("spinnaker", (Right.GATE_ASK, Right.PERMIT_REDEEM)),
             ("ci", (Right.GATE_ASK, Right.PERMIT_REDEEM, Right.CHANGE_READ, Right.CHANGE_FILE, Right.ROLLBACK_BEGIN)),
         ):
             client, self.tokens[name] = accounts.issue_token(
@@ -256,42 +267,18 @@ class Telling:
                 )
 
     def _now(self) -> None:
-        """Tell what is open when the visitor comes: two that may go, one that waits for votes, a draft, freezes."""
+        """Tell what is open when the visitor comes: some that may go, one that waits for votes, a draft, freezes."""
         at = self.now
         self._budget(at)
-        service, version = story.BAD
-        bad = self.file(
-            ItemDraft(service, "production", version, self.digest(service, version)),
-            title="Book transfers in parallel",
-            why="Bookings queue for up to 1.9 s at salary peaks. This version will fail its canary: take it back.",
-            starts_at=at + timedelta(seconds=1),
-            ends_at=at + timedelta(days=6),
-            at=at,
-        )
-        self.authorize(bad, at=at)
-        good = self.file(
-            ItemDraft("balancereader", "production", "v0.7.0", self.digest("balancereader", "v0.7.0")),
-            title="More database connections for balancereader",
-            why="The balance page times out at salary peaks.",
-            starts_at=at + timedelta(seconds=1),
-            ends_at=at + timedelta(days=6),
-            at=at,
-        )
-        self.authorize(good, at=at)
-        waiting = self.file(
-            ItemDraft("userservice", "production", "v0.7.0", self.digest("userservice", "v0.7.0")),
-            title="Refuse 1,900 leaked session tokens",
-            why="The tokens have been on a public paste since this morning.",
-            starts_at=at + timedelta(hours=1),
-            ends_at=at + timedelta(hours=9),
-            at=at,
-        )
-        self.numbers = {"bad": bad.number, "good": good.number, "waiting": waiting.number}
+        told = {"bad": self._ready(story.BAD_ONE), "good": self._ready(story.GOOD_ONE)}
+        told["waiting"] = self._open(story.WAITING_ONE)
         changes.draft(
             actor=self.actor("ana", at=at),
             fields=ChangeDraft(title="Statements as signed PDF", why="Notaries accept nothing else."),
             now=at,
         )
+        told |= {plane: self._ready(one) for plane, one in story.AT_OTHERS.items()}
+        self.numbers = {name: change.number for name, change in told.items()}
         calendar.set_window(
             kind=WindowKind.FREEZE,
             actor=SETUP,
@@ -309,6 +296,22 @@ class Telling:
             starts_at=at + timedelta(days=days),
             ends_at=at + timedelta(days=days + 1),
             now=at,
+        )
+
+    def _ready(self, one: story.Ready) -> ChangeRequest:
+        """File a change that may go at any time, and have it approved."""
+        change = self._open(one)
+        self.authorize(change, at=self.now)
+        return change
+
+    def _open(self, one: story.Ready) -> ChangeRequest:
+        return self.file(
+            ItemDraft(one.service, "production", one.version, self.digest(one.service, one.version)),
+            title=one.title,
+            why=one.why,
+            starts_at=self.now + timedelta(seconds=1),
+            ends_at=self.now + timedelta(days=6),
+            at=self.now,
         )
 
     def file(
@@ -368,12 +371,12 @@ def tell(*, now: datetime, folder: Path, environment: Mapping[str, str] = os.env
     """Tell the story and leave log-ins and tokens in ``folder`` (mode 0600), for whoever started the demo."""
     outside = {
         name: environment.get(f"GMUD_SANDBOX_{name.upper()}", f"http://127.0.0.1:{port}")
-        for name, port in (("jenkins", 8001), ("kubernetes", 8002), ("prometheus", 8003))
+        for port, name in enumerate(ENTRANCES, start=8001)
     }
     telling = Telling(now=now, outside=outside)
     telling.tell()
-    _leave(folder / "jenkins.token", telling.tokens["jenkins"])
-    _leave(folder / "ci.token", telling.tokens["ci"])
+    for name in ("jenkins", "spinnaker", "ci"):
+        _leave(folder / f"{name}.token", telling.tokens[name])
     known = {
         "accounts": log_ins(telling.passwords),
         "try": [text.format(**telling.numbers) for text in story.TO_TRY],

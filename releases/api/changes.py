@@ -21,6 +21,7 @@ from releases.core import clock
 from releases.core.translation import say
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
+from releases.traffic.states import Choice
 
 PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 503)
 
@@ -30,6 +31,7 @@ def row_data(card: queries.ChangeCard) -> dict[str, Any]:
     return {
         **{name: getattr(card, name) for name in card.__slots__ if name in shapes.ChangeRow().fields},
         "name": card.name,
+        "steps": [one.as_json() for one in card.steps],
         "items": [{name: getattr(item, str(name)) for name in shapes.ItemOut().fields} for item in card.items],
         "url": f"{settings.PUBLIC_URL}/changes/{card.number}",
     }
@@ -155,11 +157,24 @@ class Submit(APIView):
 class Release(APIView):
     """``/api/v1/changes/{number}/rollout``."""
 
-    @extend_schema(operation_id="changes_release", request=None, responses={202: shapes.OperationOut, **PROBLEMS})
+    @extend_schema(
+        operation_id="changes_release", request=shapes.ReleaseIn, responses={202: shapes.OperationOut, **PROBLEMS}
+    )
     def post(self, request: Request, number: int) -> Response:
-        """Begin the release: deploy, 10 %, verdict, 100 %, watch."""
+        """Begin the release: deploy, 10 %, verdict, 100 %, watch.
+
+        ``choice`` says what becomes of every route that Git or a chart holds and nobody chose for so far.
+        """
+        body = shapes.ReleaseIn(data=request.data)
+        body.is_valid(raise_exception=True)
         change = queries.by_number(number)
-        row = rollout.start(change_id=change.pk, actor=actor_of(request), now=clock.now())
+        row = rollout.start(
+            change_id=change.pk,
+            actor=actor_of(request),
+            choice=Choice(body.validated_data["choice"]) if body.validated_data["choice"] else None,
+            reason=body.validated_data["reason"],
+            now=clock.now(),
+        )
         return Response(_operation(number, row.operation), status=status.HTTP_202_ACCEPTED)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,12 +14,15 @@ from releases.accounts.services import require
 from releases.api import serializers as shapes
 from releases.api.authentication import actor_of
 from releases.api.problems import problem, reason_data
+from releases.api.sides import slot_of
 from releases.core import clock
 from releases.gate import keys, queries, services
 from releases.gate.rules import Run
+from releases.gate.states import Verdict
 
 PROBLEMS = shapes.problems(400, 401, 403, 404, 409, 413, 422, 503)
 NO_STORE = {"Cache-Control": "no-store"}
+STATUS = {Verdict.ALLOW: "APPROVED", Verdict.WAIT: "PENDING", Verdict.DENY: "REJECTED"}
 LONGEST_KEY = 255
 SHORTEST_KEY = 8
 
@@ -63,6 +67,21 @@ class Decision(APIView):
         """Show a decision that was made; its permit is not given again."""
         require(actor_of(request), Right.GATE_ASK)
         return Response({**_decision(queries.card(queries.decision(decision_id))), "permit": None}, headers=NO_STORE)
+
+
+class Status(APIView):
+    """``/api/v1/gate/decisions/{id}/status``: for runs that poll an address, such as a webhook stage of Spinnaker."""
+
+    fails_closed = True
+
+    @extend_schema(operation_id="gate_status", responses={200: shapes.StatusOut, **PROBLEMS})
+    def get(self, request: Request, decision_id: UUID) -> Response:
+        """Ask again for the run that asked; ``APPROVED`` means that its permit is redeemed. Anything else is no."""
+        card = queries.card(services.poll(actor=actor_of(request), decision_id=decision_id, now=clock.now()))
+        said = [str(reason_data(one)["message"]) for one in card.reasons]
+        told = {"decision_id": card.id, "status": STATUS[Verdict(card.verdict)], "progress": " ".join(said)}
+        told |= {"permit": card.permit, "slot": slot_of(card), "retry_after": card.retry_after_seconds}
+        return Response(told, headers=NO_STORE)
 
 
 class Receipt(APIView):
@@ -132,5 +151,7 @@ def _decision(card: queries.DecisionCard) -> dict[str, Any]:
         "change_request": f"CHG-{card.change_number}" if card.change_number else None,
         "valid_until": card.valid_until,
         "retry_after": card.retry_after_seconds,
+        "slot": slot_of(card),
         "receipt_url": f"/api/v1/gate/decisions/{card.id}/receipt",
+        "status_url": f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/gate/decisions/{card.id}/status",
     }

@@ -6,15 +6,19 @@ from rest_framework import serializers
 
 from releases.api.parsing import StrictSerializer
 from releases.api.problems import CONTENT_TYPE
+from releases.changes.pace import MOST_MINUTES, MOST_STEPS, pace_of
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, MigrationClass, Outcome, State
 from releases.committee.rules import Decision
 from releases.gate.rules import Request, Run
 from releases.gate.states import Intent, ReasonCode, Verdict
+from releases.traffic.states import Choice
 
 MOST_TESTS = 10_000_000
 MOST_ITEMS = 20
 LONGEST_TEXT = 20_000
+STATES = [one.value for one in State]
+OUTCOMES = ["", *(one.value for one in Outcome)]
 
 
 def digest_field(**options: Any) -> serializers.RegexField:
@@ -55,6 +59,13 @@ def people_field(*, help_text: str) -> Any:
     )
 
 
+class StepIn(StrictSerializer):
+    """One step of a release: so many percent of the traffic, then so many minutes in which health is judged."""
+
+    percent = serializers.IntegerField(min_value=1, max_value=100)
+    pause_minutes = serializers.IntegerField(min_value=0, max_value=MOST_MINUTES, required=False, default=0)
+
+
 class ChangeIn(StrictSerializer):
     """A change request; moments are ISO 8601 with an offset."""
 
@@ -74,6 +85,13 @@ class ChangeIn(StrictSerializer):
         default=None,
         help_text="Given by name to every job that deploys an item, before those of its binding.",
     )
+    steps: Any = serializers.ListSerializer(
+        child=StepIn(),
+        required=False,
+        default=None,
+        max_length=MOST_STEPS,
+        help_text="The pace: a share and the pause after it, the last 100 without one. Empty is the usual pace.",
+    )
     implementers = people_field(help_text="User names of who carries it out; they cannot decide on it.")
     committers = people_field(help_text="User names of who wrote the code it releases; they cannot decide on it.")
 
@@ -81,15 +99,14 @@ class ChangeIn(StrictSerializer):
         """Return what the service takes."""
         data = dict(self.validated_data)
         data["items"] = tuple(ItemDraft(**item) for item in data["items"])
+        data["steps"] = data["steps"] if data["steps"] is None else pace_of(data["steps"])
         return ChangeDraft(**data)
 
 
 class ChangesAsked(StrictSerializer):
     """Which changes a list shows."""
 
-    state = serializers.ListField(
-        child=serializers.ChoiceField(choices=[one.value for one in State]), required=False, default=list
-    )
+    state = serializers.ListField(child=serializers.ChoiceField(choices=STATES), required=False, default=list)
     service = serializers.CharField(max_length=63, required=False, default="", allow_blank=True)
     environment = serializers.CharField(max_length=63, required=False, default="", allow_blank=True)
     before = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False, default=None)
@@ -165,18 +182,19 @@ class ChangeRow(serializers.Serializer[Any]):
     name = serializers.CharField()
     number = serializers.IntegerField()
     type = serializers.ChoiceField(choices=[one.value for one in ChangeType])
-    state = serializers.ChoiceField(choices=[one.value for one in State])
+    state = serializers.ChoiceField(choices=STATES)
     title = serializers.CharField()
     why = serializers.CharField()
     level = serializers.CharField()
     requester = serializers.CharField()
     items = ItemOut(many=True)
+    steps = StepIn(many=True)
     starts_at = serializers.DateTimeField(allow_null=True)
     ends_at = serializers.DateTimeField(allow_null=True)
     content_digest = serializers.CharField()
     revision_number = serializers.IntegerField()
     is_on_hold = serializers.BooleanField()
-    outcome = serializers.ChoiceField(choices=["", *[one.value for one in Outcome]])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
     watch_until_at = serializers.DateTimeField(allow_null=True)
     url = serializers.CharField()
 
@@ -212,6 +230,14 @@ class ReasonIn(StrictSerializer):
     """An act with an optional reason."""
 
     reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+class ReleaseIn(ReasonIn):
+    """A release that begins; ``choice`` and why, where Git or a chart holds a route."""
+
+    choice = serializers.ChoiceField(
+        choices=[one.value for one in Choice], required=False, default="", allow_blank=True
+    )
 
 
 class ArtifactIn(StrictSerializer):
@@ -281,7 +307,20 @@ class DecisionOut(serializers.Serializer[Any]):
     valid_until = serializers.DateTimeField(allow_null=True)
     retry_after = serializers.IntegerField(allow_null=True)
     permit = serializers.CharField(allow_null=True)
+    slot = serializers.CharField(allow_blank=True, help_text="The side to deploy to; empty but for an allow to deploy.")
     receipt_url = serializers.CharField()
+    status_url = serializers.URLField()
+
+
+class StatusOut(serializers.Serializer[Any]):
+    """The gate's answer as one word, for callers that compare words; ``progress`` is always a text."""
+
+    decision_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["APPROVED", "PENDING", "REJECTED"])
+    progress = serializers.CharField(allow_blank=True)
+    retry_after = serializers.IntegerField(allow_null=True)
+    permit = serializers.UUIDField(allow_null=True, help_text="With APPROVED: its id, for reports.")
+    slot = serializers.CharField(allow_blank=True, help_text="With APPROVED: the side to deploy to.")
 
 
 class RedeemIn(StrictSerializer):

@@ -1,4 +1,7 @@
-"""Triggers that keep the record append-only: the seat-belt. The proof is in the hashes, see ``verify``.
+"""Triggers that keep tables append-only: the seat-belt. The record's proof is in the hashes, see ``verify``.
+
+``keys`` are the tables; without them it is the record. The ledger of traffic wears the same belt: what is missing is
+looked for on every table that wears it.
 
 On PostgreSQL whoever does not own the tables may only add to them, whatever was granted by default before.
 PostgreSQL: UPDATE, DELETE and TRUNCATE, ``ENABLE ALWAYS`` because ``session_replication_role`` walks past ordinary
@@ -6,6 +9,7 @@ ones. SQLite: UPDATE, DELETE, and INSERT of a row that is there, because ``INSER
 Django remakes a table on SQLite when a column changes and the triggers go with it: such a migration raises them again.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,6 +33,7 @@ KEYS = {  # what makes a row of each table the same row, in SQLite's words
     "audit_text": "event_id = NEW.event_id AND field = NEW.field",
 }
 ERASABLE = frozenset({"audit_text"})  # texts of people may go, never change
+BESIDE: dict[str, str] = {}  # tables of the rooms above that wear the belt as well: each says so when the app starts
 
 FUNCTION = """
 CREATE OR REPLACE FUNCTION audit_forbid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -51,14 +56,14 @@ def names(vendor: str, table: str) -> tuple[str, ...]:
     return tuple(f"{table}_no_{verb}" for verb in verbs if not (verb == "delete" and table in ERASABLE))
 
 
-def lift(cursor: Executes, vendor: str) -> None:
+def lift(cursor: Executes, vendor: str, keys: Mapping[str, str] = KEYS) -> None:
     """Put all triggers in place, and on PostgreSQL leave to others than the owner only reading and adding."""
     if vendor == "postgresql":
         cursor.execute(FUNCTION)
-    for table in KEYS:
+    for table, key in keys.items():
         if vendor == "postgresql":
             cursor.execute(_REVOKE.format(table=table, verbs=", ".join(rewriting(table))))
-        for statement in _postgresql(table) if vendor == "postgresql" else _sqlite(table):
+        for statement in _postgresql(table) if vendor == "postgresql" else _sqlite(table, key):
             cursor.execute(statement)
 
 
@@ -67,13 +72,14 @@ def rewriting(table: str) -> tuple[str, ...]:
     return ("UPDATE", "TRUNCATE", "TRIGGER") if table in ERASABLE else ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER")
 
 
-def lower(cursor: Executes, vendor: str) -> None:
-    """Take all triggers away; only a migration backwards and tests' clearing of tables do this."""
-    for table in KEYS:
+def lower(cursor: Executes, vendor: str, keys: Mapping[str, str] = KEYS) -> None:
+    """Take all triggers away; only a migration backwards and tests' clearing of tables do this.
+
+    Their function stays: other tables' triggers may hang on it.
+    """
+    for table in keys:
         for name in names(vendor, table):
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if vendor == "postgresql" else ""))
-    if vendor == "postgresql":
-        cursor.execute("DROP FUNCTION IF EXISTS audit_forbid()")
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
@@ -86,7 +92,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         there = {row[0] for row in cursor.fetchall()}
-    return [name for table in KEYS for name in names(connection.vendor, table) if name not in there]
+    return [name for table in (*KEYS, *BESIDE) for name in names(connection.vendor, table) if name not in there]
 
 
 def _postgresql(table: str) -> list[str]:
@@ -100,10 +106,10 @@ def _postgresql(table: str) -> list[str]:
     ]
 
 
-def _sqlite(table: str) -> list[str]:
+def _sqlite(table: str, key: str) -> list[str]:
     refuse = f"SELECT RAISE(ABORT, '{table} is append-only (%s refused)');"
     when = {"update": "BEFORE UPDATE", "delete": "BEFORE DELETE", "replace": "BEFORE INSERT"}
-    guard = f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {KEYS[table]})"  # noqa: S608 only constants of this file
+    guard = f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key})"  # noqa: S608 only constants of this file
     return [
         f"CREATE TRIGGER {name} {when[verb]} ON {table}{guard if verb == 'replace' else ''}"
         f" BEGIN {refuse % verb.upper()} END"

@@ -182,7 +182,7 @@ class ReadingCard:
 
 @dataclass(frozen=True, slots=True)
 class RouteCard:
-    """Where traffic is split; ``reading`` is ``None`` until somebody looked."""
+    """Where traffic is split; ``reading`` is ``None`` until somebody looked, ``label`` tells several there apart."""
 
     id: UUID
     service_id: UUID
@@ -193,3 +193,8 @@ class RouteCard:
     canary: str
     config_digest: str
     reading: ReadingCard | None
+    label: str = ""
+
+    def name(self, service: str) -> str:
+        """Return what people call it, given the name of its service: one word."""
+        return f"{service}/{self.label}" if self.label else service

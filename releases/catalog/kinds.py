@@ -22,6 +22,14 @@ class ConnectionKind(StrEnum):
     KUBERNETES = "kubernetes"
     PROMETHEUS = "prometheus"
     HTTP = "http"
+    KONG = "kong"
+    APISIX = "apisix"
+    SPINNAKER = "spinnaker"
+
+    @property
+    def splits_traffic(self) -> bool:
+        """Say whether the traffic of a service can be split there."""
+        return self in {ConnectionKind.KUBERNETES, ConnectionKind.KONG, ConnectionKind.APISIX}
 
     @property
     def needs_account(self) -> bool:
@@ -29,9 +37,14 @@ class ConnectionKind(StrEnum):
         return self is ConnectionKind.JENKINS
 
     @property
+    def needs_token(self) -> bool:
+        """Say whether a client certificate alone lets nobody in there."""
+        return self in {ConnectionKind.JENKINS, ConnectionKind.APISIX}
+
+    @property
     def needs_secret(self) -> bool:
         """Say whether nothing can be done there without a secret."""
-        return self in {ConnectionKind.JENKINS, ConnectionKind.KUBERNETES}
+        return self in {ConnectionKind.JENKINS, ConnectionKind.KUBERNETES, ConnectionKind.APISIX}
 
 
 class Light(StrEnum):

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 
 from releases.accounts.columns import digest_check, one_of, slug_check
 from releases.accounts.models import Person, Team
+from releases.catalog import rules
 from releases.catalog.kinds import ConnectionKind, DependencySource, EnvironmentKind, Light, Purpose
 from releases.core import canonical
 from releases.core.ids import uuid7
@@ -166,6 +167,8 @@ class Connection(Named):
     secret_box = models.BinaryField(null=True, blank=True, editable=False)
     secret_version = models.PositiveIntegerField(default=0, editable=False)
     secret_last4 = models.CharField(max_length=4, blank=True, editable=False)
+    hint_box = models.BinaryField(null=True, blank=True, editable=False)
+    hint_version = models.PositiveIntegerField(default=0, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     check_light = models.CharField(max_length=4, blank=True, editable=False)
     check_version = models.CharField(max_length=64, blank=True, editable=False)
@@ -187,9 +190,15 @@ class Connection(Named):
         return self.name
 
     @property
+    def at_once(self) -> int:
+        """Return how many deployments may be under way there at once, by its setting of that name."""
+        return rules.at_once(self.config)
+
+    @property
     def config_digest(self) -> str:
-        """Return the digest of where it leads and as whom; the secret's value is not part of it."""
-        meaning = {"account": self.account, "config": self.config, "kind": self.kind, "origin": self.origin}
+        """Return the digest of where it leads and as whom; not of the secret, its last day, or how much at once."""
+        config = {name: said for name, said in self.config.items() if name not in {rules.EXPIRES_ON, rules.AT_ONCE}}
+        meaning = {"account": self.account, "config": config, "kind": self.kind, "origin": self.origin}
         return canonical.digest({"id": str(self.pk), **meaning})
 
 
@@ -220,7 +229,10 @@ class Binding(Named):
 
 
 class Route(Named):
-    """Where the traffic of a service is split: the object at the mesh, and its two targets."""
+    """Where the traffic of a service is split: the object at the mesh, and its two targets.
+
+    ``label`` tells several routes of one place apart; the only one needs none.
+    """
 
     service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="routes")
     environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="routes")
@@ -228,11 +240,12 @@ class Route(Named):
     locator = models.JSONField(default=dict)
     stable = models.CharField(max_length=63)
     canary = models.CharField(max_length=63)
+    label = models.CharField(max_length=63, blank=True)
 
     class Meta:
-        ordering = ("service__name", "environment__rank")
+        ordering = ("service__name", "environment__rank", "label")
         constraints = (
-            models.UniqueConstraint(fields=("service", "environment"), name="route_once_per_service"),
+            models.UniqueConstraint(fields=("service", "environment", "label"), name="route_once_per_label"),
             models.CheckConstraint(name="route_two_targets", condition=~Q(stable=F("canary"))),
         )
 

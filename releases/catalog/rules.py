@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -13,6 +14,13 @@ Node = TypeVar("Node")
 
 SHORTEST_SECRET = 8
 LAST_FOUR_FROM = 16
+EXPIRES_ON, AT_ONCE = "expires_on", "at_once"
+USUALLY_AT_ONCE, MOST_AT_ONCE = 4, 50
+# Settings of connections: how to sign in, whom to trust (PEM), a Kong's usual workspace, an APISIX's control APIs.
+SIGN_IN, IN_CLUSTER = "sign_in", "in_cluster"
+AUTHORITY, WORKSPACE, CONTROL = "authority", "workspace", "control"
+OWN_CLUSTER = "https://kubernetes.default.svc"
+ENDS_SOON = timedelta(days=14)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
@@ -123,6 +131,49 @@ def secret_named(settings: Mapping[str, object]) -> str:
         elif value and (_TELLS.search(name) or _USERINFO.search(str(value))):
             return name
     return ""
+
+
+def ends_on(settings: Mapping[str, object]) -> date | None:
+    """Return the day on which a connection's secret ends, by its setting ``expires_on``; ``None`` when it tells none.
+
+    :raises ValueError: it is no day
+    """
+    said = settings.get(EXPIRES_ON)
+    return date.fromisoformat(str(said)) if said else None
+
+
+def at_once(settings: Mapping[str, object]) -> int:
+    """Return how many deployments may be under way at a connection at once, by its setting ``at_once``.
+
+    :raises ValueError: it is no number from 1 to 50
+    """
+    said = settings.get(AT_ONCE, USUALLY_AT_ONCE)
+    if not isinstance(said, int | str) or isinstance(said, bool) or not 1 <= int(said) <= MOST_AT_ONCE:
+        raise ValueError(said)
+    return int(said)
+
+
+def ending(name: str, settings: Mapping[str, object], *, today: date) -> Sentence | None:
+    """Return that the secret of a connection ends soon, or has ended; ``None`` while there is time."""
+    last = ends_on(settings)
+    if last is None or last - today > ENDS_SOON:
+        return None
+    ended = _("The secret of %(name)s ended on %(day)s. Put a new one in, and its last day.")
+    ends = _("The secret of %(name)s ends on %(day)s. Put a new one in before, and its last day.")
+    return Sentence(ended if last < today else ends, {"name": name, "day": last.isoformat()})
+
+
+def addresses_in(said: object) -> tuple[str, ...]:
+    """Return the addresses that a setting names: a list, or one text with commas."""
+    many = said if isinstance(said, list) else str(said or "").split(",")
+    return tuple(str(one).strip() for one in many if str(one).strip())
+
+
+def own_cluster(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the addresses of the API server of the cluster that a pod runs in: its name, and what the kubelet told."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    told = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return (OWN_CLUSTER, normal_origin(told)) if host else (OWN_CLUSTER,)
 
 
 def last4(secret: str) -> str:

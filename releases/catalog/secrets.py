@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from releases.catalog import credentials
 from releases.core import keyring, redaction
 from releases.core.errors import Refused, Sentence
 from releases.core.words import mark as _
@@ -50,7 +51,7 @@ class SecretUnreadable(Refused):
 
 def sealed(row: Sealed, secret: str) -> bytes:
     """Return the box of a secret for the row as it stands: its id, origin and secret version."""
-    redaction.remember(secret)
+    _remember(secret)
     return _ring().seal(secret, bound_to=_bound_to(row))
 
 
@@ -71,8 +72,13 @@ def opened(row: Sealed) -> str:
                 {"name": row.name, "origin": row.origin},
             )
         ) from error
-    redaction.remember(secret)
+    _remember(secret)
     return secret
+
+
+def _remember(secret: str) -> None:
+    for one in credentials.secrets_in(secret):
+        redaction.remember(one)
 
 
 def is_sealed_with_first_key(row: Sealed) -> bool:

@@ -17,7 +17,7 @@ SCHEMAS = {1: ("authors", "implementers"), SCHEMA: ("authors", "committers", "im
 IN_DIGEST: Mapping[str, frozenset[str]] = {
     "ChangeRequest": frozenset(
         {
-            "id", "type", "title", "why", "plan", "parameters", "test_evidence", "starts_at", "ends_at",
+            "id", "type", "title", "why", "plan", "parameters", "steps", "test_evidence", "starts_at", "ends_at",
             "requester", "authors", "implementers", "committers", "assessment", "policy", "revision_number",
         }
     ),
@@ -63,6 +63,7 @@ def content(change: ChangeRequest, *, schema: int | None = None) -> dict[str, An
         "why": change.why,
         "plan": change.plan,
         "parameters": change.parameters,
+        **({"steps": change.steps} if change.steps else {}),  # the usual pace is no content
         "test_evidence": change.test_evidence,
         "window": {
             "starts_us": canonical.microseconds(change.starts_at) if change.starts_at else None,

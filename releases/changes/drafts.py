@@ -7,7 +7,7 @@ from datetime import datetime
 from releases.catalog import queries as catalog
 from releases.catalog.cards import EnvironmentCard, ServiceCard
 from releases.catalog.kinds import Place
-from releases.changes import back
+from releases.changes import back, pace
 from releases.changes.states import ChangeType, MigrationClass
 from releases.core.errors import Sentence
 
@@ -29,8 +29,9 @@ class ItemDraft:
 class ChangeDraft:
     """What the form or the API hands in; moments are aware.
 
-    Parameters go to every job that deploys an item, before those of its binding. Implementers carry the change out,
-    committers wrote the code it releases: user names, and neither may decide on it. What is ``None`` stays as it is.
+    Parameters go to every job that deploys an item, before those of its binding. Steps are the pace of the release, no
+    step is the usual one. Implementers carry the change out, committers wrote the code it releases: user names, and
+    neither may decide on it. What is ``None`` stays as it is.
     """
 
     title: str = ""
@@ -44,6 +45,7 @@ class ChangeDraft:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     parameters: Mapping[str, str] | None = None
+    steps: Sequence[pace.Step] | None = None
     implementers: Sequence[str] | None = None
     committers: Sequence[str] | None = None
 

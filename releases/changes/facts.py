@@ -13,6 +13,7 @@ from releases.calendar import queries as calendar
 from releases.catalog import queries as catalog
 from releases.catalog.cards import RouteCard
 from releases.catalog.kinds import Place
+from releases.changes.back import is_divided, splits_of
 from releases.changes.document import items_of
 from releases.changes.drafts import ChangeDraft, KnownItem
 from releases.changes.models import ChangeRequest, Item, Review
@@ -42,7 +43,7 @@ def gather(change: ChangeRequest, *, now: datetime) -> Facts:
         title=change.title,
         why=change.why,
         plan=change.plan,
-        items=tuple(_item(item, routes.get(item.place), others) for item in items),
+        items=tuple(_item(item, routes[item.place], others) for item in items),
         tests_passed=change.test_evidence.get("passed"),
         tests_failed=change.test_evidence.get("failed"),
         starts_at=change.starts_at,
@@ -104,13 +105,11 @@ def tally_of(change: ChangeRequest, *, now: datetime) -> Tally | None:
 
 def traffic_as_planned(item: Item) -> bool:
     """Say whether going back would still mean what was approved: the last reading equals the plan's snapshot."""
-    return _as_planned(item.way_back.traffic_snapshot, catalog.route_for(*item.place))
+    return _as_planned(item.way_back.traffic_snapshot, catalog.routes_for(*item.place))
 
 
-def _as_planned(snapshot: Mapping[str, Any], route: RouteCard | None) -> bool:
-    if route is None or route.reading is None:
-        return not snapshot
-    return bool(snapshot) and dict(route.reading.weights) == snapshot["weights"]
+def _as_planned(snapshot: Mapping[str, Any], routes: Iterable[RouteCard]) -> bool:
+    return splits_of(snapshot) == {one.id: dict(one.reading.weights) for one in routes if one.reading}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def _overdue_reviews(change: ChangeRequest, *, now: datetime) -> tuple[int, ...]
     return tuple(overdue.exclude(change=change).order_by("change__number").values_list("change__number", flat=True))
 
 
-def _item(item: Item, route: RouteCard | None, others: Iterable[_Other]) -> ItemFacts:
+def _item(item: Item, routes: Sequence[RouteCard], others: Iterable[_Other]) -> ItemFacts:
     plan = item.way_back
     back = plan.target_artifact
     return ItemFacts(
@@ -170,9 +169,10 @@ def _item(item: Item, route: RouteCard | None, others: Iterable[_Other]) -> Item
         back_digest=back.digest if back else "",
         back_is_quarantined=bool(back and back.is_quarantined),
         migration_class=MigrationClass(plan.migration_class),
-        is_traffic_unread=route is not None and not plan.traffic_snapshot,
-        is_traffic_as_planned=_as_planned(plan.traffic_snapshot, route),
-        is_way_back_wired=bool(plan.job) or (bool(plan.traffic_snapshot) and route is not None),
+        is_traffic_unread=bool(routes) and not plan.traffic_snapshot,
+        is_traffic_divided=is_divided(plan.traffic_snapshot),
+        is_traffic_as_planned=_as_planned(plan.traffic_snapshot, routes),
+        is_way_back_wired=bool(plan.job) or bool(plan.traffic_snapshot and routes),
         busy_with=_busy(item.place, others),
     )
 
@@ -189,4 +189,5 @@ def _drafted(one: KnownItem, quarantined: frozenset[str]) -> ItemFacts:
         back_is_quarantined=one.back_digest in quarantined,
         migration_class=MigrationClass(one.draft.migration_class),
         is_traffic_unread=one.way.is_traffic_unread,
+        is_traffic_divided=is_divided(one.way.traffic_snapshot),
     )

@@ -44,6 +44,7 @@ class ChangeRequest(models.Model):
     why = models.TextField(blank=True)
     plan = models.TextField(blank=True)
     parameters = models.JSONField(default=dict, blank=True)
+    steps = models.JSONField(default=list, blank=True)
     test_evidence = models.JSONField(default=dict, blank=True)
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)

@@ -71,6 +71,7 @@ class ItemFacts:
     back_is_quarantined: bool = False
     migration_class: MigrationClass = MigrationClass.NONE
     is_traffic_unread: bool = False
+    is_traffic_divided: bool = False
     is_traffic_as_planned: bool = True
     is_way_back_wired: bool = True
     busy_with: tuple[int, ...] = ()
@@ -182,6 +183,12 @@ def has_rollback_plan(facts: Facts) -> Sentence | None:
             text = _(
                 "Nobody has looked yet how the traffic of %(service)s is split in %(environment)s: have somebody look "
                 "at its route under Settings, then save again."
+            )
+            return Sentence(text, names)
+        if item.is_traffic_divided:
+            text = _(
+                "The routes of %(service)s in %(environment)s carry its traffic to different sides, so neither is free "
+                "to deploy to: bring them in line, then save again."
             )
             return Sentence(text, names)
     return None

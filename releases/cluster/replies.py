@@ -23,6 +23,7 @@ _REJECTIONS: Mapping[int, type[Rejected]] = {
 _WEBHOOK = 'failed calling webhook "'
 _DENIED = "admission webhook "
 _NO_DRY_RUN = "does not support dry run"
+_LONGEST_AUDIT_ID = 64  # a proxy between may write what it likes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def found(reply: Reply) -> Found:
     body = reply.json()
     if not isinstance(body, dict):
         raise Unreachable(Sentence(_("The cluster answered with something that is not an object.")))
-    return Found(body, _warnings(reply.headers.get("warning", "")), reply.headers.get("audit-id", ""))
+    audit_id = reply.headers.get("audit-id", "")[:_LONGEST_AUDIT_ID]
+    return Found(body, _warnings(reply.headers.get("warning", "")), audit_id)
 
 
 def failure(reply: Reply) -> GmudError:

@@ -151,6 +151,7 @@ class External(GmudError):
 
     code = "external"
     status = 502
+    after_seconds: float = 0.0
 
     def __init__(self, detail: Sentence | str) -> None:
         """Keep the sentence, which people read and tables store."""
@@ -160,9 +161,17 @@ class External(GmudError):
 
 
 class Unreachable(External):
-    """No answer, or none that can be trusted: the outcome is unknown, look before trying again."""
+    """No answer, or none that can be trusted: the outcome is unknown, look before trying again.
+
+    ``after_seconds`` is how long the outside asked to be left alone; 0 when it did not.
+    """
 
     code = "unreachable"
+
+    def __init__(self, detail: Sentence | str, *, after_seconds: float = 0.0) -> None:
+        """Keep the wish of the outside beside the sentence."""
+        super().__init__(detail)
+        self.after_seconds = after_seconds
 
 
 class Rejected(External):

@@ -4,7 +4,9 @@ A limit per read is no limit: whoever sends one byte a second never meets it. He
 each read, each write) gets what is left of the whole call, so that no second thread has to watch over it.
 """
 
+import os
 import ssl
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +17,8 @@ from typing import Any
 import httpcore2
 import httpx2
 
-CONTEXTS = 32  # one per pair of files that connections name; each holds a few hundred kilobytes of authorities
+PEM = "-----BEGIN "
+CONTEXTS = 32  # one per pair that connections name; each holds a few hundred kilobytes of authorities
 Problem = type[httpcore2.TimeoutException] | type[httpcore2.NetworkError]
 FileState = tuple[str, int]
 
@@ -80,12 +83,12 @@ class _Stream(httpcore2.NetworkStream):
 
 
 def tls(*, ca_bundle: str = "", client_certificate: str = "") -> ssl.SSLContext:
-    """Return what TLS trusts and shows: made once per pair of files, and again when one of them was replaced.
+    """Return what TLS trusts and shows: made once per pair, and again when a file was replaced.
 
-    ``ca_bundle`` is a PEM file of authorities, the system's when empty; ``client_certificate`` one of certificate and
-    key.
+    ``ca_bundle`` is PEM of authorities, the system's when empty; ``client_certificate`` PEM of one certificate and its
+    key. Each is the text itself or the path of a file.
 
-    :raises OSError: a file is not there or holds something else
+    :raises OSError: a file is not there, or what it should hold is something else
     """
     return _context(_state(ca_bundle), _state(client_certificate))
 
@@ -93,16 +96,36 @@ def tls(*, ca_bundle: str = "", client_certificate: str = "") -> ssl.SSLContext:
 @lru_cache(maxsize=CONTEXTS)
 def _context(authorities: FileState, client: FileState) -> ssl.SSLContext:
     if authorities[0]:
-        context = ssl.create_default_context(cafile=authorities[0])
+        is_text = PEM in authorities[0]
+        file, text = (None, authorities[0]) if is_text else (authorities[0], None)
+        context = ssl.create_default_context(cafile=file, cadata=text)
     else:
         context = httpx2.create_ssl_context(trust_env=False)
     if client[0]:
-        context.load_cert_chain(client[0])
+        with _readable(client[0]) as path:
+            context.load_cert_chain(path)
     return context
 
 
-def _state(place: str) -> FileState:
-    return (place, Path(place).stat().st_mtime_ns) if place else ("", 0)
+@contextmanager
+def _readable(given: str) -> Iterator[str]:
+    """Give a path at which OpenSSL, which reads only files, finds a PEM: for a text one in memory, if there is such."""
+    if PEM not in given:
+        yield given
+    elif hasattr(os, "memfd_create"):
+        with open(os.memfd_create("pem"), "w", encoding="ascii") as file:  # noqa: PTH123 - there is no path to open
+            file.write(given)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as named:
+            named.write(given)
+            named.flush()
+            yield named.name
+
+
+def _state(given: str) -> FileState:
+    return (given, Path(given).stat().st_mtime_ns) if given and PEM not in given else (given, 0)
 
 
 def _left(deadline: float, timeout: float | None) -> float:

@@ -1,6 +1,6 @@
 """What the gate said, and what it would say now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from releases.gate import keys
 from releases.gate.facts import facts_of_each
 from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Decision, Request, decide, without_a_key
-from releases.gate.states import Intent
+from releases.gate.states import Intent, Verdict
 
 PAGE_SIZE = 30
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +50,7 @@ class DecisionCard:
     retry_after_seconds: int | None
     permit_redeemed_at: datetime | None
     permit_redeemed_by: str
+    permit: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def would_open(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
     return found if can_sign() else [replace(one, decision=without_a_key(one.decision)) for one in found]
 
 
-def outlooks(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
-    """Return what the rules say of deploying each item right now, whether a permit could be signed or not."""
+def outlooks(change: ChangeRequest, *, now: datetime, intent: Intent = Intent.DEPLOY) -> list[Outlook]:
+    """Return what the rules say of each item right now, whether a permit could be signed or not."""
     asked = [
         (
             Request(
@@ -85,7 +86,7 @@ def outlooks(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
                 environment=item.environment.name,
                 artifact_name=item.service.name,
                 digest=item.artifact.digest,
-                intent=Intent.DEPLOY,
+                intent=intent,
                 change_number=change.number,
             ),
             item.place,
@@ -94,6 +95,12 @@ def outlooks(change: ChangeRequest, *, now: datetime) -> list[Outlook]:
     ]
     every = facts_of_each(asked, change, now=now)
     return [Outlook(one.request.service, one.request.environment, decide(one, now)) for one in every]
+
+
+def shut_by(outlooks: Iterable[Outlook]) -> tuple[Reason, ...]:
+    """Return every reason why the gate would not open, each once; ``()`` when it would for all of them."""
+    shut = (one.decision for one in outlooks if one.decision.verdict is not Verdict.ALLOW)
+    return tuple({(one.code, str(one.message)): one for decision in shut for one in decision.reasons}.values())
 
 
 def can_sign() -> bool:
@@ -158,6 +165,42 @@ def card(row: GateDecision) -> DecisionCard:
         retry_after_seconds=row.retry_after_seconds,
         permit_redeemed_at=permit.redeemed_at if permit else None,
         permit_redeemed_by=permit.redeemed_by if permit else "",
+        permit=permit.pk if permit else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a permit is for, and who took it; ``pushed`` is the deployment that it was handed to by the house."""
+
+    change_id: UUID
+    service: str
+    environment: str
+    digest: str
+    intent: str
+    run: str
+    is_over: bool
+    pushed: UUID | None
+
+
+def taken(jti: UUID, *, now: datetime) -> Taken:
+    """Return what became of a permit; ``run`` is empty while nobody redeemed it.
+
+    :raises Missing: there is no such permit
+    """
+    permit = Permit.objects.select_related("decision").filter(pk=jti).first()
+    if permit is None:
+        raise Missing(Sentence(_("There is no such permit.")))
+    asked, fuse = permit.decision, permit.fuse.partition(":")[2]
+    return Taken(
+        change_id=permit.change_id,
+        service=asked.service,
+        environment=asked.environment,
+        digest=asked.digest,
+        intent=asked.intent,
+        run=permit.redeemed_by,
+        is_over=permit.revoked_at is not None or permit.expires_at <= now,
+        pushed=UUID(fuse) if fuse else None,
     )
 
 

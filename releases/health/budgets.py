@@ -26,16 +26,18 @@ def probe_for(binding: BindingCard) -> Probe:
 
 
 def read_due(*, now: Callable[[], datetime], provide: Provide = probe_for) -> None:
-    """Look at every budget that nobody looked at for a while, those first that were read longest ago.
+    """Look at every budget that nobody looked at for a while, from those on that were read longest ago.
 
     What cannot be read stays as it was, and so grows old. A connection that does not answer is not asked again in this
-    round, and a round that takes too long leaves the rest to the next.
+    round, and a round that takes too long leaves the rest to the next, which begins one further on: those that never
+    answer, which are the oldest, keep nobody else from a turn.
     """
     began, silent = now(), set[str]()
-    for service, environment, budget in catalog.budgets():
+    due = [one for one in catalog.budgets() if one[2].seen_at is None or began - one[2].seen_at >= EVERY]
+    first = int(began.timestamp() // EVERY.total_seconds()) % len(due) if due else 0
+    for service, environment, budget in (*due[first:], *due[:first]):
         at, name = now(), budget.binding.connection.name
-        is_due = budget.seen_at is None or at - budget.seen_at >= EVERY
-        if at - began >= AT_MOST or not is_due:
+        if at - began >= AT_MOST:
             return
         if name in silent:
             continue

@@ -37,6 +37,15 @@ def question_for(*, binding: BindingCard, service: str, environment: str, versio
     return question
 
 
+def split_question(*, binding: BindingCard, service: str, environment: str, version: str) -> Question | None:
+    """Return what to ask for the share of the requests that a version gets, or ``None`` where no query says it."""
+    text = binding.settings.get("split")
+    if binding.connection.kind is not ConnectionKind.PROMETHEUS or not text:
+        return None
+    names = {"service": service, "environment": environment, "version": version}
+    return Question(binding.connection.kind.value, binding.connection.name, _filled(str(text), names), 1.0)
+
+
 def has_question(binding: BindingCard) -> bool:
     """Say whether a binding holds a question that its connection can answer."""
     return _question(binding, {}) is not None
@@ -89,8 +98,7 @@ def judge(
 def _question(binding: BindingCard, names: Mapping[str, str]) -> Question | None:
     kind, settings = binding.connection.kind, binding.settings
     if kind is ConnectionKind.PROMETHEUS and settings.get("query"):
-        safe = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in names.items()}
-        text, limit = Template(str(settings["query"])).safe_substitute(safe), settings.get("limit", 0.05)
+        text, limit = _filled(str(settings["query"]), names), settings.get("limit", 0.05)
         figure = Figure(str(settings.get("figure", Figure.ERRORS)))
     elif kind is ConnectionKind.HTTP and settings.get("url"):
         parts = urlsplit(str(settings["url"]))
@@ -99,3 +107,8 @@ def _question(binding: BindingCard, names: Mapping[str, str]) -> Question | None
     else:
         return None
     return Question(kind.value, binding.connection.name, text, float(str(limit)), figure)
+
+
+def _filled(query: str, names: Mapping[str, str]) -> str:
+    safe = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in names.items()}
+    return Template(query).safe_substitute(safe)

@@ -120,17 +120,21 @@ class StepQuerySet(models.QuerySet["Step"]):
     def claimable(self, now: datetime) -> "StepQuerySet":
         """Return the open steps of their operation's stage that nobody holds and that are due.
 
-        A step past the deadline is due at once: a human must be asked.
+        A step past the deadline is due at once: a human must be asked. One that comes after another waits for its end.
         """
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         due = Q(look_at=None) | Q(look_at__lte=now) | Q(operation__deadline_at__lte=now)
-        return self.filter(
-            free, due, state__in=_values(OPEN), stage=F("operation__stage"), operation__state__in=_values(ACTIVE)
-        )
+        ready = {"stage": F("operation__stage"), "operation__state__in": _values(ACTIVE), "waits": False}
+        return self.filter(free, due, state__in=_values(OPEN), **ready)
 
 
 class Step(models.Model):
-    """One step of an operation with its journal; every write is guarded by the fence of the last claim."""
+    """One step of an operation with its journal; every write is guarded by the fence of the last claim.
+
+    ``after`` are the positions of the steps it comes after, ``waits`` that one of them has not ended well yet.
+    ``lane`` is what it shares ``at_once`` places with, and ``place`` the one it has while it is under way: two steps
+    never have the same.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="steps")
@@ -140,6 +144,12 @@ class Step(models.Model):
     kind = models.CharField(max_length=63)
     connection = models.CharField(max_length=120, blank=True)
     repeatable = models.BooleanField(default=False)
+    after = models.JSONField(default=list)
+    waits = models.BooleanField(default=False)
+    goes_on = models.BooleanField(default=False)
+    lane = models.CharField(max_length=160, blank=True)
+    at_once = models.PositiveSmallIntegerField(default=0)
+    place = models.PositiveSmallIntegerField(null=True)
     desired = models.JSONField(default=dict)
     prev = models.JSONField(null=True)
     state = models.CharField(max_length=16, default=StepState.TODO)
@@ -166,6 +176,13 @@ class Step(models.Model):
         indexes = (models.Index(fields=("look_at",), name="step_open", condition=Q(state__in=_values(OPEN))),)
         constraints = (
             models.UniqueConstraint(name="one_step_per_position", fields=("operation", "position")),
+            models.UniqueConstraint(
+                name="one_step_per_place", fields=("lane", "place"), condition=Q(place__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="step_place_is_one_of_its_lane",
+                condition=Q(place=None) | Q(place__gte=1, place__lte=F("at_once")) & ~Q(lane=""),
+            ),
             models.CheckConstraint(name="step_state_known", condition=Q(state__in=_values(StepState))),
         )
 

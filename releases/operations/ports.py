@@ -16,9 +16,13 @@ Seen: TypeAlias = Mapping[str, Json]
 class StepPlan:
     """One step to be done: ``kind`` names its handler, ``desired`` is the state wanted (never "toggle").
 
-    Steps of one ``stage`` run side by side; a stage starts when the one before is confirmed. ``repeatable`` says that
-    sending twice is harmless (a guarded write of a desired state), so that a resend need not wait until a lost call
-    has certainly died.
+    Steps of one ``stage`` run side by side; a stage starts when the one before is confirmed. Within a stage a step
+    begins once those named in ``after`` are confirmed. ``repeatable`` says that sending twice is harmless (a guarded
+    write of a desired state), so that a resend need not wait until a lost call has certainly died.
+
+    Of all steps of one ``connection`` at most ``at_once`` are under way, over all operations; those that go back have
+    as many places of their own. 0 is without limit. ``goes_on``: begun although another step of its stage failed,
+    unless it comes after that one. ``note`` is said of the step until it ends.
     """
 
     name: str
@@ -27,6 +31,10 @@ class StepPlan:
     stage: int = 1
     connection: str = ""
     repeatable: bool = False
+    after: tuple[str, ...] = ()
+    at_once: int = 0
+    goes_on: bool = False
+    note: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The rules of durable work: what comes next, how long to wait, when a human is needed. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -56,15 +56,23 @@ class StepFacts:
     blind: int = 0
     sent_at: datetime | None = None
     repeatable: bool = False
+    position: int = 0
+    after: frozenset[int] = frozenset()
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an operation stands as a whole; ``gives_up`` says that what was never begun is to be skipped."""
+    """Where an operation stands as a whole.
+
+    ``gives_up`` are the positions that will never begin, each with those whose failure is to blame; ``waits`` those
+    that come after one which has not ended well yet.
+    """
 
     state: OperationState
     stage: int
-    gives_up: bool = False
+    gives_up: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    waits: frozenset[int] = frozenset()
 
 
 def next_phase(step: StepFacts) -> Phase:
@@ -82,20 +90,43 @@ def standing(steps: Sequence[StepFacts]) -> Standing:
     """Return where an operation stands, from its steps alone.
 
     A step that needs a human holds the operation open; its neighbours of the same stage go on. After a failure nothing
-    new is begun, what is in flight is let finish.
+    new is begun but what goes on without it, and what is in flight is let finish.
     """
     states = {step.state for step in steps}
     unfinished = [step.stage for step in steps if step.state is not StepState.CONFIRMED]
     stage = min(unfinished, default=max(step.stage for step in steps))
-    gives_up = StepState.FAILED in states
+    gives_up = _given_up(steps, stage)
+    left = {step.position for step in steps if step.state is StepState.TODO} - gives_up.keys()
+    confirmed = {step.position for step in steps if step.state is StepState.CONFIRMED}
+    waits = frozenset(step.position for step in steps if step.position in left and step.after - confirmed)
     if StepState.NEEDS_HUMAN in states:
-        return Standing(OperationState.NEEDS_HUMAN, stage, gives_up)
-    if gives_up:
-        state = OperationState.RUNNING if states & IN_FLIGHT else OperationState.FAILED
-        return Standing(state, stage, gives_up)
-    if not unfinished:
-        return Standing(OperationState.SUCCEEDED, stage)
-    return Standing(OperationState.RUNNING, stage)
+        state = OperationState.NEEDS_HUMAN
+    elif not unfinished:
+        state = OperationState.SUCCEEDED
+    elif StepState.FAILED in states and not states & IN_FLIGHT and not left:
+        state = OperationState.FAILED
+    else:
+        state = OperationState.RUNNING
+    return Standing(state, stage, gives_up, waits)
+
+
+def _given_up(steps: Sequence[StepFacts], stage: int) -> dict[int, frozenset[int]]:
+    """Return which steps never begin now that others failed, and which of those each came after; else all of them."""
+    failed = frozenset(step.position for step in steps if step.state is StepState.FAILED)
+    if not failed:
+        return {}
+    blame = {position: frozenset({position}) for position in failed}
+    for _round in steps:  # blame travels one step further each round, whatever the order they stand in
+        blame |= {
+            step.position: frozenset().union(*(blame.get(one, frozenset()) for one in step.after))
+            for step in steps
+            if step.position not in failed
+        }
+    return {
+        step.position: blame[step.position] or failed
+        for step in steps
+        if step.state is StepState.TODO and (blame[step.position] or not step.goes_on or step.stage != stage)
+    }
 
 
 def worn_out(attempts: int) -> Sentence | None:
@@ -152,6 +183,11 @@ def wait_after(failures: int, *, lease: timedelta) -> timedelta:
 def soon(*, lease: timedelta) -> timedelta:
     """Return how long to wait before looking for what was sent without an answer; with the lease of 30 s: 1 s."""
     return lease / 30
+
+
+def rest(ours: timedelta, asked_seconds: float) -> timedelta:
+    """Return how long to leave an outside alone: as long as it asked for, and never shorter than by our own table."""
+    return max(ours, timedelta(seconds=asked_seconds))
 
 
 def until_next_look(after_seconds: float) -> timedelta:

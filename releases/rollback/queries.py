@@ -1,12 +1,34 @@
-"""What pages read of a rollback."""
+"""What pages, and those who drive the weights themselves, read of a rollback."""
 
+from collections.abc import Collection
 from uuid import UUID
 
+from releases.changes.models import ChangeRequest
+from releases.changes.states import State
+from releases.operations.models import Step
+from releases.operations.states import OPEN, StepState
 from releases.rollback.models import Rollback
+from releases.rollback.services.planning import TRAFFIC_STAGE
 from releases.rollback.states import ByHand
+from releases.traffic.steps import STEP_KIND
 
 
 def by_hand(change_id: UUID) -> ByHand | None:
     """Return how a person ended the rollback of a change, ``None`` when nobody did."""
     outcome = Rollback.objects.filter(change_id=change_id, outcome__in=list(ByHand)).values_list("outcome", flat=True)
     return next(map(ByHand, outcome), None)
+
+
+def waits_for_traffic(routes: Collection[UUID]) -> ChangeRequest | None:
+    """Return the change whose rollback still waits for the traffic of one of these routes, if any.
+
+    Once the traffic is back the answer is no again: the redeploy that follows must not be taken for the next canary to
+    roll back. The same once it failed: nobody waits for it any more.
+    """
+    rows = Rollback.objects.filter(ended_at__isnull=True, change__state=State.ROLLING_BACK).select_related("change")
+    under_way = {row.operation: row.change for row in rows}
+    steps = Step.objects.filter(operation_id__in=under_way, kind=STEP_KIND, stage=TRAFFIC_STAGE)
+    for step in steps.filter(state__in=OPEN | {StepState.NEEDS_HUMAN}):
+        if UUID(step.desired["route"]) in routes:
+            return under_way[step.operation_id]
+    return None

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+KIND = "rollback"  # of the operation
+
 
 class ByHand(StrEnum):
     """What a person says of a rollback that does not end by itself."""

@@ -13,7 +13,7 @@ BY_HAND_KIND = "rollback.by_hand"
 def by_hand(*, service: str, stage: int) -> StepPlan:
     """Return the step that asks a person: a rollback with it ends on a person's word, and never says all is back."""
     desired = {"service": service}
-    return StepPlan(f"bring back {service}", BY_HAND_KIND, desired, stage=stage, repeatable=True)
+    return StepPlan(f"bring back {service}", BY_HAND_KIND, desired, stage=stage, repeatable=True, goes_on=True)
 
 
 def no_way_back(service: str) -> Sentence:

@@ -1,23 +1,25 @@
 """The stages of a rollout, in order, and the kinds of operations that carry it."""
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
-
-class Stage(IntEnum):
-    """What a rollout does, one after the other; steps of one stage run side by side."""
-
-    DEPLOY = 1
-    CANARY = 2
-    VERDICT = 3
-    ALL = 4
+DEPLOY_STAGE = 1
+CANARY_PERCENT = 10
+ALL_PERCENT = 100
 
 
 class Work(StrEnum):
-    """The two operations of a release: going forward, then watching."""
+    """The operations of a release: going forward, putting a step back that did not move whole, then watching."""
 
     ROLLOUT = "rollout"
+    PUT_BACK = "put_back"
     WATCH = "watch"
 
 
-CANARY_PERCENT = 10
-ALL_PERCENT = 100
+def shift_stage(move: int) -> int:
+    """Return the stage in which the routes of a release make a move, counted from 1: all of them, or none."""
+    return DEPLOY_STAGE + 2 * move - 1
+
+
+def pause_stage(move: int) -> int:
+    """Return the stage after a move, in which it pauses and health is judged."""
+    return DEPLOY_STAGE + 2 * move

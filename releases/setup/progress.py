@@ -14,7 +14,8 @@ from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.setup.facts import Facts, look
 
-MESH = (ConnectionKind.KUBERNETES,)
+JOBS = (ConnectionKind.JENKINS, ConnectionKind.SPINNAKER)
+MESH = tuple(kind for kind in ConnectionKind if kind.splits_traffic)
 MEASURING = (ConnectionKind.PROMETHEUS, ConnectionKind.HTTP)
 PEOPLE, CATALOG = Right.PEOPLE_EDIT, Right.CATALOG_EDIT
 
@@ -210,11 +211,11 @@ STEPS: tuple[Step, ...] = (
     Step(
         Name.CONNECTIONS,
         (
-            Part("jenkins", CATALOG, _leads(_("Nothing leads to your jobs yet."), ConnectionKind.JENKINS)),
+            Part("jenkins", CATALOG, _leads(_("Nothing leads to your jobs yet."), *JOBS)),
             Part(
                 "kubernetes",
                 CATALOG,
-                _leads(_("Nothing leads to your cluster yet."), ConnectionKind.KUBERNETES),
+                _leads(_("Nothing leads to your cluster or gateway yet."), *MESH),
                 system=MESH,
             ),
             Part(

@@ -197,6 +197,7 @@ def _routes() -> list[Values]:
         {
             "service": one.service.name,
             "environment": one.environment.name,
+            "label": one.label,
             "connection": one.connection.name,
             "locator": one.locator,
             "stable": one.stable,

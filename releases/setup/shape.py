@@ -160,10 +160,11 @@ SECTIONS: Mapping[str, Section] = {
         },
     ),
     "routes": Section(
-        ("service", "environment"),
+        ("service", "environment", "label"),
         {
             "service": Field(Is.SLUG, must=True, refers="services", most=63),
             "environment": Field(Is.SLUG, must=True, refers="environments", most=63),
+            "label": Field(Is.SLUG, most=63),
             "connection": Field(Is.SLUG, must=True, refers="connections", most=63),
             "locator": Field(Is.MAPPING, must=True),
             "stable": Field(must=True, most=63),
@@ -214,7 +215,7 @@ def name_of(section: str, key: Key) -> str:
     """Return how people call a thing: "cart → pricing (manual)", "cart, production"."""
     if section == "dependencies":
         return f"{key[0]} → {key[1]} ({key[2]})"
-    return ", ".join(key)
+    return ", ".join(filter(None, key))
 
 
 def key_of(section: str, values: Mapping[str, Any]) -> Key:
@@ -284,12 +285,12 @@ class _Shape:
             value = self.value(f"{path}.{name}", rule, one)
             if value is not None:
                 values[name] = value
-        unnamed = [part for part in shape.key if not values.get(part)]
+        unnamed = [part for part in shape.key if shape.fields[part].must and not values.get(part)]
         for part in unnamed:
             if here.get(part) in (None, ""):
                 self.say(path, _("“%(field)s” is missing: write it."), field=part)
         if not unnamed:
-            key = tuple(str(values[part]) for part in shape.key)
+            key = tuple(str(values.get(part, "")) for part in shape.key)
             yield Item(section, path, self.read.line(path), key, values)
 
     def known(self, path: str, here: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Weights as integers: shares, scales, equality, and what else must not have changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -13,15 +14,18 @@ BASIS_POINTS = 10_000
 _SCALES = (100, 1_000, BASIS_POINTS)
 
 
-def problem(weights: Mapping[str, object], *, largest: int = LARGEST) -> Sentence | None:
-    """Return why these weights cannot be asked for, or ``None``; ``None`` as a weight means "remove it"."""
+def problem(weights: Mapping[str, object], *, largest: int = LARGEST, absent: int = 0) -> Sentence | None:
+    """Return why these weights cannot be asked for, or ``None``.
+
+    ``None`` as a weight means "remove it"; it counts as ``absent`` then.
+    """
     numbers = [weight for weight in weights.values() if weight is not None]
     if not all(isinstance(weight, int) and not isinstance(weight, bool) for weight in numbers):
         return Sentence(_("Weights are whole numbers."))
     whole = [weight for weight in numbers if isinstance(weight, int)]
     if any(weight < 0 or weight > largest for weight in whole):
         return Sentence(_("A weight lies between 0 and %(largest)s."), {"largest": largest})
-    if sum(whole) == 0:
+    if sum(whole) + absent * (len(weights) - len(whole)) == 0:
         return Sentence(_("At least one weight must be above zero, or the traffic has nowhere to go."))
     return None
 
@@ -45,6 +49,11 @@ def drift(asked: Mapping[str, int | None], observed: Mapping[str, int | None]) -
     if not wanted or not seen:
         return 0.0
     return float(max(abs(wanted.get(name, Fraction(0)) - seen.get(name, Fraction(0))) for name in {*wanted, *seen}))
+
+
+def share_of(name: str, weights: Mapping[str, int | None]) -> Fraction:
+    """Return which share of the traffic a target gets, from 0 to 1."""
+    return _shares(weights).get(name, Fraction(0))
 
 
 def _shares(weights: Mapping[str, int | None]) -> dict[str, Fraction]:
@@ -91,23 +100,59 @@ def as_asked(weights: Sequence[int], shares: Sequence[int]) -> bool:
     return same_shares(weights, shares) or list(weights) == in_scale(shares, sum(weights))
 
 
-def without_weights(route: Mapping[str, Any]) -> dict[str, Any]:
+def stands(there: Mapping[str, int], asked: Mapping[str, int | None]) -> bool:
+    """Say whether what stands there is what was asked for: every target that was named, by its share."""
+    shares = [asked.get(name) or 0 for name in there]
+    return asked.keys() <= there.keys() and as_asked(list(there.values()), shares)
+
+
+def follows(counted: float, *, percent: int, before: int) -> bool:
+    """Say whether a share of the requests, from 0 to 1, is the one asked for in per cent, and not the one before.
+
+    Of the smaller side a quarter may be missing or too much, or half a per cent of everything where it is to get none.
+    """
+    asked, was = percent / 100, before / 100
+    off = abs(counted - asked)
+    return off <= (min(asked, 1 - asked) / 4 or 0.005) and (was == asked or off < abs(counted - was))
+
+
+def printed(weights: Mapping[str, int | None]) -> str:
+    """Return weights as they stand in a sentence: "stable 90, canary 10"; a dash where none is to stand."""
+    said = {name: "–" if weight is None else weight for name, weight in weights.items()}
+    return ", ".join(f"{name} {weight}" for name, weight in sorted(said.items(), reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a control plane writes routes: the field of their targets, and that of what they match."""
+
+    entries: str
+    match: str
+
+
+ISTIO = Layout("route", "match")
+GATEWAY = Layout("backendRefs", "matches")
+
+
+def without_weights(route: Mapping[str, Any], layout: Layout = ISTIO) -> dict[str, Any]:
     """Return a route with every weight of its targets removed."""
-    entries = [{key: value for key, value in entry.items() if key != "weight"} for entry in route.get("route", ())]
-    return {**route, "route": entries} if "route" in route else dict(route)
+    entries = [
+        {key: value for key, value in entry.items() if key != "weight"} for entry in route.get(layout.entries, ())
+    ]
+    return {**route, layout.entries: entries} if layout.entries in route else dict(route)
 
 
-def shape(route: Mapping[str, Any]) -> str:
-    """Return what a route without a name is known by: its match and the order of its destinations."""
-    entries = [entry.get("destination", {}) for entry in route.get("route", ())]
-    return digest({"match": route.get("match"), "destinations": entries, "delegate": route.get("delegate")})
+def shape(route: Mapping[str, Any], layout: Layout = ISTIO) -> str:
+    """Return what a route without a name is known by: its match and the order of its targets."""
+    entries = [entry.get("destination", entry) for entry in without_weights(route, layout).get(layout.entries, ())]
+    return digest({"match": route.get(layout.match), "destinations": entries, "delegate": route.get("delegate")})
 
 
-def fingerprint(routes: Sequence[Mapping[str, Any]], chosen: int) -> str:
+def fingerprint(routes: Sequence[Mapping[str, Any]], chosen: int, layout: Layout = ISTIO) -> str:
     """Return the digest of a route without its weights and of what stands before and after it.
 
     The same fingerprint means that only weights differ. Siblings count by name and match: the first match wins, so
     their order decides what reaches the route.
     """
-    siblings = [{"name": route.get("name"), "match": route.get("match")} for route in routes]
-    return digest({"route": without_weights(routes[chosen]), "siblings": siblings, "place": chosen})
+    siblings = [{"name": route.get("name"), "match": route.get(layout.match)} for route in routes]
+    return digest({"route": without_weights(routes[chosen], layout), "siblings": siblings, "place": chosen})

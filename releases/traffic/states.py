@@ -1,4 +1,4 @@
-"""How a shift of traffic ends."""
+"""How a shift of traffic ends, and what may be chosen before one."""
 
 from enum import StrEnum
 
@@ -11,3 +11,10 @@ class ShiftState(StrEnum):
     FAILED = "failed"
     NEEDS_HUMAN = "needs_human"
     SUPERSEDED = "superseded"
+
+
+class Choice(StrEnum):
+    """What becomes of a shift where Git or a chart holds the route: written anyway, or committed there instead."""
+
+    GO_ON = "go_on"
+    GIT = "git"

@@ -28,7 +28,7 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
     "ApiClient": frozenset({"secret_hash"}),
     "Callback": frozenset({"url"}),
     "Channel": frozenset({"path", "previous_box", "secret_box"}),
-    "Connection": frozenset({"secret_box"}),
+    "Connection": frozenset({"secret_box", "hint_box"}),
     "Session": frozenset({"key"}),
     "User": frozenset({"password"}),
 }

@@ -46,6 +46,9 @@ SYSTEMS: Names = {
     ConnectionKind.KUBERNETES.value: "Kubernetes",
     ConnectionKind.PROMETHEUS.value: "Prometheus",
     ConnectionKind.HTTP.value: pgettext_lazy("connection", "HTTP"),
+    ConnectionKind.KONG.value: "Kong",
+    ConnectionKind.APISIX.value: "APISIX",
+    ConnectionKind.SPINNAKER.value: "Spinnaker",
 }
 PURPOSES: Names = {
     Purpose.DEPLOY.value: pgettext_lazy("purpose", "Deploy"),
@@ -61,7 +64,9 @@ LEVELS: Names = {
 }
 WORK: Names = {
     "deploy": pgettext_lazy("work", "deployment"),
+    "restore": pgettext_lazy("work", "restoring of traffic"),
     "rollback": pgettext_lazy("work", "rollback"),
+    "put_back": pgettext_lazy("work", "putting routes back"),
     "rollout": pgettext_lazy("work", "rollout"),
     "watch": pgettext_lazy("work", "watch"),
 }
@@ -84,6 +89,7 @@ SYSTEM: Names = {
     "rollout": pgettext_lazy("actor", "Rollout"),
     "setup": pgettext_lazy("actor", "Installation"),
     "sign-in": pgettext_lazy("actor", "Sign-in"),
+    "traffic": pgettext_lazy("actor", "Traffic"),
     "worker": pgettext_lazy("actor", "Worker"),
 }
 VERBS: Names = {

@@ -15,6 +15,7 @@ from releases.catalog.cards import CustomerCard
 from releases.catalog.rules import is_digest
 from releases.changes import appraising
 from releases.changes import queries as changes
+from releases.changes.back import splits_of
 from releases.changes.drafts import KnownItem
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft
@@ -149,7 +150,7 @@ def _back(item: KnownItem) -> WayBack:
         service=item.service.name,
         where=item.environment.name,
         version=item.back_version,
-        weights=item.way.traffic_snapshot.get("weights", {}),
+        splits=tuple(splits_of(item.way.traffic_snapshot).values()),
         job=item.way.job.get("job", ""),
         migration_class=item.draft.migration_class,
     )

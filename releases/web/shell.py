@@ -73,6 +73,8 @@ PLACES = (
     Place("changes", _("Changes"), "c"),
     Place("gate-log", _("Gate log"), "l", starts_group=True),
     Place("live", _("Live"), "v"),
+    Place("traffic", _("Traffic"), "r"),
+    Place("deployments", _("Deployments"), "d"),
     Place("audit", _("Audit"), "a"),
     Place("catalog", _("Catalog"), "k", starts_group=True),
     Place("settings", _("Settings"), "s"),

@@ -39,6 +39,17 @@ SHIFTS: Mapping[str, str] = {
     "needs_human": mark("Traffic of %(service)s to %(asked)s waits for a person; seen: %(observed)s. %(why)s"),
     "superseded": mark("Something newer took the place of the shift of %(service)s to %(asked)s."),
 }
+CHOICES: Mapping[str, str] = {
+    "go_on": mark("%(owner)s holds the route of %(service)s; %(who)s chose to shift it anyway."),
+    "git": mark("%(owner)s holds the route of %(service)s; %(who)s chose to change it in Git instead."),
+}
+DRIVERS: Mapping[str, str] = {
+    **dict.fromkeys(("applied", "already"), mark("%(system)s %(driver)s took the wish “%(wish)s”.")),
+    **dict.fromkeys(
+        ("refused", "conflict", "not_applied"), mark("%(system)s %(driver)s did not do “%(wish)s”: %(why)s")
+    ),
+    "unknown": mark("Nobody knows whether %(system)s %(driver)s took the wish “%(wish)s”: %(why)s"),
+}
 CHECKED: Mapping[str, str] = {
     "go": mark("%(who)s tested the connection: it works (%(version)s)."),
     "wait": mark("%(who)s tested the connection: it answers, but something must be mended. %(said)s"),
@@ -50,6 +61,11 @@ JUDGED: Mapping[str, str] = {
     "unknown": mark("How %(service)s %(version)s is doing is not known. %(sentence)s"),
 }
 TOLD: Mapping[str, str] = {
+    "drift.ended": mark("Traffic of %(service)s in %(environment)s is as asked for again: %(asked)s."),
+    "drift.raised": mark(
+        "Traffic of %(service)s in %(environment)s drifted: asked for was %(asked)s, seen is %(observed)s; "
+        "%(writer)s wrote last."
+    ),
     "change.drafted": mark("%(who)s filed the draft."),
     "change.submitted": mark("%(who)s submitted revision %(revision)s."),
     "change.assessed": mark("Impact %(impact)s × likelihood %(likelihood)s was assessed."),
@@ -92,6 +108,14 @@ TOLD: Mapping[str, str] = {
     "permit.revoked": mark("A permit was revoked."),
     "deployment.started": mark("A deployment started."),
     "deployment.stop_asked": mark("%(who)s asked to stop a deployment."),
+    "deployment.terminate_asked": mark("%(who)s asked to break off what a deployment does right now."),
+    "deployment.kill_asked": mark("%(who)s asked to end a deployment without cleaning up."),
+    "deployment.pause_asked": mark("%(who)s asked to pause a deployment."),
+    "deployment.resume_asked": mark("%(who)s asked to let a deployment go on."),
+    "deployment.answered": mark("%(who)s answered what a deployment asked."),
+    "deployment.act_refused": mark("What was asked of a deployment was refused there."),
+    "deployment.report_refused": mark("What a run reported of a deployment was not believed."),
+    "deployment.reported": mark("A run reported how its deployment went."),
     "deployment.requested": mark("%(who)s asked for a deployment."),
     "deployment.ended": mark("A deployment ended."),
     "operation.moved": mark("The work moved on."),
@@ -106,10 +130,17 @@ TOLD: Mapping[str, str] = {
     "rollback.ended": mark("The rollback ended."),
     "rollout.advanced": mark("%(who)s advanced the rollout."),
     "rollout.ended": mark("The rollout ended."),
+    "rollout.put_back": mark("Put back and read again: %(moved)s."),
+    "rollout.put_back_begun": mark(
+        "Not every route made the step. Moved and now put back: %(moved)s. Not moved: %(unmoved)s."
+    ),
+    "rollout.resumed": mark("%(who)s had the step tried again."),
     "rollout.started": mark("%(who)s started the rollout."),
     "rollout.stopped": mark("%(who)s stopped the rollout."),
+    "rollout.traffic_moved": mark("Somebody moved the traffic of %(service)s while it is watched: %(why)s"),
     "shift.asked": mark("Traffic of %(service)s is to go to %(asked)s."),
     "shift.ended": mark("A shift of traffic ended."),
+    "shift.owner_chosen": mark("%(who)s chose what becomes of the route of %(service)s."),
     "account.added": mark("%(who)s added the account %(username)s."),
     "account.closed": mark("%(who)s closed the account %(username)s."),
     "account.password_set": mark("%(who)s set a new password for the account %(username)s."),
@@ -119,6 +150,8 @@ TOLD: Mapping[str, str] = {
     "connection.changed": mark("%(who)s changed the connection: %(origin)s."),
     "connection.checked": mark("%(who)s tested the connection."),
     "connection.closed": mark("%(who)s removed the connection %(name)s."),
+    "connection.hints_closed": mark("%(who)s no longer lets it send hints."),
+    "connection.hints_opened": mark("%(who)s made a new secret for its hints."),
     "connection.opened": mark("%(who)s added the connection %(name)s: %(origin)s."),
     "connection.resealed": mark("%(who)s sealed its secret again with a new key."),
     "connection.secret_unreadable": mark("The secret did not open for %(origin)s."),
@@ -129,6 +162,8 @@ TOLD: Mapping[str, str] = {
     "dependency.denied": mark("%(who)s denied that %(caller)s calls %(callee)s."),
     "dependency.linked": mark("%(who)s recorded that %(caller)s calls %(callee)s."),
     "dependency.unlinked": mark("%(who)s removed the dependency of %(caller)s on %(callee)s."),
+    "driver.answered": mark("%(system)s %(driver)s answered."),
+    "driver.asked": mark("%(who)s asked %(system)s %(driver)s: %(wish)s."),
     "environment.described": mark("%(who)s described the environment anew: %(name)s, %(kind)s, rank %(rank)s."),
     "environment.registered": mark("%(who)s added the environment %(name)s."),
     "environment.removed": mark("%(who)s removed the environment %(name)s."),
@@ -210,8 +245,10 @@ ENDINGS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "change.settled": (("work", "work_state"), WATCHES),
     "change.voted": (("decision",), DECISIONS),
     "connection.checked": (("light",), CHECKED),
+    "driver.answered": (("outcome",), DRIVERS),
     "policy.voted": (("decision",), VOICES),
     "shift.ended": (("shift_state",), SHIFTS),
+    "shift.owner_chosen": (("choice",), CHOICES),
     "step.moved": (("step_state",), STEPS),
     "verdict.given": (("health",), JUDGED),
 }

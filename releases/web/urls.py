@@ -12,6 +12,7 @@ from releases.web.pages import (
     change,
     changes,
     configuration,
+    deployments,
     first_run,
     gate,
     imports,
@@ -20,11 +21,13 @@ from releases.web.pages import (
     notices,
     profile,
     progress,
+    service_history,
     today,
     told,
+    traffic,
 )
+from releases.web.pages.settings import binding_look, policies
 from releases.web.pages.settings import doors as settings
-from releases.web.pages.settings import policies
 from releases.web.sign_in import urls as sign_in
 
 # What waits at each place; the frame is below the pages, so the pages tell it how to count.
@@ -43,13 +46,17 @@ urlpatterns = [
     *gate.urlpatterns,
     *live.urlpatterns,
     *by_hand.urlpatterns,
+    *traffic.urlpatterns,
+    *deployments.urlpatterns,
     *told.urlpatterns,
     *audit.urlpatterns,
+    *service_history.urlpatterns,
     *catalog.urlpatterns,
     *notices.urlpatterns,
     *configuration.urlpatterns,
     *imports.urlpatterns,
     *policies.urlpatterns,
+    *binding_look.urlpatterns,
     *settings.urlpatterns,
     *profile.urlpatterns,
     path("tables/", tables.urls),

@@ -1,6 +1,6 @@
 """The way back of one item as pages show it: what will be done, step by step, and how sure that is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +22,7 @@ class WayBack:
 
 
 def way_back(
-    *, service: str, where: str, version: str, weights: Mapping[str, int], job: str, migration_class: str
+    *, service: str, where: str, version: str, splits: Iterable[Mapping[str, int]], job: str, migration_class: str
 ) -> WayBack:
     """Return the way back of one item; ``version`` is empty where nothing is known to run."""
     names = {"service": service, "version": version, "where": where}
@@ -30,10 +30,10 @@ def way_back(
         title = Sentence(mark("%(service)s in %(where)s"), names)
         why = Line("stop", "✕", _("Nothing is known to run there: name the version to go back to."))
         return WayBack(title, looks.PROOFS["impossible"], (why,))
-    told = ", ".join(f"{name} {percent(weight)}" for name, weight in weights.items())
+    told = [", ".join(f"{name} {percent(weight)}" for name, weight in one.items()) for one in splits]
     steps = (
-        Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), names), detail=told)
-        if weights
+        Line("go", "✓", Sentence(mark("All traffic back to %(version)s"), names), detail="; ".join(dict.fromkeys(told)))
+        if told
         else Line("", "·", _("No route is split here"), detail=_("the redeployment alone brings it back")),
         Line("go", "✓", Sentence(mark("Redeploy %(version)s"), names), detail=job)
         if job

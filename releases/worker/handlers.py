@@ -4,21 +4,34 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from releases.audit.actor import system
+from releases.catalog.cards import RouteCard
 from releases.changes import queries as changes
 from releases.core import clock
 from releases.core.errors import Refused, Sentence
 from releases.core.words import mark as _
+from releases.delivery import services as delivery
 from releases.delivery.models import Deployment
-from releases.delivery.services import CALL_OFF_STEP, VERIFY_STEP
-from releases.delivery.steps import CallOffStep, DeployStep, VersionStep
+from releases.delivery.services import CALL_OFF_STEP, REPORT_STEP, VERIFY_STEP
+from releases.delivery.steps import CallOffStep, DeployStep, ReportStep, VersionStep
 from releases.gate import queries as gate_queries
 from releases.gate import services as gate
 from releases.gate.rules import Request
 from releases.gate.states import Intent
+from releases.health.splits import share_of
 from releases.operations.ports import StepHandler
 from releases.rollback.steps import BY_HAND_KIND, ByHandStep
 from releases.rollout import services as rollout
-from releases.rollout.steps import PAUSE_KIND, AdvanceableVerdict, GatedShift, HeldWatch, PauseStep
+from releases.rollout.steps import (
+    JUDGED_PAUSE_KIND,
+    PAUSE_KIND,
+    VERDICT_KIND,
+    AdvanceableVerdict,
+    GatedShift,
+    HeldWatch,
+    JudgedPause,
+    PauseStep,
+)
+from releases.traffic.ports import Counted
 from releases.traffic.providers import provider_for
 from releases.traffic.services import Provide
 
@@ -47,6 +60,7 @@ def permit_for(
             change_number=change.number,
         ),
         fuse=f"deployment:{deployment.pk}",
+        until=delivery.followed_until(deployment),
         now=now(),
     )
     if answer.permit is None:
@@ -58,12 +72,20 @@ def permit_for(
     return answer.permit
 
 
+def counted(route: RouteCard, version: str) -> Counted | None:
+    """Return which share of the requests a version gets, or ``None`` where nobody counts them."""
+    found = share_of(route, version)
+    return Counted(found.share, found.by) if found else None
+
+
 HANDLERS: Mapping[str, StepHandler] = {
     CALL_OFF_STEP: CallOffStep(),
     "delivery.deploy": DeployStep(permit_for),
+    REPORT_STEP: ReportStep(),
     VERIFY_STEP: VersionStep(),
-    "traffic.shift": GatedShift(),
-    "health.verdict": AdvanceableVerdict(),
+    "traffic.shift": GatedShift(count=counted),
+    VERDICT_KIND: AdvanceableVerdict(),
+    JUDGED_PAUSE_KIND: JudgedPause(),
     "health.watch": HeldWatch(),
     PAUSE_KIND: PauseStep(),
     BY_HAND_KIND: ByHandStep(),

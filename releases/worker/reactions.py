@@ -4,7 +4,7 @@ A reaction may see a message twice and must not mind. What is not in the table h
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -19,6 +19,7 @@ from releases.operations.services.journal import view_of
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
+from releases.rollout.steps import ROUTE_ENDED
 from releases.traffic import queries as ledger
 from releases.traffic import services as traffic
 from releases.traffic import steps as shifts
@@ -52,6 +53,11 @@ def follow_operation(message: Message) -> None:
         follow(operation_id=message.ref, state=message.kind.removeprefix("operation."), now=clock.now())
 
 
+def hold_together(message: Message) -> None:
+    """Look whether all routes of a release made a move, and put back those that did alone."""
+    rollout.hold_together(operation_id=UUID(message.data["operation"]), now=clock.now())
+
+
 def call_off(message: Message) -> None:
     """Begin to stop at the CI system what an operation left running."""
     delivery.call_off(operation_id=message.ref, now=clock.now())
@@ -68,11 +74,10 @@ def close_ledger(message: Message) -> None:
 
 
 def _write_off(step: Step) -> None:
-    prev: Mapping[str, Any] = step.prev or {}
     with transaction.atomic(durable=True):
         traffic.end(
             asked=shifts.asked_by_step(view_of(step, step.operation)),
-            ended=Ended(ShiftState.SUPERSEDED, before=(prev.get("version") or {}).get("weights", {}), observed={}),
+            ended=Ended(ShiftState.SUPERSEDED),
             actor=system("worker"),
             now=clock.now(),
         )
@@ -81,6 +86,7 @@ def _write_off(step: Step) -> None:
 FOLLOWERS: Mapping[str, Callable[..., None]] = {
     "rollout": rollout.ended,
     "watch": rollout.watched,
+    "put_back": rollout.put_back_ended,
     "rollback": rollback.ended,
 }
 FOLLOWING: Mapping[str, Sequence[Reaction]] = {
@@ -99,6 +105,7 @@ FOLLOWING: Mapping[str, Sequence[Reaction]] = {
     "operation.superseded": (follow_operation, call_off, close_ledger),
     "person.deactivated": (revoke_broken_permits,),
     "role.revoked": (revoke_broken_permits,),
+    ROUTE_ENDED: (hold_together,),
 }
 # First the house goes on, then people hear of it: a notice is about where things stand then.
 REACTIONS: Mapping[str, Sequence[Reaction]] = {

@@ -18,6 +18,7 @@ from releases.operations.ports import Ring
 from releases.operations.trouble import tell
 from releases.worker.tasks import WORK, answers_due, changes_due, notices_due
 
+QUEUE = "default"  # whose workers ask again for those who wait for an answer
 SHORTEST_PAUSE = 0.1
 SILENCE_SECONDS = 15.0
 LONGEST_TASK_SECONDS = 120.0
@@ -77,7 +78,8 @@ class Sweeper(threading.Thread):
         unheard = [call for call in calls if call not in silent and self._is_unheard(call)]
         self._work_without_a_bell([call for call in silent + unheard if call.queue in self._queues])
         changes_due()
-        answers_due()
+        if QUEUE in self._queues:  # who takes rollbacks over is kept from it by no questions
+            answers_due()
         self._foresee()
         due = services.next_due(now=now)
         soonest = (due - now) if due else timedelta(seconds=self._longest_pause)

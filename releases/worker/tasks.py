@@ -16,6 +16,7 @@ from releases.health import budgets
 from releases.notify import occasions
 from releases.operations import bell, queries, services
 from releases.operations.trouble import AWAY, tell
+from releases.traffic import services as traffic
 from releases.worker.handlers import HANDLERS
 from releases.worker.reactions import REACTIONS
 
@@ -88,6 +89,20 @@ def notices_due() -> None:
 def budgets_due() -> None:
     """Read the error budgets; the gate looks at what is kept of them, and never asks anybody."""
     budgets.read_due(now=queries.database_now)
+
+
+@shared_task(name="readings_due")
+@or_later
+def readings_due() -> None:
+    """Look at the routes that nobody looked at for a while, and say which of them drifted."""
+    traffic.read_due(now=queries.database_now())
+
+
+@shared_task(name="readings_thin")
+@or_later
+def readings_thin() -> None:
+    """Forget what was seen of routes long ago."""
+    traffic.forget(now=queries.database_now())
 
 
 WORK: dict[str, Callable[[str], None]] = {"operation": operation_run, "message": message_deliver}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from releases.core.errors import Sentence
 from releases.notify import occasions
 from releases.notify import services as notices
 from releases.operations import queries as operations
@@ -67,6 +68,24 @@ def tell_of_second_person(message: Message) -> None:
     occasions.second_person_asked(change_id=message.ref, now=operations.database_now())
 
 
+def tell_of_drift(message: Message) -> None:
+    """Tell that the traffic of a route is not as asked for."""
+    occasions.traffic_drifted(drift_id=message.ref, now=operations.database_now())
+
+
+def tell_that_drift_ended(message: Message) -> None:
+    """Take back what was told of a drift: the weights are those asked for again."""
+    occasions.traffic_agrees(drift_id=message.ref, now=operations.database_now())
+
+
+def tell_of_refused_report(message: Message) -> None:
+    """Tell that a run reported of a deployment what does not fit."""
+    why, run = Sentence.from_json(message.data["why"]), str(message.data["run"])
+    occasions.report_refused(
+        change_id=message.ref, run=run, why=why, message_id=message.id, now=operations.database_now()
+    )
+
+
 def send_notices(message: Message) -> None:
     """Send what is due; which message called for it does not matter."""
     notices.send_due(now=operations.database_now)
@@ -77,6 +96,21 @@ def call_back(message: Message) -> None:
     occasions.call_back(callback_id=message.ref, now=operations.database_now)
 
 
+def tell_of_moved_traffic(message: Message) -> None:
+    """Ask a person about weights that somebody set back under a release that is watched."""
+    occasions.traffic_moved(
+        change_id=message.ref,
+        why=Sentence.from_json(message.data["why"]),
+        message_id=message.id,
+        now=operations.database_now(),
+    )
+
+
+def tell_of_routes_put_back(message: Message) -> None:
+    """Ask a person what becomes of a release whose step not every route could make."""
+    occasions.routes_put_back(change_id=message.ref, message_id=message.id, now=operations.database_now())
+
+
 TELLING: Mapping[str, Sequence[Reaction]] = {
     **{f"change.{verb}": (tell_of_change,) for verb in VERBS},
     **{f"operation.{state}": (tell_of_work,) for state in STATES},
@@ -85,6 +119,9 @@ TELLING: Mapping[str, Sequence[Reaction]] = {
     "change.voted": (tell_of_votes,),
     "delegation.given": (tell_of_votes,),
     "delegation.revoked": (tell_of_votes,),
+    "drift.ended": (tell_that_drift_ended,),
+    "drift.raised": (tell_of_drift,),
+    "deployment.report_refused": (tell_of_refused_report,),
     "freeze.lifted": (tell_of_open_line,),
     "gate.callback": (call_back,),
     "freeze.set": (tell_of_shut_line,),
@@ -98,4 +135,6 @@ TELLING: Mapping[str, Sequence[Reaction]] = {
     "policy.voted": (tell_of_votes,),
     "policy.withdrawn": (tell_of_votes,),
     "rollback.asked": (tell_of_second_person,),
+    "rollout.put_back": (tell_of_routes_put_back,),
+    "rollout.traffic_moved": (tell_of_moved_traffic,),
 }

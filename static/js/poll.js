@@ -31,6 +31,7 @@ function nameOf({ tagName, id, name, href, textContent, dataset, form }) {
 
 // Nothing is pulled away from under a person's hands: a field in use, an open dialog, text being selected.
 function busy(region) {
+  if ("tail" in region.dataset && region.querySelector("pre")?.scrollTop < -8) return true  // somebody reads further up
   const focused = region.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")
   return focused || region.querySelector("dialog[open]") || region.contains(getSelection().type === "Range" ? getSelection().anchorNode : null)
 }
@@ -39,10 +40,13 @@ function turn() {
   const now = Date.now()
   for (const region of document.querySelectorAll("[data-poll]")) {
     region.looked ??= now
-    if (document.hidden || now - region.looked < due(region)) continue
+    if (document.hidden || region.looking || now - region.looked < due(region)) continue
     region.looked = now
-    look(region).catch(() => { document.documentElement.dataset.offline = "" })
-      .then(() => { if (navigator.onLine) delete document.documentElement.dataset.offline })
+    region.looking = true  // a look that takes long is waited for: a second one would only wait behind it
+    look(region).catch(() => { document.documentElement.dataset.offline = "" }).then(() => {
+      region.looking = false
+      if (navigator.onLine) delete document.documentElement.dataset.offline
+    })
   }
 }
 

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.browser.eyes import SIZES
 from tests.browser.house import enter, house
-from tests.browser.seed import PASSWORD
+from tests.browser.seed import KEEPS_A_PASSKEY, PASSWORD
 from tests.browser.site import Site, a_site
 
 __all__ = ["enter", "house"]  # imported for what pytest finds here
 
 CHROMIUM = "/usr/bin/chromium"
+OF_THE_HOUSE = {"test_by_keyboard", "test_every_control_plane", "test_journey", "test_readme", "test_two_of_everything"}
 expect.set_options(timeout=20_000)  # milliseconds: two cores may be busy with a whole house
 FLAGS = (
     "--no-sandbox",
@@ -33,6 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and "open_site" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.once)
+
+
+class ByHouse(LoadScopeScheduling):
+    """Hands the tests of the whole house to one process, because it takes long to open, and every other to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "house" if Path(nodeid.partition("::")[0]).stem in OF_THE_HOUSE else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByHouse:
+    """Choose who runs what where there are two processes."""
+    return ByHouse(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +75,7 @@ def sign_in(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def as_person(name: str, *, size: str = "wide", theme: Any = "light", language: str = "en-US") -> Page:
+        assert name != KEEPS_A_PASSKEY, "asked for the passkey by now, or not: the order of the tests is random"
         context = browser.new_context(
             base_url=site, viewport=SIZES[size], color_scheme=theme, locale=language, has_touch=size == "phone"
         )

@@ -15,16 +15,20 @@ from pathlib import Path
 from random import SystemRandom
 from secrets import token_hex
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from gmud.demo import story
 from gmud.env import ROOT
 from gmud.run import plan as plans
+from gmud.sandbox.jenkins import TOKEN
+from gmud.sandbox.spinnaker.accounts import TOKEN as SPINNAKER_TOKEN
 from gmud.servers import accepts
+from releases.traffic.ports import System
 from tests.browser.eyes import SIZES
 from tests.canaries import keep_dump
 
@@ -33,8 +37,13 @@ STOP_SECONDS = 40
 PATIENCE_SECONDS = 60
 BROKER_ROOM = 9  # workers of others, that ring in room 0 of the same server, hear nothing of ours
 BUSY = "database is locked"  # SQLite under load: the sweep rings again
-PORTS = range(20_000, 30_000, 4)
+ENDING = "^beat .*I/O operation on closed file"  # a clock that is told to end while it calls
+HARMLESS = re.compile(f"{BUSY}|{ENDING}")
+ALL_PORTS = 1 + len(plans.SANDBOXES)
+PORTS = range(20_000, 30_000, ALL_PORTS)
 REFUSAL = re.compile(r"Failed to load resource: .* status of (409|422)|Response Status Error Code (409|422) ")  # shown
+GIVEN_UP = re.compile(r"htmx:(afterRequest|sendAbort), ")  # an answer that nobody waits for: the page was left
+EXPECTED = re.compile(f"{REFUSAL.pattern}|{GIVEN_UP.pattern}")
 SHORT = {"GMUD_VERDICT_SECONDS": "5", "GMUD_VERIFY_SECONDS": "6", "GMUD_WATCH_SECONDS": "30", "GMUD_SWEEP_SECONDS": "2"}
 # Beside PostgreSQL as in production; every request opens a connection, so one story is told to both web servers.
 TWO_OF_EACH = {"GMUD_RUN_EACH": "2", "GRANIAN_HTTP1_KEEP_ALIVE": "false", "GRANIAN_LOG_ACCESS_ENABLED": "true"}
@@ -46,9 +55,18 @@ class House:
 
     address: str
     folder: Path
-    jenkins: str
-    kubernetes: str
+    outside: Mapping[str, str]
     environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def jenkins(self) -> str:
+        """Return where the stand-in of Jenkins is."""
+        return self.outside["jenkins"]
+
+    @property
+    def kubernetes(self) -> str:
+        """Return where the stand-in of the cluster is."""
+        return self.outside["kubernetes"]
 
     def password(self, username: str) -> str:
         """Return the password the demo made for somebody."""
@@ -62,18 +80,41 @@ class House:
         answer = httpx2.request(method, f"{self.address}/api/v1/{path}", json=body, headers=headers, timeout=15)
         return answer.status_code, answer.json()
 
-    def weights(self, service: str) -> dict[str, int]:
-        """Return how the cluster splits the traffic of a service in production now."""
-        found = _json(f"{self.kubernetes}/_sandbox/state")["traffic"]
-        return next(
-            one["weights"] for one in found if one["namespace"] == "bank-production" and one["service"] == service
-        )
+    def weights(self, service: str, environment: str = "production") -> dict[str, int]:
+        """Return how the control plane of a service splits its traffic there now, as it says itself."""
+        plane = story.SERVICES[service].plane
+        split = story.SPLITS[plane].of(service, environment)
+        name, state = split.locator["name"], _json(f"{self.outside[split.connection]}/_sandbox/state")
+        match plane:
+            case System.KONG:
+                there = state["default"][name]
+                return {"stable": there[split.stable], "canary": there[split.canary]}
+            case System.APISIX:
+                canary, stable = state["routes"][name]["plugins"]["traffic-split"]["rules"][0]["weighted_upstreams"]
+                return {"stable": stable["weight"], "canary": canary["weight"]}
+        place = (split.locator["namespace"], name)
+        return next(one["weights"] for one in state["traffic"] if (one["namespace"], one["service"]) == place)
 
     def builds(self, service: str) -> list[tuple[str, str]]:
         """Return version and result of what Jenkins built for a service, oldest first."""
         found = _json(f"{self.jenkins}/_sandbox/state")["builds"]
         ours = sorted((one for one in found if f"/deploy-{service}/" in one["url"]), key=lambda one: one["number"])
         return [(_parameter(one, "VERSION"), one["result"]) for one in ours]
+
+    def build(self, service: str, version: str) -> None:
+        """Start the job of a service at Jenkins as its people do, past GMUD."""
+        job = f"{self.jenkins}/job/{story.SERVICES[service].team}/job/deploy-{service}"
+        given = _in_staging(service, version)
+        answer = httpx2.post(f"{job}/buildWithParameters", data=given, auth=("gmud", TOKEN), timeout=15)
+        assert answer.status_code == 201, answer.text
+
+    def execute(self, service: str, version: str) -> None:
+        """Start the pipeline of a service that waits for the gate at Spinnaker, as its people do, past GMUD."""
+        application, name = str(story.delivery_of(service, "staging")[1]["job"]).split("/", 1)
+        place = f"{self.outside['spinnaker']}/pipelines/{application}/{quote(name)}"
+        given = {"type": "manual", "parameters": _in_staging(service, version)}
+        answer = httpx2.post(place, json=given, headers={"X-Spinnaker-Token": SPINNAKER_TOKEN}, timeout=15)
+        assert answer.status_code == 202, answer.text
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a management command inside the house."""
@@ -104,12 +145,11 @@ def a_house(folder: Path, *, is_demo: bool) -> Iterator[House]:
         with ExitStack() as others:
             if not is_demo:
                 others.enter_context(_outside(folder, port, environment))
-            others.enter_context(_running(folder, port, environment, ports=4 if is_demo else 1))
+            others.enter_context(_running(folder, port, environment, ports=ALL_PORTS if is_demo else 1))
             yield House(
                 address=f"http://127.0.0.1:{port}",
                 folder=folder,
-                jenkins=f"http://127.0.0.1:{port + 1}",
-                kubernetes=f"http://127.0.0.1:{port + 2}",
+                outside={name: f"http://127.0.0.1:{one}" for one, name in enumerate(plans.SANDBOXES, start=port + 1)},
                 environment=environment,
             )
 
@@ -160,11 +200,9 @@ def _is_free(port: int) -> bool:
 
 @contextmanager
 def _ports() -> Iterator[int]:
-    """Yield a port that is free together with the three that follow it, below those the kernel gives to callers."""
-    port = next(
-        one for one in SystemRandom().sample(PORTS, len(PORTS)) if all(_is_free(one + more) for more in range(4))
-    )
-    yield port
+    """Yield a port that is free with those of the stand-ins after it, below those the kernel gives to callers."""
+    tried = SystemRandom().sample(PORTS, len(PORTS))
+    yield next(one for one in tried if all(_is_free(one + more) for more in range(ALL_PORTS)))
 
 
 @contextmanager
@@ -206,8 +244,13 @@ def _running(folder: Path, port: int, environment: Mapping[str, str], *, ports: 
         process.terminate()
         process.wait(timeout=STOP_SECONDS)
     assert not any(accepts(port + more) for more in range(ports))
-    broken = [line for line in log.read_text().splitlines() if "Traceback" in line and BUSY not in line]
+    broken = [line for line in log.read_text().splitlines() if "Traceback" in line and not HARMLESS.search(line)]
     assert not broken, broken
+
+
+def _in_staging(service: str, version: str) -> dict[str, str]:
+    place = {"SERVICE": service, "ENVIRONMENT": "staging", "SLOT": "canary"}
+    return {**place, "VERSION": version, "DIGEST": digest(service, version)}
 
 
 def _parameter(build: Mapping[str, Any], name: str) -> str:
@@ -232,7 +275,7 @@ def enter(browser: Browser, house: House) -> Iterator[Callable[..., Page]]:
         context.set_default_timeout(PATIENCE_SECONDS * 1000)
         contexts.append(context)
         context.on("weberror", lambda failed: complaints.append(str(failed.error)))
-        context.on("console", lambda said: None if REFUSAL.match(said.text) else complaints.append(said.text))
+        context.on("console", lambda said: None if EXPECTED.match(said.text) else complaints.append(said.text))
         page = context.new_page()
         page.goto("/sign-in")
         page.locator("#username").fill(name)

@@ -27,6 +27,7 @@ def moves(house: "House", now: datetime) -> None:
     a_change(house, at=State.REVIEWING, title="Rotate the key of the ledger")
     running = _scheduled(house, "userservice", "Sign in with a passkey")
     rollout.start(change_id=running.pk, actor=house.actor("manager"), now=now + 2 * MOMENT)
+    _asks(house, running, now=now + 3 * MOMENT)
     for service, title, state, why in (
         ("transactionhistory", "Answer from the replica", "needs_human", WAITS),
         ("loadbalancer", "Drain before stopping", "failed", FAILED),
@@ -45,6 +46,40 @@ def moves(house: "House", now: datetime) -> None:
         evidence="https://wiki.example.com/7",
         now=now + 5 * MOMENT,
     )
+
+
+def _asks(house: "House", change: "ChangeRequest", *, now: datetime) -> None:
+    """Let the run of a release ask something, and refuse the first answer."""
+    from releases.core.errors import Sentence
+    from releases.delivery import services
+    from releases.delivery.models import Deployment
+    from releases.delivery.ports import Handle, Parameter, Question, Sighting, StageView
+    from releases.delivery.states import STOPS, State
+
+    row = Deployment.objects.filter(change_id=change.pk)[0]
+    key, asked = (
+        "gmud-0a1b2c",
+        Question("Ask1", "Let customers in?", ("marta",), (Parameter("SHARE", "10", ("10", "50")),)),
+    )
+    seen = Sighting(
+        state=State.WAITING_INPUT,
+        handle=Handle(key, row.job, ticket="12", run="7"),
+        url="https://jenkins.example.com/job/team/job/deploy/7/",
+        stages=(
+            StageView("Redeem permit", State.SUCCEEDED, 4),
+            StageView("Warm the caches", State.UNCHANGED),
+            StageView("Let customers in", State.WAITING_INPUT, 95),
+        ),
+        progress=0.4,
+        left=95,
+        questions=(asked,),
+        acts=STOPS,
+    )
+    services.record(deployment_id=row.pk, op_key=key, sighting=seen, now=now)
+    said = {"deployment_id": row.pk, "question": asked.id, "goes_on": True, "actor": house.actor("manager")}
+    wish = services.answer(**said, now=now)
+    refusal = Sentence("Jenkins refuses: %(why)s", {"why": "You need to be marta to submit this."})
+    services.passed_on(wish_id=wish.pk, refusal=refusal, now=now + MOMENT)
 
 
 def _scheduled(house: "House", name: str, title: str) -> "ChangeRequest":

@@ -8,9 +8,12 @@ import django
 from tests.browser.moving import moves
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from tests.factories.changes import House
 
 PASSWORD = "browser tests know it"
+KEEPS_A_PASSKEY = "nina"  # whoever signs in as her may be asked for it: only the test of passkeys does
 SUBJECT = "rita-1"  # what the provider calls Rita
 
 
@@ -43,7 +46,7 @@ def main() -> None:
         ("marta", house.manager),
         ("davi", house.on_call),
         ("olga", owner),
-        ("nina", a_person("Nina Prado", Role.AUDITOR, now=now)),  # keeps a passkey: others sign in as another
+        (KEEPS_A_PASSKEY, a_person("Nina Prado", Role.AUDITOR, now=now)),
         ("tomas", a_person("Tomás Melo", Role.AUDITOR, now=now)),
     ):
         account = User.objects.get(person=person)
@@ -183,8 +186,27 @@ def wires(now: datetime) -> None:
         stable="stable",
         canary="canary",
     )
-    catalog.note_reading(route_id=route.pk, weights={"stable": 90, "canary": 10}, version="7", healthy=True, now=now)
+    drifts(route.pk, now)
     a_channel(ChannelKind.SLACK, Topic.VERDICT_BAD, Topic.ROLLED_BACK, now=now)
+
+
+def drifts(route_id: "UUID", now: datetime) -> None:
+    """Let the traffic of the frontend have been shifted, unseen for a while, and taken back by what Git holds."""
+    from releases.core.errors import Sentence
+    from releases.traffic.facts import Seen
+    from releases.traffic.owners import owner_of
+    from tests.factories.drifts import WHOLE, seen, shifted
+
+    git = owner_of({"labels": {"app.kubernetes.io/instance": "frontend"}})
+    assert git is not None
+    hours = [now - timedelta(hours=number) for number in (9, 6, 5, 4, 2)]
+    shifted(route_id, {"stable": 90, "canary": 10}, hours[0])
+    seen(route_id, Seen(why=Sentence("%(name)s sent more than 1 MiB.", {"name": "cluster"})), hours[1])
+    shifted(route_id, {"stable": 50, "canary": 50}, hours[2])
+    shifted(route_id, {"stable": 10, "canary": 90}, hours[3])
+    taken_back = Seen(WHOLE, "47", "uid-1", git.system, git.consequence, "argocd-controller", hours[4])
+    for minutes in (0, 50, 100):
+        seen(route_id, taken_back, hours[4] + timedelta(minutes=minutes))
 
 
 def calls(house: "House", now: datetime) -> None:

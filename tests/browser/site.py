@@ -57,6 +57,7 @@ def a_site(folder: Path) -> Iterator[Site]:
         site = Site(address, folder, database, environment)
         site.run("manage.py", "migrate", "-v0")
         site.run("manage.py", "collectstatic", "-v0", "--noinput")
+        site.run("manage.py", "keys", "prepare")
         site.run("-m", "tests.browser.seed")
         with _serving(site, port):
             yield site

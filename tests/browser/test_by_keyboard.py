@@ -12,7 +12,7 @@ from tests.browser.eyes import SIZES, Keep, troubles
 from tests.browser.house import House, digest, until
 from tests.browser.keyboard import press, sign_in, tab_to, write, write_moment
 from tests.browser.seed import PASSWORD
-from tests.browser.test_journey import HERE, MINUTE, the_page_says
+from tests.browser.test_journey import HERE, MINUTE, cancel_what_the_demo_booked, the_page_says
 
 SERVICE, VERSION, BACK = "frontend", "v0.7.0", story.RUNNING
 Hands = Callable[..., Page]
@@ -43,6 +43,7 @@ def test_a_change_is_filed_voted_on_advanced_and_taken_back_with_nothing_but_key
         hands(house.address, name, house.password(name)) for name in ("ana", "bruno", "helena", "davi")
     )
     nothing_judges(house, hands)
+    cancel_what_the_demo_booked(ana, story.AT_OTHERS["kong"])
     number = file(ana)
     bruno.keyboard.press("g")
     bruno.keyboard.press("t")
@@ -103,6 +104,9 @@ def nothing_judges(house: House, hands: Hands) -> None:
 
 def file(ana: Page) -> int:
     """Fill the form, every field by keys, and hand it in; return its number."""
+    ana.keyboard.press("g")
+    ana.keyboard.press("t")
+    ana.wait_for_url(re.compile("/$"))
     ana.keyboard.press("c")
     ana.wait_for_url(re.compile("/changes/new$"))
     write(ana, ana.locator("#title"), "Sign in with a passkey")

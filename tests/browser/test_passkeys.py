@@ -6,7 +6,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.eyes import troubles
-from tests.browser.seed import PASSWORD
+from tests.browser.seed import KEEPS_A_PASSKEY, PASSWORD
 
 KEEPER = {
     "protocol": "ctap2",
@@ -36,7 +36,7 @@ def test_a_passkey_is_made_and_opens_the_house_alone_and_as_second_factor(browse
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
 
     page.goto("/sign-in")
-    page.locator("#username").fill("nina")
+    page.locator("#username").fill(KEEPS_A_PASSKEY)
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{here}/")
@@ -67,7 +67,7 @@ def test_a_passkey_is_made_and_opens_the_house_alone_and_as_second_factor(browse
     page.wait_for_url(f"{here}/profile")
 
     page.get_by_role("button", name="Sign out").click()
-    page.locator("#username").fill("nina")
+    page.locator("#username").fill(KEEPS_A_PASSKEY)
     page.locator("#password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{here}/sign-in/second")

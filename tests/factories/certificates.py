@@ -1,4 +1,4 @@
-"""Certificates that nobody signed but themselves, for servers on this machine."""
+"""Certificates of servers for tests, by whom and for how long one wants them."""
 
 import datetime as dt
 import ipaddress
@@ -9,22 +9,31 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+DAY = dt.timedelta(days=1)
 
-def a_certificate(place: Path, *, address: str = "127.0.0.1") -> str:
-    """Write a certificate for one address, good today, and its key into a PEM file; return where that is."""
+
+def a_certificate(folder: Path, *, host: str = "127.0.0.1", begins: int = -1, ends: int = 1, by: str = "") -> str:
+    """Return a PEM file of a certificate for ``host`` and its key; days are counted from today.
+
+    It is signed by itself, or by an authority of the name ``by``, which nobody trusts.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server.example.com")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ci.example.com")])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]) if by else subject
     today = dt.datetime.now(dt.UTC)
+    try:
+        names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(host))]
+    except ValueError:
+        names = [x509.DNSName(host)]
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today + begins * DAY)
+        .not_valid_after(today + ends * DAY)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=not by, path_length=None if by else 0), critical=True)
+        .sign(ec.generate_private_key(ec.SECP256R1()) if by else key, hashes.SHA256())
     )
-    place.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    place = folder / f"{host}{begins}{ends}{by}.pem"
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    place.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
     return str(place)

@@ -169,7 +169,14 @@ def a_world(*, speed: float = 20.0) -> Iterator[World]:
             yield World(url, jenkins, gate, cluster)
 
 
-def a_deployment(world: World, *, slot: str = "canary", version: str = "v0.6.11", intent: str = "deploy") -> Deployment:
+def a_deployment(
+    world: World,
+    *,
+    slot: str = "canary",
+    version: str = "v0.6.11",
+    intent: str = "deploy",
+    change_id: UUID | None = None,
+) -> Deployment:
     """Bind ledgerwriter's deploy job to the world's Jenkins and request one deployment."""
     there = Service.objects.filter(name="ledgerwriter").first()
     service = there or a_service("ledgerwriter")
@@ -188,7 +195,7 @@ def a_deployment(world: World, *, slot: str = "canary", version: str = "v0.6.11"
     artifact = an_artifact(service, version)
     with transaction.atomic(durable=True):
         return services.request(
-            change_id=uuid4(),
+            change_id=change_id or uuid4(),
             item_id=None,
             service_id=service.pk,
             environment_id=environment.pk,

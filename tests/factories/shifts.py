@@ -20,11 +20,19 @@ from releases.catalog.kinds import ConnectionKind, EnvironmentKind
 from releases.operations import services as operations
 from releases.operations.models import Operation, Step
 from releases.traffic import steps
+from releases.traffic.models import OwnerChoice
+from releases.traffic.owners import ARGO_CD
+from releases.traffic.states import Choice
 from tests.factories.traffic import FULL
 
 
-def a_route(url: str, now: datetime, *, service: str = "frontend", environment: str = "production") -> RouteCard:
-    """Register a service whose route stands in the cluster at that address, through the real services."""
+def a_route(
+    url: str, now: datetime, *, service: str = "frontend", environment: str = "production", **where: Any
+) -> RouteCard:
+    """Register a service whose route stands in the cluster at that address, through the real services.
+
+    ``where`` replaces what the route is called there.
+    """
     actor = system("tests")
     team = accounts.register_team(actor=actor, name="payments", now=now)
     named = catalog.register_service(actor=actor, name=service, team_id=team.pk, now=now)
@@ -37,9 +45,12 @@ def a_route(url: str, now: datetime, *, service: str = "frontend", environment: 
         service_id=named.pk,
         environment_id=place.pk,
         connection_id=connection.pk,
-        locator={"namespace": "bank-production", "name": service, "route": "primary"},
-        stable="stable",
-        canary="canary",
+        **{
+            "locator": {"namespace": "bank-production", "name": service, "route": "primary"},
+            "stable": "stable",
+            "canary": "canary",
+            **where,
+        },
         now=now,
     )
     return catalog_queries.route(row.pk)
@@ -124,6 +135,21 @@ def begin(
             now=now,
             urgent=urgent,
         )
+
+
+def a_choice(
+    operation: Operation, route: RouteCard, now: datetime, choice: Choice = Choice.GO_ON, *, owner: str = ARGO_CD
+) -> OwnerChoice:
+    """Let Ana have chosen what becomes of a route that Git holds; the operation has no change that one could ask."""
+    return OwnerChoice.objects.create(
+        route_id=route.id,
+        change_id=operation.subject,
+        owner=owner,
+        choice=choice,
+        reason="the release is urgent",
+        chosen_by="Ana",
+        chosen_at=now,
+    )
 
 
 def run(operation: Operation, now: datetime, *, looks: int = 6) -> tuple[Operation, Step]:

@@ -5,6 +5,7 @@
 of them, and only an armed one strikes, once.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
@@ -49,30 +51,58 @@ def wait_for(
 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
-    """Migrate a new database, point this process at it while the block lasts, and yield its address."""
+    """Give a new migrated database, point this process at it while the block lasts, and yield its address."""
     settings = connection.settings_dict
     before = settings["NAME"]
     connection.close()
+    pattern = _migrated()
     if connection.vendor == "postgresql":
         name = f"gmud_fault_{uuid4().hex[:12]}"
-        server = f"postgres://{settings['USER']}:{settings['PASSWORD']}@{settings['HOST']}:{settings['PORT']}"
-        with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name}")
-        address = f"{server}/{name}"
+        address = f"{_server()}/{name}"
+        _administer(f"CREATE DATABASE {name} TEMPLATE {pattern}")
     else:
         name = str(folder / "fault.sqlite3")
         address = f"sqlite:///{name}"
+        shutil.copy(pattern, name)
     settings["NAME"] = name
     try:
-        call_command("migrate", verbosity=0, interactive=False)
         yield address
     finally:
         connection.close()
         settings["NAME"] = before
         if connection.vendor == "postgresql":
             keep_dump(address, folder / "fault.dump")
-            with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def _migrated() -> str:
+    """Migrate one database to copy all others from, and return its name; migrations take as long as many tests."""
+    settings = connection.settings_dict
+    before = settings["NAME"]
+    if connection.vendor == "postgresql":
+        name = f"gmud_pattern_{uuid4().hex[:12]}"
+        _administer(f"CREATE DATABASE {name}")
+        atexit.register(_administer, f"DROP DATABASE {name}")
+    else:
+        name = f"{os.environ['GMUD_DATA']}/pattern.sqlite3"
+    settings["NAME"] = name
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    finally:
+        connection.close()
+        settings["NAME"] = before
+    return name
+
+
+def _server() -> str:
+    settings = connection.settings_dict
+    return f"postgres://{settings['USER']}:{settings['PASSWORD']}@{settings['HOST']}:{settings['PORT']}"
+
+
+def _administer(statement: str) -> None:
+    with psycopg.connect(f"{_server()}/postgres", autocommit=True) as admin:
+        admin.execute(statement)
 
 
 @dataclass

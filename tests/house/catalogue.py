@@ -78,6 +78,18 @@ def late_plurals(root: Path) -> Iterator[str]:
                     yield f"{place(root, path, call.lineno)}: say plural() where the module is read, by a name"
 
 
+def unmarked(root: Path) -> Iterator[str]:
+    """Yield the errors for people whose text nobody can translate: text alone, and not a sentence."""
+    errors, trees = {"GmudError"}, {path: parsed(path) for path in python_files(root, "releases")}
+    classes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    while more := {one.name for one in classes if errors & {ast.unparse(base) for base in one.bases}} - errors:
+        errors |= more
+    for path, tree in trees.items():
+        for call in _calls(tree):
+            if _name(call) in errors and call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr):
+                yield f"{place(root, path, call.lineno)}: say it as a Sentence, so that it can be translated"
+
+
 def po_file(root: Path, language: str) -> Path:
     """Return where the translations of a language stand."""
     return root / "locale" / language / "LC_MESSAGES" / "django.po"

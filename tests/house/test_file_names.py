@@ -22,17 +22,22 @@ OWN = {
         *("actor", "columns", "envelope", "epochs", "export", "guards", "keys", "merkle", "moments", "notes"),
         *("privileges", "report", "sealer", "search", "verification", "witness"),
     },
-    "catalog": {"cards", "doors", "imports", "secrets"},
-    "changes": {"appraising", "back", "document", "drafts", "promises"},
+    "catalog": {"cards", "credentials", "doors", "filling", "imports", "kubeconfig", "secrets"},
+    "changes": {"appraising", "back", "document", "drafts", "pace", "promises"},
     "cluster": {"client", "errors", "replies", "workloads"},  # the whole room is one outside system
     "committee": {"seats"},
+    "delivery": {"console", "providers", "reporting"},
     "gate": {"demands", "keys", "permits"},
-    "health": {"budgets"},
+    "health": {"budgets", "splits"},
     "impact": {"lenses", "scales"},
     "notify": {"letters", "mail", "occasions", "sinks", "wording"},
     "operations": {"bell", "failpoints", "trouble"},
-    "setup": {"checks", "document", "plan", "progress", "shape"},
-    "traffic": {"providers"},
+    "setup": {"checks", "document", "plan", "progress", "shape", "wiring"},
+    "rollout": {"outlook"},
+    "traffic": {
+        *("drivers", "guarded", "keeping", "ledger", "liveness", "objects", "owners", "plane", "providers", "rights"),
+        "rivals",
+    },
 }
 
 

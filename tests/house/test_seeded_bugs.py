@@ -155,6 +155,12 @@ BUGS = (
     Bug("redeemed before it was given", REDEEM, " or now < permit.issued_at:", ":"),
     Bug("redeemed by another run", REDEEM, "if permit.run and permit.run != name:", "if permit.run and not name:"),
     Bug("redeemed twice", REDEEM, "if permit.redeemed_by == name", "if permit.redeemed_by"),
+    Bug(
+        "an item deployed by two runs",
+        REDEEM,
+        "others.first() if asked.intent == Intent.DEPLOY",
+        "others.first() if not asked.intent",
+    ),
     Bug("redeemed without a second decision", REDEEM, "    _decide_again(decision, change, now=now)\n", ""),
     Bug(
         "redeemed while it should wait",

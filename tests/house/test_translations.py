@@ -15,6 +15,7 @@ def findings(root: Path) -> Iterator[str]:
     """Yield what is missing, left over, unfinished, or compiled from an older file."""
     yield from catalogue.untranslatable(root)
     yield from catalogue.late_plurals(root)
+    yield from catalogue.unmarked(root)
     written, shipped = catalogue.translations(root, LANGUAGE), catalogue.compiled(root, LANGUAGE)
     wanted = {(sentence.context, sentence.text): sentence for sentence in catalogue.sentences(root)}
     for key, sentence in sorted(wanted.items()):
@@ -105,6 +106,14 @@ def test_a_plural_that_is_said_only_when_a_function_runs_is_found(house):
     (house / "gmud" / "x.py").write_text('def f():\n    return plural("%(n)s test", "%(n)s tests", by="n")\n')
 
     assert list(findings(house)) == ["gmud/x.py:2: say plural() where the module is read, by a name"]
+
+
+def test_an_error_that_nobody_can_translate_is_found(house):
+    (house / "releases" / "x.py").write_text(
+        'class Gone(GmudError): ...\nclass Lost(Gone): ...\nraise Lost(f"{name} is lost.")\n'
+    )
+
+    assert list(findings(house)) == ["releases/x.py:3: say it as a Sentence, so that it can be translated"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from gmud.sandbox.kubernetes import failures, patching, resources
 from gmud.sandbox.kubernetes.failures import Failure
 from gmud.sandbox.kubernetes.requests import VERBS, Request
 from gmud.sandbox.kubernetes.resources import Resource
+from gmud.sandbox.kubernetes.schemas import SCHEMAS
 from gmud.sandbox.kubernetes.seed import bank_of_anthos
+from gmud.sandbox.kubernetes.splits import splits
 from gmud.sandbox.kubernetes.store import Object, Store, Write
 from gmud.sandbox.kubernetes.webhook import Webhook
 from gmud.sandbox.server import Answer, Call, Sandbox, json_answer
@@ -56,7 +58,8 @@ class Rival:
 class Cluster(Sandbox):
     """The stand-in; ``manifests`` default to Bank of Anthos, and give way to what ``memory`` holds.
 
-    Objects outlive a restart; a planted rival or a broken webhook does not.
+    Objects outlive a restart; a planted rival or a broken webhook does not. What is ``absent`` is a group that is not
+    installed.
     """
 
     title = "kubernetes"
@@ -74,6 +77,7 @@ class Cluster(Sandbox):
         self.memory = memory or Memory()
         self.webhook = Webhook()
         self.rival = Rival()
+        self.absent: set[str] = set()
         self.store = self.memory.recall(Store.recalled) or self._beginning()
         self._keep()
 
@@ -110,10 +114,14 @@ class Cluster(Sandbox):
         identity = self.identities.get(token)
         if identity is None:
             raise failures.unauthorized()
+        if "impersonate-user" in call.headers and identity.verbs == ALL:
+            identity = Identity(call.headers["impersonate-user"], frozenset())
         if call.path == "/version":
             return json_answer(resources.VERSION)
         if call.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
             return _access_review(call, identity)
+        if self.absent.intersection(call.path.split("/")[2:3]):
+            raise failures.page_not_found()
         discovered = _discovery(call.path)
         if discovered is not None:
             return json_answer(discovered)
@@ -124,7 +132,8 @@ class Cluster(Sandbox):
             raise failures.page_not_found()
         verb = _verb(call.method, place["name"])
         if not identity.may(verb, place["name"]):
-            raise failures.forbidden(identity.user, verb, found.plural, found.group, place["namespace"], place["name"])
+            where = (place["namespace"], place["name"], place["sub"])
+            raise failures.forbidden(identity.user, verb, found.plural, found.group, *where)
         with self.lock:
             request = Request(
                 call=call,
@@ -146,14 +155,11 @@ class Cluster(Sandbox):
         """Return the objects and, in few words, which side of which route gets how much, and what runs there."""
         with self.lock:
             return {
-                "traffic": [_traffic(self.store, found) for found in self._routes()],
+                "traffic": splits(self.store.objects),
                 "objects": list(self.store.objects.values()),
                 "webhook": vars(self.webhook),
                 "rival": vars(self.rival),
             }
-
-    def _routes(self) -> Iterable[Object]:
-        return [found for key, found in sorted(self.store.objects.items()) if key[0] == "virtualservices"]
 
     def control(self, call: Call) -> Answer:
         """Answer the common controls, and those that play another writer or a broken webhook."""
@@ -192,7 +198,7 @@ class Cluster(Sandbox):
     def outrun(self, resource: Resource, there: Object) -> Object:
         """Let the rival write first, when one is planted."""
         rival = self.rival
-        if resource.kind != "VirtualService" or rival.times == 0:
+        if resource.key not in SCHEMAS or rival.times == 0:
             return there
         rival.times -= rival.times > 0
         rival.turn += 1
@@ -228,28 +234,3 @@ def _access_review(call: Call, identity: Identity) -> Answer:
     allowed = identity.may(asked["verb"], asked.get("name", ""))
     review: Object = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
     return json_answer({**review, "spec": spec, "status": {"allowed": allowed}}, 201)
-
-
-def _traffic(store: Store, route: Object) -> Object:
-    """Return weights, versions and ready replicas of a route's sides, by subset."""
-    namespace = route["metadata"]["namespace"]
-    entries = [
-        entry
-        for http in route["spec"].get("http", [])
-        for entry in http.get("route", [])
-        if len(http.get("route", [])) > 1
-    ]
-    found: Object = {"namespace": namespace, "service": route["metadata"]["name"]}
-    found |= {"weights": {}, "versions": {}, "ready": {}}
-    for entry in entries:
-        target = entry["destination"]
-        side = target.get("subset", target["host"])
-        found["weights"][side] = entry.get("weight", 0)
-        for (plural, place, _name), one in store.objects.items():
-            if plural != "deployments" or place != namespace:
-                continue
-            pod = one["spec"]["template"]["metadata"]["labels"]
-            if (pod.get("app"), pod.get("track")) == (target["host"], side):
-                found["versions"][side] = pod.get("version", "")
-                found["ready"][side] = one.get("status", {}).get("readyReplicas", 0)
-    return found

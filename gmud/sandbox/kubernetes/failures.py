@@ -49,11 +49,12 @@ def unauthorized() -> Failure:
     return status(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, plural: str, group: str, namespace: str, name: str) -> Failure:
+def forbidden(user: str, verb: str, plural: str, group: str, namespace: str, name: str, sub: str = "") -> Failure:
     """Return what the role of the token does not cover."""
     what = f'{_dotted(plural, group)} "{name}"' if name else _dotted(plural, group)
+    resource = f"{plural}/{sub}" if sub else plural
     message = (
-        f'{what} is forbidden: User "{user}" cannot {verb} resource "{plural}" in API group "{group}" '
+        f'{what} is forbidden: User "{user}" cannot {verb} resource "{resource}" in API group "{group}" '
         f'in the namespace "{namespace}"'
     )
     return status(403, message, "Forbidden", _named(name, group, plural))
@@ -77,6 +78,31 @@ def conflict(plural: str, group: str, name: str) -> Failure:
         "please apply your changes to the latest version and try again"
     )
     return status(409, message, "Conflict", _named(name, group, plural))
+
+
+def apply_conflict(rivals: Sequence[tuple[str, str, tuple[str, ...]]]) -> Failure:
+    """Return what an apply gets that would change what others own: manager, version and path of each."""
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f'conflict with "{manager}" using {version}',
+            "field": "".join(part.replace("f:", ".") for part in path),
+        }
+        for manager, version, path in rivals
+    ]
+    told = ", ".join(f"{cause['message']}: {cause['field']}" for cause in causes)
+    many = "conflict" if len(causes) == 1 else "conflicts"
+    return status(409, f"Apply failed with {len(causes)} {many}: {told}", "Conflict", {"causes": causes})
+
+
+def no_field_manager() -> Failure:
+    """Return what an apply gets that does not say who applies."""
+    cause = {
+        "reason": "FieldValueRequired",
+        "message": "Required value: is required for apply patch",
+        "field": "fieldManager",
+    }
+    return invalid("PatchOptions", "PatchOptions", "meta.k8s.io", "", [cause])
 
 
 def wrong_uid(kind: str, group: str, name: str, asked: str, there: str) -> Failure:

@@ -1,15 +1,21 @@
 """One request on one kind of object: read, list, create, replace, patch, delete."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gmud.sandbox.kubernetes import failures, patching, schema
-from gmud.sandbox.kubernetes.resources import Resource
+import yaml
+
+from gmud.sandbox.kubernetes import failures, patching
+from gmud.sandbox.kubernetes.applying import applied
+from gmud.sandbox.kubernetes.failures import Failure
+from gmud.sandbox.kubernetes.resources import ISTIO, Resource
+from gmud.sandbox.kubernetes.schemas import SCHEMAS, VIEWS
 from gmud.sandbox.kubernetes.store import Object, Store, Write
 from gmud.sandbox.server import Answer, Call, json_answer
 
 SERVER_SECONDS = 60.0
+APPLY = "application/apply-patch+yaml"
 _PATCHES = {
     "application/json-patch+json": patching.json_patch,
     "application/merge-patch+json": patching.merge_patch,
@@ -39,10 +45,13 @@ class Request:
         return self._shown(self.store.get(self.resource, self.namespace, self.name))
 
     def every(self) -> Answer:
-        """Answer the objects of a namespace, filtered by labels."""
+        """Answer the objects of a namespace, filtered by labels, as many as were asked for."""
         wanted = dict(part.split("=", 1) for part in self.call.first("labelSelector").split(",") if "=" in part)
-        items = [self._versioned(one) for one in self.store.matching(self.resource, self.namespace, wanted)]
-        meta = {"continue": "", "resourceVersion": str(self.store.counter)}
+        found = [self._versioned(one) for one in self.store.matching(self.resource, self.namespace, wanted)]
+        begin, most = int(self.call.first("continue") or 0), int(self.call.first("limit") or len(found))
+        items, left = found[begin : begin + most], len(found) - begin - most
+        meta: Object = {"continue": str(begin + most) if left > 0 else "", "resourceVersion": str(self.store.counter)}
+        meta |= {"remainingItemCount": left} if left > 0 and not wanted else {}
         kind = f"{self.resource.kind}List"
         return json_answer({"apiVersion": self._api_version, "items": items, "kind": kind, "metadata": meta})
 
@@ -70,6 +79,8 @@ class Request:
     def patch(self) -> Answer:
         """Answer a PATCH of a known kind."""
         kind = self.call.headers.get("content-type", "").split(";")[0].strip()
+        if kind == APPLY:
+            return self._apply()
         apply = _PATCHES.get(kind)
         if apply is None or (self.resource.custom and kind.startswith("application/strategic")):
             raise failures.unknown_format(custom=self.resource.custom)
@@ -77,7 +88,20 @@ class Request:
         there = self.store.get(self.resource, self.namespace, self.name)
         if not self._write.dry:
             there = self.outrun(self.resource, there)
-        return self._replaced(there, apply(there, patch))
+        return self._replaced(there, apply(self._versioned(there), patch))
+
+    def _apply(self) -> Answer:
+        """Answer a server-side apply, which makes what is not there."""
+        if not self.call.first("fieldManager"):
+            raise failures.no_field_manager()
+        wanted, write = yaml.safe_load(self.call.body), replace(self._write, operation="Apply")
+        try:
+            there = self.store.get(self.resource, self.namespace, self.name)
+        except Failure:
+            wanted["metadata"]["namespace"] = self.namespace
+            return self._shown(self.store.create(self.resource, wanted, write), 201, self._validated(wanted))
+        after = applied(there, wanted, write.manager, force=self.call.first("force") == "true")
+        return self._replaced(there, after, write)
 
     def delete(self) -> Answer:
         """Answer a DELETE; a finalizer only marks the object."""
@@ -94,14 +118,16 @@ class Request:
             {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         )
 
-    def _replaced(self, there: Object, wanted: Object) -> Answer:
+    def _replaced(self, there: Object, wanted: Object, write: Write | None = None) -> Answer:
         """Validate and store; what is stale is answered with the conflict before anything else."""
+        wanted = self._taken(wanted)
         fresh = there["metadata"]["resourceVersion"] == wanted["metadata"].get("resourceVersion")
         warnings = self._validated(wanted) if fresh else []
-        return self._shown(self.store.update(self.resource, there, wanted, self._write), 200, warnings)
+        return self._shown(self.store.update(self.resource, there, wanted, write or self._write), 200, warnings)
 
     def _validated(self, wanted: Object) -> list[str]:
-        if self.resource.kind != "VirtualService" or self.sub:
+        schema = SCHEMAS.get(self.resource.key)
+        if schema is None or self.sub:
             return []
         spec = wanted.get("spec", {})
         unknown = schema.unknown_fields(spec)
@@ -118,7 +144,7 @@ class Request:
             raise failures.invalid(kind, kind, self.resource.group, name, causes)
         limit = float(self.call.first("timeout", f"{SERVER_SECONDS:.0f}s").removesuffix("s"))
         warnings = [f'unknown field "{path}"' for path in unknown if strictness == "Warn"]
-        return warnings + self.review(schema.prune(spec), limit)
+        return warnings + (self.review(schema.settled(spec), limit) if self.resource.group == ISTIO else [])
 
     def _body(self) -> Any:
         try:
@@ -137,7 +163,14 @@ class Request:
         return f"{self.resource.group}/{self.version}" if self.resource.group else self.version
 
     def _versioned(self, found: Object) -> Object:
-        return {**found, "apiVersion": self._api_version}
+        shown = {**found, "apiVersion": self._api_version}
+        view = VIEWS.get((self.resource.key, self.version))
+        return {**shown, "spec": view.shown(found["spec"])} if view and "spec" in found else shown
+
+    def _taken(self, wanted: Object) -> Object:
+        """Return an object as the version of this request takes it."""
+        view = VIEWS.get((self.resource.key, self.version))
+        return {**wanted, "spec": view.taken(wanted["spec"])} if view and "spec" in wanted else wanted
 
     def _shown(self, found: Object, code: int = 200, warnings: Iterable[str] = ()) -> Answer:
         quoted = ['299 - "' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in warnings]

@@ -1,10 +1,14 @@
 """Which resources the stand-in serves, and the discovery documents about them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 ISTIO = "networking.istio.io"
 ISTIO_VERSIONS = ("v1", "v1beta1", "v1alpha3")
+GATEWAY = "gateway.networking.k8s.io"
+LINKERD = "policy.linkerd.io"
+BUILT_IN = ("", "apps", "discovery.k8s.io")
 VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
 
 VERSION = {
@@ -34,15 +38,21 @@ class Resource:
     kind: str
     short: tuple[str, ...] = ()
     storage: str = ""
+    categories: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Return the name it is stored under: two groups may call their kinds alike."""
+        return f"{self.plural}.{self.group}" if self.group == LINKERD else self.plural
 
     @property
     def custom(self) -> bool:
         """Say whether this is a custom resource."""
-        return self.group == ISTIO
+        return self.group not in BUILT_IN
 
 
 def _istio(plural: str, kind: str, storage: str, *short: str) -> Resource:
-    return Resource(ISTIO, ISTIO_VERSIONS, plural, kind, short, storage)
+    return Resource(ISTIO, ISTIO_VERSIONS, plural, kind, short, storage, ("istio-io", "networking-istio-io"))
 
 
 RESOURCES = (
@@ -53,8 +63,19 @@ RESOURCES = (
     _istio("workloadentries", "WorkloadEntry", "TCCKGA06viw=", "we"),
     _istio("virtualservices", "VirtualService", "4myxAxwji4I=", "vs"),
     _istio("workloadgroups", "WorkloadGroup", "sLOzM3aAdoM=", "wg"),
+    Resource(GATEWAY, ("v1", "v1beta1"), "httproutes", "HTTPRoute", categories=("gateway-api",)),
+    Resource(GATEWAY, ("v1",), "grpcroutes", "GRPCRoute", categories=("gateway-api",)),
+    Resource(LINKERD, ("v1beta3", "v1beta2", "v1beta1", "v1alpha1"), "httproutes", "HTTPRoute"),
+    Resource("linkerd.io", ("v1alpha2",), "serviceprofiles", "ServiceProfile", ("sp",)),
+    Resource("argoproj.io", ("v1alpha1",), "rollouts", "Rollout", ("ro",)),
+    Resource("flagger.app", ("v1beta1",), "canaries", "Canary", ("cd",)),
+    Resource("split.smi-spec.io", ("v1alpha4",), "trafficsplits", "TrafficSplit", ("ts",)),
     Resource("apps", ("v1",), "deployments", "Deployment", ("deploy",)),
+    Resource("apps", ("v1",), "replicasets", "ReplicaSet", ("rs",)),
+    Resource("", ("v1",), "namespaces", "Namespace", ("ns",)),
     Resource("", ("v1",), "services", "Service", ("svc",)),
+    Resource("", ("v1",), "pods", "Pod", ("po",)),
+    Resource("discovery.k8s.io", ("v1",), "endpointslices", "EndpointSlice"),
 )
 
 
@@ -66,22 +87,24 @@ def find(group: str, version: str, plural: str) -> Resource | None:
     return None
 
 
-def by_plural(plural: str) -> Resource:
-    """Return a resource by its plural alone.
+def by_plural(key: str) -> Resource:
+    """Return a resource by the name it is stored under.
 
     :raises KeyError: it is not served
     """
-    return {resource.plural: resource for resource in RESOURCES}[plural]
+    return {resource.key: resource for resource in RESOURCES}[key]
 
 
-def by_kind(kind: str) -> Resource | None:
-    """Return a resource by its kind, or ``None``."""
-    return next((resource for resource in RESOURCES if resource.kind == kind), None)
+def of_manifest(manifest: Mapping[str, Any]) -> Resource | None:
+    """Return the resource of an object, or ``None``."""
+    group = manifest["apiVersion"].rpartition("/")[0]
+    return next((one for one in RESOURCES if (one.kind, one.group) == (manifest["kind"], group)), None)
 
 
 def group_document(group: str) -> dict[str, Any] | None:
     """Return what ``GET /apis/<group>`` answers, or ``None`` when the group is not installed."""
-    versions = next((resource.versions for resource in RESOURCES if group and resource.group == group), ())
+    every = [resource.versions for resource in RESOURCES if group and resource.group == group]
+    versions = dict.fromkeys(version for versions in every for version in versions)
     named = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
     if not named:
         return None
@@ -105,7 +128,7 @@ def resource_list(group: str, version: str) -> dict[str, Any] | None:
         if one.short:
             entry["shortNames"] = list(one.short)
         if one.custom:
-            entry |= {"categories": ["istio-io", "networking-istio-io"], "storageVersionHash": one.storage}
+            entry |= {"categories": list(one.categories), "storageVersionHash": one.storage}
         status = {"name": f"{one.plural}/status", "singularName": "", "namespaced": True, "kind": one.kind}
         listed += [entry, {**status, "verbs": ["get", "patch", "update"]}]
     group_version = f"{group}/{version}" if group else version

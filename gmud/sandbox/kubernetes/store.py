@@ -4,11 +4,13 @@ import copy
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from gmud.sandbox.kubernetes import failures, schema
-from gmud.sandbox.kubernetes.resources import Resource, by_kind
+from gmud.sandbox.kubernetes import failures
+from gmud.sandbox.kubernetes.derived import DERIVED
+from gmud.sandbox.kubernetes.ownership import now, owned
+from gmud.sandbox.kubernetes.resources import Resource, of_manifest
+from gmud.sandbox.kubernetes.schemas import SCHEMAS
 
 Object = dict[str, Any]
 Key = tuple[str, str, str]
@@ -22,11 +24,12 @@ class Write:
     manager: str
     dry: bool = False
     subresource: str = ""
+    operation: str = "Update"
 
 
 @dataclass
 class Store:
-    """Every object by (plural, namespace, name), and the counter behind every resourceVersion."""
+    """Every object by (key of its kind, namespace, name), and the counter behind every resourceVersion."""
 
     objects: dict[Key, Object] = field(default_factory=dict)
     counter: int = 100
@@ -44,14 +47,14 @@ class Store:
     def load(self, manifests: Iterable[Object]) -> None:
         """Put objects in as they are; what the server owns is filled in where it is missing."""
         for manifest in manifests:
-            resource = by_kind(manifest["kind"])
+            resource = of_manifest(manifest)
             if resource is None:
                 raise ValueError(f"The stand-in does not serve {manifest['kind']}.")
             loaded = copy.deepcopy(manifest)
             given = loaded["metadata"]
             given.setdefault("namespace", "default")
             given.setdefault("uid", str(uuid.uuid4()))
-            given.setdefault("creationTimestamp", _now())
+            given.setdefault("creationTimestamp", now())
             given.setdefault("generation", 1)
             if "resourceVersion" not in given:
                 given["resourceVersion"] = self.next_version()
@@ -59,7 +62,7 @@ class Store:
             if "managedFields" not in given:
                 given["managedFields"] = _owned({}, loaded, [], Write("seed"))
             self._settle(resource, loaded)
-            self.objects[resource.plural, given["namespace"], given["name"]] = loaded
+            self.objects[resource.key, given["namespace"], given["name"]] = loaded
             self.is_changed = True
 
     def next_version(self) -> str:
@@ -73,30 +76,34 @@ class Store:
 
         :raises Failure: 404
         """
-        found = self.objects.get((resource.plural, namespace, name))
+        found = self.objects.get((resource.key, namespace, name))
         if found is None:
             raise failures.not_found(resource.plural, resource.group, name)
         return found
 
     def matching(self, resource: Resource, namespace: str, labels: dict[str, str]) -> Iterator[Object]:
         """Iterate the objects of a namespace (or of all, when empty) that carry all these labels, by name."""
-        for (plural, place, _name), found in sorted(self.objects.items()):
-            carried = found["metadata"].get("labels", {})
-            if plural == resource.plural and namespace in ("", place) and labels.items() <= carried.items():
+        for found in self._every(resource, namespace):
+            if labels.items() <= found["metadata"].get("labels", {}).items():
                 yield found
+
+    def _every(self, resource: Resource, namespace: str) -> Iterable[Object]:
+        kept = sorted(self.objects.items())
+        mine = [found for (plural, place, _), found in kept if plural == resource.key and namespace in ("", place)]
+        return [*DERIVED[resource.plural](self.objects, namespace), *mine] if resource.plural in DERIVED else mine
 
     def create(self, resource: Resource, wanted: Object, write: Write) -> Object:
         """Store a new object.
 
         :raises Failure: 409 when the name is taken
         """
-        key = (resource.plural, wanted["metadata"]["namespace"], wanted["metadata"]["name"])
+        key = (resource.key, wanted["metadata"]["namespace"], wanted["metadata"]["name"])
         if key in self.objects:
             raise failures.already_exists(resource.plural, resource.group, key[2])
         made = copy.deepcopy(wanted)
         for name in _SERVER_OWNED:
             made["metadata"].pop(name, None)
-        made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": _now(), "generation": 1}
+        made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now(), "generation": 1}
         made["metadata"]["managedFields"] = _owned({}, made, [], write)
         self._settle(resource, made)
         if not write.dry:
@@ -135,9 +142,9 @@ class Store:
         after["metadata"]["managedFields"] = _owned(before, after, there.get("managedFields", []), write)
         if not write.dry:
             after["metadata"]["resourceVersion"] = self.next_version()
-            self.objects[resource.plural, there["namespace"], name] = after
+            self.objects[resource.key, there["namespace"], name] = after
             if "deletionTimestamp" in after["metadata"] and not after["metadata"].get("finalizers"):
-                del self.objects[resource.plural, there["namespace"], name]
+                del self.objects[resource.key, there["namespace"], name]
         return after
 
     def delete(self, resource: Resource, there: Object) -> Object:
@@ -145,17 +152,17 @@ class Store:
         meta = there["metadata"]
         if meta.get("finalizers"):
             if "deletionTimestamp" not in meta:
-                meta |= {"deletionTimestamp": _now(), "deletionGracePeriodSeconds": 0}
+                meta |= {"deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
                 meta["generation"] += 1
                 meta["resourceVersion"] = self.next_version()
             return there
         self.next_version()
-        return self.objects.pop((resource.plural, meta["namespace"], meta["name"]))
+        return self.objects.pop((resource.key, meta["namespace"], meta["name"]))
 
     def _settle(self, resource: Resource, found: Object) -> None:
         """Do at once what a controller would do: prune the spec, or bring the replicas up."""
-        if resource.kind == "VirtualService":
-            found["spec"] = schema.prune(found.get("spec", {}))
+        if resource.key in SCHEMAS:
+            found["spec"] = SCHEMAS[resource.key].settled(found.get("spec", {}))
         if resource.kind == "Deployment":
             replicas = found["spec"].get("replicas", 1)
             counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), replicas)
@@ -166,77 +173,8 @@ def _bare(found: Object) -> Object:
     """Return an object without what the server itself counts."""
     counted = ("generation", "resourceVersion", "managedFields")
     meta = {key: value for key, value in found["metadata"].items() if key not in counted}
-    return {**found, "metadata": meta}
-
-
-def _fields(found: Object) -> dict[tuple[str, ...], Any]:
-    """Return what can be owned: single labels and annotations, whole fields of the spec (lists are one piece)."""
-    owned: dict[tuple[str, ...], Any] = {}
-    for group in ("annotations", "labels"):
-        for key, value in found.get("metadata", {}).get(group, {}).items():
-            owned["f:metadata", f"f:{group}", f"f:{key}"] = value
-    for part in ("spec", "status"):
-        for key, value in (found.get(part) or {}).items():
-            owned[f"f:{part}", f"f:{key}"] = value
-    return owned
+    return {**found, "apiVersion": "", "metadata": meta}
 
 
 def _owned(before: Object, after: Object, entries: list[Object], write: Write) -> list[Object]:
-    """Return managedFields after a write: what changed belongs to the writer, other entries lose it."""
-    had, has = _fields(before), _fields(after)
-    changed = {path for path in has if path not in had or had[path] != has[path]}
-    gone = changed | (had.keys() - has.keys())
-    if write.subresource:
-        changed = {path for path in changed if path[0] == f"f:{write.subresource}"}
-    elif before or "status" in after:
-        changed = {path for path in changed if path[0] != "f:status"}
-    kept: list[Object] = []
-    mine: set[tuple[str, ...]] = set(changed)
-    for entry in entries:
-        paths = set(_paths(entry["fieldsV1"])) - gone
-        if entry["manager"] == write.manager and entry.get("subresource", "") == write.subresource:
-            mine |= paths
-        elif paths:
-            kept.append({**entry, "fieldsV1": _tree(paths, roots=entry["fieldsV1"])})
-    if mine:
-        made: Object = {
-            "apiVersion": after.get("apiVersion", ""),
-            "fieldsType": "FieldsV1",
-            "fieldsV1": _tree(mine, roots={} if before else {path[0]: {".": {}} for path in mine}),
-            "manager": write.manager,
-            "operation": "Update",
-            "time": _now(),
-        }
-        if write.subresource:
-            made["subresource"] = write.subresource
-        kept.append(made)
-    return kept
-
-
-def _paths(tree: Object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, below in tree.items():
-        if key == ".":
-            continue
-        if below and set(below) - {"."}:
-            yield from _paths(below, (*above, key))
-        else:
-            yield (*above, key)
-
-
-def _tree(paths: Iterable[tuple[str, ...]], roots: Object) -> Object:
-    tree: Object = {}
-    for path in sorted(paths):
-        place = tree
-        for key in path:
-            place = place.setdefault(key, {})
-    for root, below in roots.items():
-        if root in tree and root != "f:metadata" and "." in below:
-            tree[root] = {".": {}, **tree[root]}
-    for group in tree.get("f:metadata", {}).values():
-        if roots:
-            group["."] = {}
-    return tree
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return owned(before, after, entries, write.manager, operation=write.operation, subresource=write.subresource)

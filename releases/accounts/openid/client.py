@@ -13,8 +13,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from releases.accounts.openid.tokens import Untrusted
-from releases.core.errors import Rejected, Unreachable
+from releases.core.errors import Rejected, Sentence, Unreachable
 from releases.core.http import Allowance, Door, Reply
+from releases.core.words import mark as _
 
 ERROR = 400
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -87,7 +88,8 @@ class Answer:
         :raises Unreachable: it did not, or leads elsewhere
         """
         if not 200 <= self.reply.status < 300:
-            raise Unreachable(f"The sign-in provider answered with status {self.reply.status}.")
+            text = _("The sign-in provider answered with status %(status)s.")
+            raise Unreachable(Sentence(text, {"status": self.reply.status}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Caller:
         :raises Rejected: the address is not allowed
         """
         if not is_safe(url):
-            raise Rejected("A sign-in provider is called by https, or on this very machine.")
+            raise Rejected(Sentence(_("A sign-in provider is called by https, or on this very machine.")))
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         door = Door(

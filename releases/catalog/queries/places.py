@@ -74,15 +74,24 @@ def wiring_in(places: Iterable[Place]) -> dict[Place, list[dict[str, str]]]:
     }
 
 
-def routes_in(places: Iterable[Place]) -> dict[Place, RouteCard]:
-    """Return where the traffic of each place is split, where it is."""
-    return {place: _route_card(row) for place, row in _there(_routes(), places)}
+def routes_in(places: Iterable[Place]) -> dict[Place, tuple[RouteCard, ...]]:
+    """Return where the traffic of each place is split, by label; nothing where it is not."""
+    places = list(places)
+    found: dict[Place, list[RouteCard]] = {place: [] for place in places}
+    for place, row in _there(_routes(), places):
+        found[place].append(_route_card(row))
+    return {place: tuple(many) for place, many in found.items()}
 
 
-def route_for(service_id: UUID, environment_id: UUID) -> RouteCard | None:
-    """Return where the traffic of a service there is split, or ``None``."""
+def routes_for(service_id: UUID, environment_id: UUID) -> tuple[RouteCard, ...]:
+    """Return where the traffic of a service there is split, by label."""
     here = (service_id, environment_id)
-    return routes_in([here]).get(here)
+    return routes_in([here])[here]
+
+
+def routes() -> list[RouteCard]:
+    """Return every route of the services in use."""
+    return [_route_card(row) for row in _routes().filter(service__retired_at=None)]
 
 
 def route(route_id: UUID) -> RouteCard:
@@ -144,4 +153,5 @@ def _route_card(row: Route) -> RouteCard:
         canary=row.canary,
         config_digest=row.config_digest,
         reading=ReadingCard(seen.weights, seen.version, seen.healthy, seen.seen_at) if seen else None,
+        label=row.label,
     )

@@ -26,6 +26,7 @@ from releases.catalog.services.editing import (
     unlink,
 )
 from releases.catalog.services.graph import confirm_dependency, deny_dependency, link
+from releases.catalog.services.hints import close_hints, hint_secret_of, open_hints
 from releases.catalog.services.running import close_incident, note_running, open_incident
 from releases.catalog.services.things import (
     describe_service,
@@ -38,6 +39,7 @@ from releases.catalog.services.things import (
 __all__ = [
     "bind",
     "clear_quarantine",
+    "close_hints",
     "close_incident",
     "confirm_dependency",
     "connect",
@@ -47,11 +49,13 @@ __all__ = [
     "describe_route",
     "describe_service",
     "disconnect",
+    "hint_secret_of",
     "link",
     "note_budget",
     "note_check",
     "note_reading",
     "note_running",
+    "open_hints",
     "open_incident",
     "quarantine",
     "rebind",

@@ -21,6 +21,7 @@ _WORDS: Mapping[str, str] = {
     "incident": plural("%(n)s incident", "%(n)s incidents", by="n"),
     "item": plural("%(n)s change request", "%(n)s change requests", by="n"),
     "lock": plural("%(n)s stop of the line", "%(n)s stops of the line", by="n"),
+    "ownerchoice": plural("%(n)s decision on who writes it", "%(n)s decisions on who writes it", by="n"),
     "route": plural("%(n)s route", "%(n)s routes", by="n"),
     "running": plural("%(n)s record of what ran", "%(n)s records of what ran", by="n"),
     "shift": plural("%(n)s shift of traffic", "%(n)s shifts of traffic", by="n"),
@@ -29,7 +30,7 @@ _WORDS: Mapping[str, str] = {
 }
 _COUNTED = {"item": "change_id"}  # a change with two items is one change
 # What is only said about the row, and goes with it.
-GOES_ALONG = frozenset({"reading", "subscription"})
+GOES_ALONG = frozenset({"drift", "observation", "reading", "subscription"})
 
 # What speaks of an environment by its name, in rooms above: each is asked under its own lock, and answers with phrases.
 # The app fills it when it starts.

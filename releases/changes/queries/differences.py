@@ -22,6 +22,9 @@ FIELDS: Mapping[str, str] = {
     "starts_us": _("From"),
     "ends_us": _("To"),
     "artifact": _("Artifact"),
+    "percent": _("Share of a step"),
+    "pause_minutes": _("Pause of a step"),
+    "steps": _("Steps"),
     "passed": _("Tests passed"),
     "failed": _("Tests failed"),
 }

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Max, QuerySet
 
 from releases.catalog.kinds import Place
+from releases.changes.back import splits_of
 from releases.changes.models import Item
 from releases.changes.states import RUNNING, Outcome, State
 
@@ -22,14 +24,14 @@ AHEAD = (
 
 @dataclass(frozen=True, slots=True)
 class PlacedCard:
-    """One item of a change, where it goes: ``snapshot`` is how traffic stood before it, by target."""
+    """One item of a change, where it goes: ``splits`` is how traffic stood before it, by route and target."""
 
     number: int
     state: State
     version: str
     digest: str
     back_digest: str
-    snapshot: Mapping[str, int]
+    splits: Mapping[UUID, Mapping[str, int]]
 
     @property
     def name(self) -> str:
@@ -70,5 +72,5 @@ def _card(item: Item) -> PlacedCard:
         version=item.artifact.version,
         digest=item.artifact.digest,
         back_digest=back.target_artifact.digest if back.target_artifact else "",
-        snapshot=back.traffic_snapshot.get("weights", {}),
+        splits=splits_of(back.traffic_snapshot),
     )

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from releases.changes.back import splits_of
 from releases.changes.models import ChangeRequest, ChangeRequests, Item, Review
+from releases.changes.pace import Step, pace_of
 from releases.changes.states import State
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark as _
@@ -27,7 +29,7 @@ class ItemCard:
     back_version: str
     back_digest: str
     migration_class: str
-    snapshot: Mapping[str, int]
+    splits: Mapping[UUID, Mapping[str, int]]
     job: str
 
 
@@ -45,6 +47,7 @@ class ChangeCard:
     requester: str
     team: str
     items: tuple[ItemCard, ...]
+    steps: tuple[Step, ...]
     starts_at: datetime | None
     ends_at: datetime | None
     updated_at: datetime
@@ -153,6 +156,7 @@ def card(change: ChangeRequest) -> ChangeCard:
         requester=change.requester.name,
         team=team.title if team else "",
         items=tuple(_item(item) for item in change.items.all()),
+        steps=pace_of(change.steps),
         starts_at=change.starts_at,
         ends_at=change.ends_at,
         updated_at=change.updated_at,
@@ -210,6 +214,6 @@ def _item(item: Item) -> ItemCard:
         back_version=target.version if target else "",
         back_digest=target.digest if target else "",
         migration_class=back.migration_class,
-        snapshot=back.traffic_snapshot.get("weights", {}),
+        splits=splits_of(back.traffic_snapshot),
         job=back.job.get("job", ""),
     )

@@ -18,6 +18,7 @@ from releases.catalog import services as catalog_services
 from releases.catalog.kinds import Place
 from releases.catalog.models import Artifact
 from releases.catalog.rules import parameter_problem
+from releases.changes import pace
 from releases.changes.document import digest_of, items_of
 from releases.changes.drafts import ChangeDraft, KnownItem, known_items
 from releases.changes.models import FIRST_NUMBER, ChangeRequest, Item, RollbackPlan
@@ -134,6 +135,8 @@ def _write(change: ChangeRequest, fields: ChangeDraft, *, author: Person, now: d
     change.type = fields.type
     if fields.parameters is not None:
         change.parameters = dict(fields.parameters)
+    if fields.steps is not None:
+        change.steps = [one.as_json() for one in fields.steps]
     change.test_evidence = {
         name: value
         for name, value in (
@@ -214,6 +217,8 @@ def _check_shape(fields: ChangeDraft, wrong: dict[str, list[Sentence | str]]) ->
     for name in fields.parameters or ():
         if problem := parameter_problem(name):
             wrong.setdefault("parameters", []).append(problem)
+    lasts = fields.ends_at - fields.starts_at if fields.starts_at and fields.ends_at else None
+    wrong.update(pace.problems(fields.steps or (), window=lasts))
     for position, one in enumerate(fields.items):
         where = f"items.{position}"
         if not DIGEST.fullmatch(one.digest):

@@ -2,6 +2,7 @@
 
 from releases.delivery.steps.call_off import CallOffStep
 from releases.delivery.steps.deploy import DeployStep
+from releases.delivery.steps.report import ReportStep
 from releases.delivery.steps.verify import VersionStep
 
-__all__ = ["CallOffStep", "DeployStep", "VersionStep"]
+__all__ = ["CallOffStep", "DeployStep", "ReportStep", "VersionStep"]

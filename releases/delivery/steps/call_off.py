@@ -9,7 +9,8 @@ from releases.core import clock
 from releases.delivery import services
 from releases.delivery.models import Deployment
 from releases.delivery.ports import Handle, Sighting
-from releases.delivery.states import ENDS, State
+from releases.delivery.providers import target_of
+from releases.delivery.states import ENDS, Act, State
 from releases.delivery.steps import reach
 from releases.operations.ports import Done, Ending, Outcome, Pending, StepView
 
@@ -22,6 +23,7 @@ class CallOffStep:
     """
 
     now: Callable[[], datetime] = clock.now
+    provide: reach.Provide = reach.provider_of
 
     def probe(self, step: StepView) -> str | None:
         """Return nothing: asking a second time changes nothing."""
@@ -44,14 +46,14 @@ class CallOffStep:
         deployment = reach.deployment_of(step)
         if deployment.ended_at is not None:
             return Done()
-        provider = reach.provider_of(deployment, step)
+        provider = self.provide(deployment, step)
         if asked := step.data.get("handle"):
             seen = provider.look(Handle.from_json(asked))
         else:
-            seen = provider.find(reach.target_of(deployment), step.desired["op_key"])
+            seen = provider.find(target_of(deployment), step.desired["op_key"])
             if seen.state is State.NOT_FOUND and self.now() < datetime.fromisoformat(step.desired["certain_at"]):
                 return Pending(reach.LOOK_SECONDS)  # the call that orders it may still be under way
-            seen = seen if seen.state in ENDS else provider.stop(seen.handle)
+            seen = seen if seen.state in ENDS else provider.act(seen.handle, Act.STOP)
         self._record(deployment, step, seen)
         kept = {"handle": seen.handle.as_json(), "state": seen.state.value}
         return Done(kept) if seen.state in ENDS else Pending(reach.LOOK_SECONDS, kept)

@@ -9,6 +9,7 @@ from releases.core import clock
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.delivery.models import Deployment
+from releases.delivery.providers import target_of
 from releases.delivery.rules import Wanted, misfit, under_way
 from releases.delivery.steps import reach
 from releases.operations.ports import Done, Ending, Failed, Outcome, Pending, StepView
@@ -41,7 +42,7 @@ class VersionStep:
         deployment = reach.deployment_of(step)
         if wrong := _by_catalogue(deployment, step):
             return Failed(wrong)
-        target = reach.target_of(deployment)
+        target = target_of(deployment)
         runs = self.provide(deployment, step).runs(target)
         wanted = Wanted(
             key=deployment.op_key or "",

@@ -1,7 +1,7 @@
 """Ask the gate: decide, store, record, and sign the permit of an allow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from releases.core.words import mark as _
 from releases.gate import keys, permits
 from releases.gate.facts import answering, facts_of
 from releases.gate.models import GateDecision, IdempotencyKey, Permit
-from releases.gate.rules import Request, decide, without_a_key
+from releases.gate.rules import Decision, Request, decide, without_a_key
 from releases.gate.services import calling
 from releases.gate.states import Intent, Verdict
 
@@ -50,13 +50,23 @@ class KeyReused(Refused):
 
 
 def ask(
-    *, actor: Actor, request: Request, now: datetime, key: str = "", fuse: str = "", callback_url: str = ""
+    *,
+    actor: Actor,
+    request: Request,
+    now: datetime,
+    key: str = "",
+    fuse: str = "",
+    until: datetime | None = None,
+    callback_url: str = "",
 ) -> Answer:
     """Decide, store and record; on allow issue a permit, signed only after everything is committed.
 
     ``fuse`` is for permits that are handed to a job whose run is not known yet: any run may redeem first, but of all
-    permits with the same fuse one is redeemed. For such a job of a rollback that is under way a missing key is no
-    reason to wait: its permit is signed with a key made for it alone (docs/decisions/0010).
+    permits with the same fuse one is redeemed. The job may wait in a queue, so such a permit lives ``until`` then or to
+    the end of the window, whichever comes first: redeeming decides again (docs/decisions/0020).
+
+    For such a job of a rollback that is under way a missing key is no reason to wait: its permit is signed with a key
+    made for it alone (docs/decisions/0010).
 
     Whoever must wait is called at ``callback_url`` once the answer would be another one (docs/decisions/0015).
 
@@ -67,7 +77,14 @@ def ask(
     """
     calling.check_address(callback_url)
     asked = partial(
-        _decide_and_store, actor=actor, request=request, key=key, fuse=fuse, callback_url=callback_url, now=now
+        _decide_and_store,
+        actor=actor,
+        request=request,
+        key=key,
+        fuse=fuse,
+        until=until,
+        callback_url=callback_url,
+        now=now,
     )
     try:
         decision, once = asked()
@@ -95,7 +112,14 @@ def receipt_of(decision: GateDecision) -> str | None:
 
 @transaction.atomic(durable=True)
 def _decide_and_store(
-    *, actor: Actor, request: Request, key: str, fuse: str, callback_url: str, now: datetime
+    *,
+    actor: Actor,
+    request: Request,
+    key: str,
+    fuse: str,
+    until: datetime | None,
+    callback_url: str,
+    now: datetime,
 ) -> tuple[GateDecision, Ed25519PrivateKey | None]:
     """Return the decision, stored, and the one-time key that is to sign its permit, if the usual one cannot."""
     require(actor, Right.GATE_ASK)
@@ -114,6 +138,7 @@ def _decide_and_store(
     once = _one_time_key() if is_back else None
     if decision.verdict is Verdict.ALLOW and once is None and _signing_key() is None:
         decision = without_a_key(decision)
+    decision = _lasting(decision, request, change, until)
     row = GateDecision.objects.create(
         service=request.service,
         environment=request.environment,
@@ -164,6 +189,14 @@ def _decide_and_store(
 
 def _signing_key() -> tuple[str, Ed25519PrivateKey] | None:
     return keys.signing(Path(settings.GMUD_KEYS))
+
+
+def _lasting(decision: Decision, request: Request, change: ChangeRequest | None, until: datetime | None) -> Decision:
+    """Return an allow that holds until then; going forward no longer than the window."""
+    if decision.valid_until is None or until is None or change is None:
+        return decision
+    ends_at = None if request.intent is Intent.ROLLBACK else change.ends_at
+    return replace(decision, valid_until=max(decision.valid_until, min(until, ends_at or until)))
 
 
 def _is_on_its_way_back(request: Request, change: ChangeRequest | None) -> bool:

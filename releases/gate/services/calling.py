@@ -18,6 +18,7 @@ from releases.audit.actor import system
 from releases.audit.kinds import Kind
 from releases.audit.services import record
 from releases.catalog.rules import host_of, is_ip, origin_problem
+from releases.changes.models import ChangeRequest
 from releases.core.errors import GmudError, Invalid, Sentence
 from releases.core.http import Allowance
 from releases.core.words import mark as _
@@ -30,7 +31,7 @@ from releases.operations.services import post
 from releases.operations.trouble import AWAY, tell
 
 READY, QUEUE = "gate.callback", "notify"
-AT_ONCE = 50
+AT_ONCE, MOST = 50, 20
 HTTPS = "https://"
 
 
@@ -87,8 +88,12 @@ def address_facts(url: str) -> dict[str, str]:
 
 
 def keep(decision: GateDecision, *, url: str, question: str, asked_change: int | None, now: datetime) -> None:
-    """Write down whom to call about an answer, inside the caller's transaction; of any but *wait* there is no call."""
+    """Write down whom to call about an answer, inside the caller's transaction; of any but *wait* there is no call.
+
+    :raises Invalid: so many wait for an answer about this change that one more is not taken
+    """
     if url and decision.change is not None and decision.verdict == Verdict.WAIT:
+        _make_sure_of_room(decision.change, url=url, question=question)
         Callback.objects.update_or_create(
             url=url,
             question=question,
@@ -100,6 +105,14 @@ def keep(decision: GateDecision, *, url: str, question: str, asked_change: int |
                 "look_at": now + timedelta(seconds=decision.retry_after_seconds or ASK_AGAIN.total_seconds()),
             },
         )
+
+
+def _make_sure_of_room(change: ChangeRequest, *, url: str, question: str) -> None:
+    """Refuse one more than a change may have, whose row the caller holds: each is asked again until it ends."""
+    others = Callback.objects.filter(change=change, state=CallbackState.WAITING).exclude(url=url, question=question)
+    if others.count() >= MOST:
+        sentence = Sentence(_("%(most)s wait for an answer about this change already. Poll instead."), {"most": MOST})
+        raise Invalid(Sentence(_("Some fields need your attention.")), fields={"callback_url": [sentence]})
 
 
 def look_again(*, now: datetime) -> int:

@@ -50,7 +50,7 @@ def redeem(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: date
 
     :raises NotPermitted: the caller may not redeem
     :raises Missing: there is no such permit
-    :raises Replayed: another run took it, or it is over or revoked
+    :raises Replayed: another run took it or one for the same item, or it is over or revoked
     :raises Refused: the artifact is another one, or the gate would not open any more, with every reason
     """
     try:
@@ -83,11 +83,11 @@ def _take(*, actor: Actor, jti: UUID, run: Run, artifact_digest: str, now: datet
             return _redeemed(permit, change)
         raise _replayed(Sentence(_("Another run has redeemed this permit: %(run)s."), {"run": permit.redeemed_by}))
     if permit.revoked_at is not None or now >= permit.expires_at or now < permit.issued_at:
-        raise _replayed(Sentence(_("This permit is over: ask the gate again.")))
+        text = _("This permit is over: ask the gate again. What GMUD began is begun again from its page there.")
+        raise _replayed(Sentence(text))
     if permit.run and permit.run != name:
         raise _replayed(Sentence(_("This permit was given to the run %(run)s."), {"run": permit.run}))
-    twin = Permit.objects.filter(fuse=permit.fuse, redeemed_at__isnull=False).exclude(fuse="").first()
-    if twin is not None:
+    if twin := _twin(permit, name):
         raise _replayed(Sentence(_("Another run has started this deployment: %(run)s."), {"run": twin.redeemed_by}))
     _decide_again(decision, change, now=now)
     taken = Permit.objects.filter(pk=jti, redeemed_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now)
@@ -132,6 +132,19 @@ def _record_refusal(refusal: GmudError, *, actor: Actor, jti: UUID, run: Run, ar
             "reasons": [str(reason.code) for reason in refusal.reasons],
         },
     )
+
+
+def _twin(permit: Permit, run: str) -> Permit | None:
+    """Return the permit by which another run does this already: of a start that was sent twice, or of the same item.
+
+    A version is brought forward to its place by one run, whoever began it. Going back is blocked by its own start
+    alone: it may have to be tried again (docs/decisions/0020).
+    """
+    asked, taken = permit.decision, Permit.objects.filter(change=permit.change_id, redeemed_at__isnull=False)
+    same_item = {name: getattr(asked, name) for name in ("service", "environment", "intent")}
+    others = taken.filter(**{f"decision__{name}": value for name, value in same_item.items()}).exclude(redeemed_by=run)
+    of_start = taken.filter(fuse=permit.fuse).first() if permit.fuse else None
+    return of_start or (others.first() if asked.intent == Intent.DEPLOY else None)
 
 
 def _decide_again(decision: GateDecision, change: ChangeRequest, *, now: datetime) -> None:

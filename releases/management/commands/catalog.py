@@ -13,6 +13,7 @@ from releases.catalog import services
 from releases.catalog.imports import applying, kubernetes
 from releases.catalog.imports.files import LARGEST, File
 from releases.catalog.imports.plan import Act, Answer
+from releases.catalog.models import Connection
 from releases.core import clock, keyring
 from releases.core.errors import GmudError, Invalid
 from releases.core.ownfile import BadFile
@@ -28,7 +29,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 class Command(BaseCommand):
-    """``manage.py catalog import FILE…``, ``import-kubernetes DIR`` and ``rotate-keys``."""
+    """``manage.py catalog import FILE…``, ``import-kubernetes DIR``, ``hints NAME`` and ``rotate-keys``."""
 
     help = "Fill the catalogue from files of other tools, or change the key that seals connection secrets."
 
@@ -44,12 +45,17 @@ class Command(BaseCommand):
         files.add_argument("--team", default="", help="owner of new services of which no file says whose they are")
         files.add_argument("--keep-ours", action="store_const", dest="rest", const=Answer.OURS, help="in conflicts")
         files.add_argument("--take-theirs", action="store_const", dest="rest", const=Answer.THEIRS, help="in conflicts")
+        hints = verbs.add_parser("hints", help="make a secret for the hints of a connection's system")
+        hints.add_argument("connection", metavar="NAME")
+        hints.add_argument("--close", action="store_true", help="take its secret away: it hints no more")
         verbs.add_parser("rotate-keys", help="make a new key and seal every secret again with it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             if options["verb"] == "rotate-keys":
                 self._rotate()
+            elif options["verb"] == "hints":
+                self._hints(options["connection"], close=options["close"])
             elif options["verb"] == "import":
                 self._take(options["files"], dry_run=options["dry_run"], team=options["team"], rest=options["rest"])
             else:
@@ -114,6 +120,18 @@ class Command(BaseCommand):
                 now=clock.now(),
             )
             self.stdout.write(f"{done.written} things were written.")
+
+    def _hints(self, name: str, *, close: bool) -> None:
+        row = Connection.objects.filter(name=name).first()
+        if row is None:
+            raise CommandError(f"There is no connection {name}.")
+        if close:
+            services.close_hints(actor=system("catalog"), connection_id=row.pk, now=clock.now())
+            self.stdout.write(f"{name} takes no hints any more.")
+            return
+        secret = services.open_hints(actor=system("catalog"), connection_id=row.pk, now=clock.now())
+        self.stdout.write(f"Address: {settings.PUBLIC_URL.rstrip('/')}/api/v1/hints/{row.pk}")
+        self.stdout.write(f"Secret, shown this once: {secret}")
 
     def _rotate(self) -> None:
         name = keyring.rotate(Path(settings.GMUD_KEYS))

@@ -13,6 +13,7 @@ from releases.notify import services
 from releases.notify.kinds import Topic
 from releases.notify.models import Notice
 from releases.notify.occasions.changes import called_for_votes, case_of, review_due, window_soon
+from releases.notify.occasions.connections import secrets_end
 from releases.notify.occasions.work import record_contradicted, settle_messages, settle_second_person, settle_work
 from releases.notify.services.telling import DUE, QUEUE
 from releases.operations import services as operations
@@ -75,6 +76,7 @@ STEPS: tuple[Callable[..., object], ...] = (
     services.escalate,
     windows_soon,
     reviews_overdue,
+    secrets_end,
     called_for_votes,
     settle_work,
     settle_messages,

@@ -42,6 +42,23 @@ def work_moved(*, operation_id: UUID, state: str, message_id: UUID, now: datetim
         _failed(operation, now=now)
 
 
+def traffic_moved(*, change_id: UUID, why: Sentence, message_id: UUID, now: datetime) -> None:
+    """Ask whoever watches a release about weights that somebody set back; the measuring goes on meanwhile."""
+    change = changes.by_id(change_id)
+    if change.state == State.WATCHING:
+        key = f"change:{change.pk}:{Topic.VERDICT_BAD}:{message_id}"
+        went_wrong(change, Topic.VERDICT_BAD, key=key, lines=(why,), now=now)
+
+
+def routes_put_back(*, change_id: UUID, message_id: UUID, now: datetime) -> None:
+    """Ask whoever runs a release what is to become of it: a step that not every route made was put back."""
+    change = changes.by_id(change_id)
+    if change.state == State.IMPLEMENTING:
+        key = f"change:{change.pk}:{Topic.VERDICT_BAD}:{message_id}"
+        line = Sentence(_("Not every route could make a step; those that did are put back. Try it again, or go back."))
+        went_wrong(change, Topic.VERDICT_BAD, key=key, lines=(line,), now=now)
+
+
 def settle_work(*, now: datetime) -> None:
     """Take back every page about work that went on since."""
     waits = {
@@ -67,6 +84,22 @@ def message_given_up(*, message_id: UUID, now: datetime) -> None:
     error = Sentence(_("The last error: %(error)s"), {"error": message.last_error})
     occasion = Occasion(Topic.MESSAGE_DEAD, f"message:{which}", reason, (error,), "/")
     services.tell(occasion=occasion, people=people.of_services(Topic.MESSAGE_DEAD, ()), now=now)
+
+
+def report_refused(*, change_id: UUID, run: str, why: Sentence, message_id: UUID, now: datetime) -> None:
+    """Tell that a run reported of a deployment what cannot be: another artifact, another run, another end."""
+    change = changes.by_id(change_id)
+    parts = {"run": run, "name": change.name}
+    reason = Sentence(_("%(run)s reported of %(name)s what does not fit; it was not believed."), parts)
+    occasion = Occasion(
+        Topic.REPORT_REFUSED,
+        f"report:{message_id}",
+        reason,
+        (why,),
+        f"/changes/{change.number}",
+        people.services_of(change),
+    )
+    services.tell(occasion=occasion, people=people.of_change(Topic.REPORT_REFUSED, change), now=now)
 
 
 def settle_messages(*, now: datetime) -> None:

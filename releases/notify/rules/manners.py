@@ -66,6 +66,9 @@ MANNERS: Mapping[Topic, Manner] = MappingProxyType(
         T.MESSAGE_DEAD: _row(_("A message was given up"), U.PAGE, G.ON_CALL, asks=True),
         T.SINK_FAILED: _row(_("Notices do not arrive"), U.PAGE, G.RELEASE_MANAGERS),
         T.CALLBACK_FAILED: _row(_("A call to who waits did not arrive"), U.NOW, G.REQUESTER, G.RUNNERS),
+        T.CREDENTIAL_ENDS: _row(_("A secret is about to end"), U.NOW, G.ON_CALL, G.OWNER_TEAM, asks=True),
+        T.REPORT_REFUSED: _row(_("A run reported what does not fit"), U.NOW, G.ON_CALL, G.OWNER_TEAM, G.RUNNERS),
+        T.DRIFT: _row(_("Traffic is not as asked"), U.NOW, G.ON_CALL, G.OWNER_TEAM, asks=True),
         T.FREEZE: _row(_("A freeze or a lock"), U.CALM, G.AFFECTED),
         T.QUARANTINED: _row(_("An artifact is in quarantine"), U.CALM, G.OWNER_TEAM),
         T.REVIEW_DUE: _row(

@@ -137,6 +137,8 @@ def _refusal(other: Operation | None) -> OperationActive:
 
 
 def _write_steps(operation: Operation, steps: Sequence[StepPlan]) -> None:
+    """Write the plan down: whom each step comes after by position, and what it shares its connection's places with."""
+    after = [[at for at, other in enumerate(steps, start=1) if other.name in step.after] for step in steps]
     Step.objects.bulk_create(
         Step(
             operation=operation,
@@ -146,6 +148,12 @@ def _write_steps(operation: Operation, steps: Sequence[StepPlan]) -> None:
             kind=step.kind,
             connection=step.connection,
             repeatable=step.repeatable,
+            after=after[position - 1],
+            waits=bool(after[position - 1]),
+            goes_on=step.goes_on,
+            lane=f"{operation.queue} {step.connection}" if step.at_once else "",
+            at_once=step.at_once,
+            note=moves.as_note(step.note) if step.note else None,
             desired=dict(step.desired),
             op_key=f"{operation.pk}:{position}",
         )

@@ -1,14 +1,14 @@
 """The journal of a step: each function is one commit, and each write is refused when somebody else holds the step."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from releases.core.errors import Sentence
 from releases.operations import rules
@@ -44,13 +44,20 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.GMUD_LEASE_SECONDS)
 
 
+def due(*, operation_id: UUID, now: datetime) -> int:
+    """Return how many steps of an operation somebody could take now."""
+    return Step.objects.claimable(now).filter(operation=operation_id).count()
+
+
 def claim(*, operation_id: UUID, worker: str, now: datetime) -> Held | None:
     """Take the next step of the operation that is free and due, count the claim and raise its fence."""
     with transaction.atomic(durable=True):
         operation = moves.locked(operation_id)
         if operation is None or operation.state not in ACTIVE:
             return None
-        step = Step.objects.claimable(now).filter(operation=operation).order_by("position").first()
+        due = Step.objects.claimable(now).filter(operation=operation).order_by("position")
+        is_late = operation.deadline_at <= now  # nothing is sent any more, so no place is needed to say so
+        step = next((one for one in due if is_late or _takes_place(one)), None)
         if step is None:
             return None
         worn_out = rules.worn_out(step.attempts)
@@ -63,6 +70,22 @@ def claim(*, operation_id: UUID, worker: str, now: datetime) -> Held | None:
         return Held(
             operation.pk, step.pk, step.kind, worker, step.fence, operation.deadline_at, worn_out, operation.request
         )
+
+
+def _takes_place(step: Step) -> bool:
+    """Take one of the places of the step's lane, unless it has one or needs none; ``False`` while all are taken.
+
+    What the outside has needs none to be looked at: a person who was asked had given its place away.
+    """
+    if not step.at_once or step.place is not None or step.state == StepState.APPLIED:
+        return True
+    taken = Step.objects.filter(lane=step.lane, place__isnull=False).values_list("place", flat=True)
+    for place in sorted({*range(1, step.at_once + 1)} - {*taken}):
+        with suppress(IntegrityError), transaction.atomic():  # somebody may take it at the same moment
+            Step.objects.filter(pk=step.pk).update(place=place)
+            step.place = place
+            return True
+    return False
 
 
 def look(held: Held, *, now: datetime) -> tuple[rules.StepFacts, StepView]:
@@ -165,8 +188,7 @@ def end(
         columns: dict[str, Any] = {"ended_at": now, "lease_until": None, "look_at": None}
         if outcome.seen:
             columns["data"] = dict(outcome.seen)
-        if not isinstance(outcome, Done):
-            columns["note"] = moves.as_note(outcome.sentence)
+        columns["note"] = None if isinstance(outcome, Done) else moves.as_note(outcome.sentence)
         if answer and not isinstance(outcome, Done):
             _answer(step, answer, now=now, error=rules.printable(str(outcome.sentence)))
             columns["sent_at"] = None

@@ -5,11 +5,14 @@ sent is looked for before anything is sent again. Nothing sleeps, and nothing sp
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
+from django.db import connection
 
 from releases.core import request_id, tracing
 from releases.core.errors import External, Refused, Rejected, Sentence
@@ -24,15 +27,40 @@ from releases.operations.states import AttemptOutcome
 from releases.operations.trouble import tell
 
 _log = structlog.get_logger(__name__)
+HANDS = 8
+"""Steps of one stage that one call works on at once."""
 Clock = Callable[[], datetime]
 Next = Phase | None
 
 
 def run(*, operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler], now: Clock) -> None:
-    """Take the operation's due steps, one after the other, until none is free; an unknown or ended one is left alone.
+    """Take the operation's due steps until none is free; an unknown or ended one is left alone.
 
-    Several workers may run one operation at once. After the length of a lease the rest is left to the next call.
+    Steps of one stage that wait side by side are taken by up to :data:`HANDS` threads, each with a connection to the
+    database of its own: going back with twenty routes takes little longer than with the slowest of them. Several
+    workers may run one operation at once. After the length of a lease the rest is left to the next call.
     """
+    hands = min(journal.due(operation_id=operation_id, now=now()), HANDS)
+    if hands < 2 or connection.in_atomic_block:  # other connections would not see what is not committed
+        _take(operation_id, worker, handlers, now)
+        return
+    with ThreadPoolExecutor(hands, thread_name_prefix="step") as pool:
+        taking = [
+            pool.submit(copy_context().run, _take_apart, operation_id, worker, handlers, now) for _hand in range(hands)
+        ]
+    for one in taking:
+        one.result()
+
+
+def _take_apart(operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler], now: Clock) -> None:
+    try:
+        _take(operation_id, worker, handlers, now)
+    finally:
+        connection.close()
+
+
+def _take(operation_id: UUID, worker: str, handlers: Mapping[str, StepHandler], now: Clock) -> None:
+    """Take due steps one after the other, until none is free or the length of a lease has passed."""
     began = now()
     while held := journal.claim(operation_id=operation_id, worker=worker, now=now()):
         failpoint("after_claim")
@@ -140,7 +168,7 @@ class _Work:
         except Rejected as no:
             return self._end(Failed(no.detail), answer=AttemptOutcome.REJECTED)
         except External as error:
-            soon = self.now() + rules.soon(lease=journal.lease())
+            soon = self.now() + rules.rest(rules.soon(lease=journal.lease()), error.after_seconds)
             journal.unknown(self.held, error=str(error), look_at=soon, now=self.now(), is_orderly=True)
         except Exception as error:  # noqa: BLE001 - nobody knows whether it was sent: probe first
             tell("send_stumbled", error, step=str(self.held.step_id), kind=self.held.kind)
@@ -174,7 +202,8 @@ class _Work:
 
     def _cannot_see(self, facts: StepFacts, error: External) -> Next:
         blind = facts.blind + 1
-        return self._wait(self.now() + rules.wait_after(blind, lease=journal.lease()), error=str(error), blind=blind)
+        pause = rules.rest(rules.wait_after(blind, lease=journal.lease()), error.after_seconds)
+        return self._wait(self.now() + pause, error=str(error), blind=blind)
 
     def _wait(self, look_at: datetime, *, seen: Seen | None = None, error: str = "", blind: int = 0) -> Next:
         """Let go of the step until then; past the deadline nothing is waited for."""

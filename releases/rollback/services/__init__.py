@@ -1,7 +1,6 @@
 """Everything that is done with a rollback, split by verb."""
 
 from releases.rollback.services.beginning import (
-    KIND,
     SECOND_PRESSES_WITHIN,
     AlreadyRolledBack,
     SecondPersonNeeded,
@@ -10,6 +9,7 @@ from releases.rollback.services.beginning import (
 )
 from releases.rollback.services.ending import end_by_hand, ended
 from releases.rollback.services.planning import TRAFFIC_STAGE
+from releases.rollback.states import KIND
 
 __all__ = [
     "KIND",

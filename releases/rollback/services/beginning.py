@@ -1,5 +1,6 @@
 """Begin to go back, and begin anew."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,12 +19,12 @@ from releases.core.words import mark as _
 from releases.operations import queries as operations_queries
 from releases.operations import services as operations
 from releases.operations.models import Operation
+from releases.operations.ports import StepPlan
 from releases.rollback.models import Asked, Rollback
 from releases.rollback.services.planning import backward
 from releases.rollback.services.telling import hold_work_on, tell
-from releases.rollback.states import ByHand
+from releases.rollback.states import KIND, ByHand
 
-KIND = "rollback"
 LASTS_AT_MOST = timedelta(hours=1)
 SECOND_PRESSES_WITHIN = timedelta(minutes=15)
 
@@ -43,7 +44,8 @@ class SecondPersonNeeded(Refused):
 def begin(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Rollback:
     """Carry out the approved way back: all traffic at once, then redeploys, then verification.
 
-    Whatever else is active on the change is taken over in the same transaction. Asking again joins the same rollback.
+    Whatever else is active on the change or its routes is taken over in the same transaction. Asking again joins the
+    same rollback.
 
     While the record contradicts its witness nobody can be sure what was approved, so two people press the button: the
     first with a reason, the second within 15 minutes (design/trust.md, sections 7 and 9).
@@ -98,9 +100,10 @@ def _go_back(change_id: UUID, *, actor: Actor, now: datetime, reason: str, first
     require(actor, Right.ROLLBACK_BEGIN)
     if row := _to_join(change):
         return row
-    hold_work_on(change)
+    held = hold_work_on(change)
     move(change, "roll_back", actor=actor, now=now, text={"reason": reason} if reason else {})
-    operation = _begin(change, actor=actor, now=now, reason=reason, turn=1)
+    _take_over_elsewhere(held, change, actor=actor, now=now, reason=reason)
+    operation = _begin(change, backward(change, actor=actor, now=now), actor=actor, now=now, reason=reason, turn=1)
     row = Rollback.objects.create(
         change=change, operation=operation.pk, reason=reason, begun_by=actor.name, begun_at=now
     )
@@ -124,26 +127,40 @@ def _to_join(change: ChangeRequest) -> Rollback | None:
 def take_over(*, change_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Rollback:
     """Begin the rollback anew when it is stuck or failed: the old operation is superseded in the same transaction.
 
+    ``reason`` lets traffic go back although the look at a route had doubts, which the failed step told.
+
     :raises Refused: no rollback of this change is under way
     :raises NotPermitted: the actor may not roll back
     """
     change = locked(change_id)
     require(actor, Right.ROLLBACK_BEGIN)
     row = under_way(change)
-    hold_work_on(change)
+    _take_over_elsewhere(hold_work_on(change), change, actor=actor, now=now, reason=reason)
     turn = 1 + sum(one.kind == KIND for one in operations_queries.operations_of(change.pk))
-    row.operation, row.outcome = _begin(change, actor=actor, now=now, reason=reason, turn=turn).pk, ""
+    steps = backward(change, actor=actor, now=now, reason=reason)
+    row.operation, row.outcome = _begin(change, steps, actor=actor, now=now, reason=reason, turn=turn).pk, ""
     row.save()
     tell(Kind.ROLLBACK_TAKEN_OVER, change, actor, reason=reason)
     return row
 
 
-def _begin(change: ChangeRequest, *, actor: Actor, now: datetime, reason: str, turn: int) -> Operation:
+def _take_over_elsewhere(
+    held: Sequence[Operation], change: ChangeRequest, *, actor: Actor, now: datetime, reason: str
+) -> None:
+    """Supersede what else moves a route of the change, such as a restore: one writer on a route at a time."""
+    for one in held:
+        if one.target != change.stream:
+            operations.take_over(operation_id=one.pk, actor=actor, reason=reason, now=now)
+
+
+def _begin(
+    change: ChangeRequest, steps: Sequence[StepPlan], *, actor: Actor, now: datetime, reason: str, turn: int
+) -> Operation:
     return operations.begin(
         kind=KIND,
         target=change.stream,
         subject=change.pk,
-        steps=backward(change, actor=actor, now=now),
+        steps=steps,
         actor=actor,
         deadline=now + LASTS_AT_MOST,
         key=f"rollback:{change.pk}:{turn}",

@@ -1,5 +1,6 @@
 """How a rollback ends: by its operation, or by the word of a person where it cannot end by itself."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from releases.audit.kinds import Kind
 from releases.catalog import queries as catalog
 from releases.catalog import services as catalog_services
 from releases.changes import queries as changes
+from releases.changes.back import splits_of
 from releases.changes.document import items_of
 from releases.changes.models import ChangeRequest, Item
 from releases.changes.services import locked, move
@@ -27,6 +29,7 @@ from releases.rollback.services.beginning import under_way
 from releases.rollback.services.telling import hold_work_on, tell
 from releases.rollback.states import ByHand
 from releases.traffic import services as traffic
+from releases.traffic.ports import Reading
 
 WAITS = frozenset({OperationState.FAILED, OperationState.NEEDS_HUMAN})
 
@@ -88,7 +91,8 @@ def end_by_hand(*, change_id: UUID, how: ByHand, actor: Actor, reason: str, evid
     """End a rollback that does not end by itself, on the word of a person who says why and what shows it.
 
     What still runs of it is let go and called off. What the mesh says at this moment is kept beside what was approved,
-    whatever it is: the review sees both. Runs outside any transaction, because it looks outside first.
+    whatever it is: the review sees both, and from now on it is what was asked for. Runs outside any transaction,
+    because it looks outside first.
 
     :raises Invalid: reason or evidence is missing
     :raises Refused: no rollback is under way, or it goes on by itself
@@ -98,12 +102,14 @@ def end_by_hand(*, change_id: UUID, how: ByHand, actor: Actor, reason: str, evid
     if actor.person_id is None:
         raise NotPermitted(Sentence(_("Only a person can say how a rollback was ended by hand.")))
     _ask_for(reason=reason, evidence=evidence)
-    seen = _look(changes.by_id(change_id), now=now)
+    seen, stand = _look(changes.by_id(change_id), now=now)
     with transaction.atomic(durable=True):
         change = locked(change_id)
         require(actor, Right.ROLLBACK_BEGIN)
         row = under_way(change)
         hold_work_on(change)
+        for route_id in sorted(route_id for route_id, _reading in stand):
+            traffic.hold(route_id)  # before the story is written: whoever asks for a shift locks in that order, too
         move(
             change,
             how,
@@ -120,6 +126,8 @@ def end_by_hand(*, change_id: UUID, how: ByHand, actor: Actor, reason: str, evid
                 _close(item, change, actor=actor, now=now)
             else:
                 _note(item, item.artifact_id, actor=actor, now=now, change_number=change.number)
+        for route_id, reading in stand:
+            traffic.accept(route_id=route_id, change_id=change.pk, reading=reading, actor=actor, reason=reason, now=now)
         row.ended_at, row.outcome = now, how
         row.save()
         tell(Kind.ROLLBACK_ENDED, change, actor, outcome=how)
@@ -139,17 +147,18 @@ def _ask_for(**given: str) -> None:
         raise Invalid(Sentence(_("Say why the rollback ends by hand, and what shows how it stands.")), fields=missing)
 
 
-def _look(change: ChangeRequest, *, now: datetime) -> list[dict[str, Any]]:
-    """Return what each route carries now beside what was approved; ``None`` where it cannot be seen."""
-    found = []
+def _look(change: ChangeRequest, *, now: datetime) -> tuple[list[dict[str, Any]], list[tuple[UUID, Reading]]]:
+    """Return what each route carries now beside what was approved, ``None`` where it cannot be seen, and the looks."""
+    found, stand = [], list[tuple[UUID, Reading]]()
     for item in items_of(change):
-        route = catalog.route_for(item.service_id, item.environment_id)
-        if route is None:
-            continue
-        approved = item.way_back.traffic_snapshot.get("weights", {})
-        try:
-            weights = dict(traffic.look(route_id=route.id, now=now).weights)
-        except GmudError:  # no answer, or no way to ask: a secret that does not open must not keep a rollback open
-            weights = None
-        found.append({"service": item.service.name, "approved": approved, "weights": weights})
-    return found
+        splits = splits_of(item.way_back.traffic_snapshot)
+        for route in catalog.routes_for(item.service_id, item.environment_id):
+            weights: dict[str, int] | None = None
+            # No answer, or no way to ask: a secret that does not open must not keep a rollback open.
+            with suppress(GmudError):
+                reading = traffic.look(route_id=route.id, now=now)
+                weights = reading.weights
+                stand.append((route.id, reading))
+            approved = splits.get(route.id, {})
+            found.append({"service": route.name(item.service.name), "approved": approved, "weights": weights})
+    return found, stand

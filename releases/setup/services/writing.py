@@ -155,6 +155,7 @@ def _route(work: Work, said: Values) -> None:
         locator=said["locator"],
         stable=said["stable"],
         canary=said["canary"],
+        label=said["label"],
         now=work.now,
     )
 

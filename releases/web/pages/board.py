@@ -31,7 +31,7 @@ from releases.traffic.queries import ShiftCard
 from releases.traffic.states import ShiftState
 from releases.web.answer import page, part
 from releases.web.looks import STATES, Chip, Look, Words
-from releases.web.pages.panels import share
+from releases.web.pages.panels import seen_on
 from releases.web.request import Request, signed_in
 from releases.web.tags import percent
 
@@ -91,7 +91,7 @@ class _Known:
     running: Mapping[Place, RunningCard]
     on_the_way: Mapping[Place, PlacedCard]
     taken_back: Mapping[Place, PlacedCard]
-    routes: Mapping[Place, RouteCard]
+    routes: Mapping[Place, Sequence[RouteCard]]
     asked: Mapping[UUID, ShiftCard]
     incidents: Mapping[Place, IncidentCard]
     closures: Mapping[Place, Sequence[Closure]]
@@ -175,7 +175,7 @@ def _cell(service: ServiceCard, environment: EnvironmentCard, known: _Known) -> 
     running = known.running.get(place)
     look, note, href = _standing(place, running, known)
     shut = next((one.sentence for one in known.closures.get(place, ()) if one.kind in SHUT), "")
-    history = urlencode({"service": service.name, "environment": environment.name})
+    history = urlencode({"environment": environment.name})
     return Cell(
         environment=environment.name,
         is_production=environment.kind == EnvironmentKind.PRODUCTION,
@@ -184,7 +184,7 @@ def _cell(service: ServiceCard, environment: EnvironmentCard, known: _Known) -> 
         look=look,
         note=note,
         since_at=running.since_at if running else None,
-        history=f"{reverse('changes')}?{history}",
+        history=f"{reverse('service-history', args=[service.name])}?{history}",
         href=href,
         shut=shut,
     )
@@ -196,10 +196,10 @@ def _standing(place: Place, running: RunningCard | None, known: _Known) -> tuple
     if incident := known.incidents.get(place):
         return INCIDENT, incident.title, ""
     if coming and coming.is_moving:
-        return _moving(coming, known.routes.get(place)), coming.name, reverse("live-change", args=[coming.number])
+        return _moving(coming, known.routes[place]), coming.name, reverse("live-change", args=[coming.number])
     if running and running.artifact.is_quarantined:
         return QUARANTINED, running.artifact.quarantine_reason, ""
-    if drifted := _drift(known.routes.get(place), known.asked):
+    if drifted := _drift(known.routes[place], known.asked):
         return drifted
     if coming:
         state = STATES[coming.state]
@@ -214,20 +214,26 @@ def _standing(place: Place, running: RunningCard | None, known: _Known) -> tuple
     return IN_SERVICE, "", ""
 
 
-def _moving(coming: PlacedCard, route: RouteCard | None) -> Look:
-    """Return how far it is: the share on the new side where that is read, else the state of the change."""
+def _moving(coming: PlacedCard, routes: Sequence[RouteCard]) -> Look:
+    """Return how far it is: the smallest share on the new side where that is read, else the state of the change."""
     state = STATES[coming.state]
-    observed = share(route.reading.weights, idle_target(coming.snapshot)) if route and route.reading else None
+    side = idle_target(*coming.splits.values())
+    observed = min((found for one in routes if (found := seen_on(one, side)) is not None), default=None)
     if observed is None or coming.state == State.ROLLING_BACK:
         return state
     parts = {"version": coming.version, "share": percent(observed)}
     return Look(state.tone, state.sign, _("%(version)s at %(share)s") % parts)
 
 
-def _drift(route: RouteCard | None, asked: Mapping[UUID, ShiftCard]) -> tuple[Look, Words, str] | None:
+def _drift(routes: Sequence[RouteCard], asked: Mapping[UUID, ShiftCard]) -> tuple[Look, Words, str] | None:
+    """Return of the routes there the first that has drifted."""
+    return next((drifted for one in routes if (drifted := _drift_of(one, asked))), None)
+
+
+def _drift_of(route: RouteCard, asked: Mapping[UUID, ShiftCard]) -> tuple[Look, Words, str] | None:
     """Return how far what was last seen is from what was last asked for and confirmed."""
-    shift = asked.get(route.id) if route else None
-    if route is None or route.reading is None or shift is None or shift.state != ShiftState.CONFIRMED:
+    shift = asked.get(route.id)
+    if route.reading is None or shift is None or shift.state != ShiftState.CONFIRMED:
         return None
     apart = weights.drift(shift.asked, route.reading.weights)
     if apart < DRIFT_SHOWN:

@@ -1,8 +1,9 @@
 """One change: whether it may go, and how we got here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -18,11 +19,13 @@ from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.changes import queries, services
 from releases.changes.models import ChangeRequest
-from releases.changes.states import RUNNING, Outcome, State
+from releases.changes.pace import Step
+from releases.changes.states import ENDED, RUNNING, Outcome, State
 from releases.committee.rules import Decision as Choice
 from releases.core import clock
 from releases.core.errors import GmudError, Invalid, Missing, Sentence, Stale
 from releases.core.words import mark
+from releases.gate import queries as gate
 from releases.impact.models import Factor
 from releases.web import looks
 from releases.web.answer import page, part
@@ -31,7 +34,7 @@ from releases.web.looks import Fact, Line, Look, Stop, Words
 from releases.web.pages import panels
 from releases.web.pages.told import told
 from releases.web.request import Request, shows_again, signed_in
-from releases.web.tags import end_of, moment
+from releases.web.tags import both, end_of, moment
 from releases.web.ways_back import WayBack, way_back
 
 TEMPLATE = "changes/change.html"
@@ -141,6 +144,8 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
     if card.starts_at and card.ends_at:
         span = {"start": card.starts_at, "end": end_of(card.starts_at, card.ends_at)}
         facts.append(Fact(_("Window"), Sentence(mark("%(start)s to %(end)s"), span)))
+    if card.steps:
+        facts.append(Fact(_("Steps"), both(_step(one) for one in card.steps)))
     facts += [Fact(name, value, note=_("to the job"), code=True) for name, value in sorted(row.parameters.items())]
     tests = row.test_evidence
     if "passed" in tests:
@@ -158,6 +163,12 @@ def _facts(row: ChangeRequest, card: queries.ChangeCard) -> tuple[Fact, ...]:
         facts.append(Fact(_("In its place"), other.name, href=reverse("change", args=[other.number])))
     facts.append(Fact(_("Content"), card.content_digest, code=True))
     return tuple(facts)
+
+
+def _step(one: Step) -> Sentence:
+    """Return one step of a release as people say it."""
+    text = mark("%(share)s %% for %(minutes)s min") if one.pause_minutes else mark("%(share)s %%")
+    return Sentence(text, {"share": one.percent, "minutes": one.pause_minutes})
 
 
 def _safe(url: str | None) -> str:
@@ -190,7 +201,7 @@ def _way_back(item: queries.ItemCard) -> WayBack:
         service=item.service,
         where=item.environment,
         version=item.back_version,
-        weights=item.snapshot,
+        splits=tuple(item.splits.values()),
         job=item.job,
         migration_class=item.migration_class,
     )
@@ -198,13 +209,14 @@ def _way_back(item: queries.ItemCard) -> WayBack:
 
 def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> dict[str, Any]:
     now, actor = clock.now(), request.actor
+    outlooks = cache(lambda: () if row.state in ENDED else tuple(gate.would_open(row, now=now)))
     makers: Mapping[str, Callable[[], Mapping[str, Any]]] = {
         "decision": lambda: {"decision": panels.decision(row, actor=actor, now=now)},
-        "gate": lambda: {"gate": panels.gate_now(row, now=now)},
+        "gate": lambda: {"gate": panels.gate_now(row, outlooks())},
         "told": lambda: {"told": told(row, actor=actor, now=now)},
         "traffic": lambda: {"traffic": panels.traffic(row)},
         "story": lambda: {"story": panels.story(row)},
-        "acts": lambda: _acts(row, actor, now),
+        "acts": lambda: _acts(row, actor, now, outlooks),
     }
     context: dict[str, Any] = {"change": the_change(row), "form": VoteForm()}
     for name in names:
@@ -212,10 +224,13 @@ def _context(row: ChangeRequest, request: Request, names: tuple[str, ...]) -> di
     return context
 
 
-def _acts(row: ChangeRequest, actor: Actor, now: datetime) -> Mapping[str, Any]:
+def _acts(
+    row: ChangeRequest, actor: Actor, now: datetime, outlooks: Callable[[], Sequence[gate.Outlook]]
+) -> Mapping[str, Any]:
     """Return what this person can do and what only others can, both from one look at the guards."""
     buttons = queries.buttons(row, actor=actor, now=now)
-    return {"acts": panels.acts(row, buttons, actor=actor), "others": panels.for_others(buttons)}
+    mine = panels.acts(row, buttons, actor=actor, outlooks=outlooks)
+    return {"acts": mine, "others": panels.for_others(buttons)}
 
 
 PARTS = ("head", "decision", "gate", "told", "traffic", "story", "acts")

@@ -21,7 +21,7 @@ from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.setup import facts as setup
 from releases.setup.facts import Facts
-from releases.setup.progress import MEASURING, MESH, STEPS, Name, Part, Progress, Step, progress
+from releases.setup.progress import JOBS, MEASURING, MESH, STEPS, Name, Part, Progress, Step, progress
 from releases.web.answer import page
 from releases.web.looks import Look, Words
 from releases.web.request import Request, signed_in, why_not
@@ -31,7 +31,6 @@ from releases.web.tags import both
 Address = Callable[[Facts], str]
 Filled = str | list[str]
 
-JOBS = (ConnectionKind.JENKINS,)
 DONE = Look("go", "✓", pgettext_lazy("step", "Done"))
 NEXT = Look("info", "→", pgettext_lazy("step", "Next"))
 OPEN = Look("", "○", pgettext_lazy("step", "Open"))

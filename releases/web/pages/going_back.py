@@ -70,10 +70,11 @@ def lacking(actor: Actor, *rights: Right) -> tuple[Line, ...]:
 def _anew(seen: Seen, actor: Actor) -> GoBack:
     """Return the same button once the rollback does not go on by itself: it begins anew."""
     let_go = Line("wait", "→", _("What is under way is let go; what is done already is found and kept."))
+    doubts = Line("wait", "!", _("With a reason, traffic goes back although the look at a route had doubts."))
     return GoBack(
         word=_("Begin anew"),
         title=_("Begin the rollback anew?"),
-        lines=(let_go, *_consequences(seen)),
+        lines=(let_go, doubts, *_consequences(seen)),
         stay=_("Leave it as it is"),
         act="take-over",
         refusals=lacking(actor, Right.ROLLBACK_BEGIN),
@@ -82,7 +83,7 @@ def _anew(seen: Seen, actor: Actor) -> GoBack:
 
 def _consequences(seen: Seen) -> Iterable[Line]:
     names = {**seen.names, "services": both(dict.fromkeys(item.service for item in seen.card.items))}
-    if any(item.snapshot for item in seen.card.items):
+    if any(item.splits for item in seen.card.items):
         yield Line("undo", "↶", Sentence(mark("At once, every request to %(services)s goes to %(back)s."), names))
     jobs = list(dict.fromkeys(item.job for item in seen.card.items if item.job))
     if jobs:

@@ -14,19 +14,19 @@ from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.audit.actor import Actor
 from releases.changes import queries
+from releases.changes import services as changes
 from releases.changes.models import ChangeRequest
 from releases.changes.states import RUNNING
 from releases.core import clock
 from releases.core.errors import GmudError, Missing, Sentence
 from releases.core.words import mark
 from releases.operations import queries as operations
-from releases.operations import services as operations_services
 from releases.rollback import services as rollback
 from releases.rollout import services as rollout
+from releases.traffic.services.choosing import CODE as OWNER_CHOICE
 from releases.web.answer import page, part
 from releases.web.errors import trouble_of
-from releases.web.pages import progress
-from releases.web.pages.seen import rights_to_help
+from releases.web.pages import progress, routes
 from releases.web.request import Request, shows_again, signed_in
 
 TEMPLATE = "live/live.html"
@@ -54,12 +54,16 @@ def live_change(request: Request, number: int) -> HttpResponse:
 def _answer(request: Request, number: int, *, status: int = 200, **context: object) -> HttpResponse:
     shown = {"live": progress.live_of(number, actor=request.actor, now=clock.now()), **context}
     if getattr(request, "htmx", False):
-        return part(request, f"{TEMPLATE}#live", shown, status=status)
+        name = "consoles" if request.GET.get("part") == "consoles" else "live"
+        return part(request, f"{TEMPLATE}#{name}", shown, status=status)
     return page(request, TEMPLATE, shown, here="live", status=status)
 
 
 def _again(request: Request, error: GmudError, number: int, **_kwargs: object) -> HttpResponse:
     row = queries.by_number(number)
+    if any(reason.code == OWNER_CHOICE for reason in error.reasons):
+        messages.error(request, str(error.detail))
+        return HttpResponseRedirect(reverse("routes", args=[number]))
     if row.state in RUNNING or operations.operations_of(row.pk):
         return _answer(request, number, status=error.status, trouble=trouble_of(error))
     messages.error(request, str(error.detail))
@@ -93,6 +97,18 @@ def _advance(row: ChangeRequest, actor: Actor, _reason: str, now: datetime) -> o
     return rollout.advance(change_id=row.pk, actor=actor, now=now)
 
 
+def _hold(row: ChangeRequest, actor: Actor, reason: str, now: datetime) -> object:
+    return changes.hold(change_id=row.pk, actor=actor, reason=reason, now=now)
+
+
+def _let_go_on(row: ChangeRequest, actor: Actor, _reason: str, now: datetime) -> object:
+    return changes.resume(change_id=row.pk, actor=actor, now=now)
+
+
+def _try_again(row: ChangeRequest, actor: Actor, _reason: str, now: datetime) -> object:
+    return rollout.resume(change_id=row.pk, actor=actor, now=now)
+
+
 def _stop(row: ChangeRequest, actor: Actor, reason: str, now: datetime) -> object:
     return rollout.stop(change_id=row.pk, actor=actor, reason=reason, now=now)
 
@@ -111,17 +127,18 @@ def _take_over(row: ChangeRequest, actor: Actor, reason: str, now: datetime) -> 
 def retry_step(request: Request, number: int, step_id: UUID) -> HttpResponse:
     """Try a step again that waits for a person; what was sent before is looked for first."""
     row = queries.by_number(number)
-    kinds = {step.id: one.kind for one in operations.operations_of(row.pk) for step in one.steps}
-    if step_id not in kinds:
+    if step_id not in {step.id for one in operations.operations_of(row.pk) for step in one.steps}:
         raise Missing(Sentence(mark("There is no such step.")))
-    require(request.actor, *rights_to_help(kinds[step_id]))
-    operations_services.retry_step(step_id=step_id, actor=request.actor, now=clock.now())
+    rollout.retry_step(step_id=step_id, actor=request.actor, now=clock.now())
     return HttpResponseRedirect(reverse("live-change", args=[number]))
 
 
 DOORS: Mapping[str, Deed] = {
     "release": _start,
     "advance": _advance,
+    "hold": _hold,
+    "let-go-on": _let_go_on,
+    "try-again": _try_again,
     "stop": _stop,
     "go-back": _back,
     "take-over": _take_over,
@@ -132,4 +149,5 @@ urlpatterns = [
     path("live/<int:number>", live_change, name="live-change"),
     *(path(f"live/<int:number>/{name}", _door(deed), name=name) for name, deed in DOORS.items()),
     path("live/<int:number>/steps/<uuid:step_id>/retry", retry_step, name="retry-step"),
+    *routes.urlpatterns,
 ]

@@ -20,9 +20,9 @@ from releases.rollout.states import Work
 from releases.traffic import queries as traffic
 from releases.web import curves
 from releases.web.looks import Bar, Line, Look, Words
-from releases.web.pages.panels import share
+from releases.web.pages.panels import seen_on, share
 from releases.web.pages.phases import words_of
-from releases.web.pages.seen import LINES_OF_LOG, STEP_LOOKS, VERDICT, WATCH, Seen, shown_of
+from releases.web.pages.seen import JUDGES, LINES_OF_LOG, STEP_LOOKS, Seen, shown_of
 
 HEALTH: Mapping[str, Look] = {
     "healthy": Look("go", "✓", _("Healthy")),
@@ -39,32 +39,36 @@ FIGURES: Mapping[Figure, tuple[str, str]] = {
 }
 BEGUN: Mapping[str, str] = {
     Work.ROLLOUT: mark("%(who)s began the release"),
+    Work.PUT_BACK: mark("Not every route made the step: those that did are put back"),
     Work.WATCH: mark("The watch began"),
     rollback.KIND: mark("%(who)s began to go back"),
     CALL_OFF: mark("What still runs is called off"),
 }
 
 
-def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], datetime | None]:
-    """Return what was asked of each route beside what was seen there, as the share the reader hopes for."""
-    asked = {shift.route_id: shift.asked for shift in traffic.of_change(seen.row.pk)}
+def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], tuple[Words, ...], datetime | None]:
+    """Return what was asked of each route beside what was seen there, as the share the reader hopes for.
+
+    After the bars, who counted the requests after the last shift of a route and what it saw; then the oldest look.
+    """
+    shifts = {shift.route_id: shift for shift in traffic.of_change(seen.row.pk)}
+    asked = {route_id: shift.asked for route_id, shift in shifts.items()}
+    counted = {str(shift.evidence): shift.evidence for shift in shifts.values() if shift.evidence}
     items = list(seen.row.items.all())
     routes = catalog.routes_in(item.place for item in items)
     bars: list[Bar] = []
     moments: list[datetime] = []
     for item, one in zip(items, seen.card.items, strict=True):
-        route = routes.get(item.place)
-        if route is None:
-            continue
-        side = live_target(one.snapshot) if seen.is_back else idle_target(one.snapshot)
-        reading = route.reading
-        if reading:
-            moments.append(reading.seen_at)
+        splits = one.splits.values()
+        side = live_target(*splits) if seen.is_back else idle_target(*splits)
         version = one.back_version if seen.is_back else one.version
-        observed = share(reading.weights, side) if reading else None
         tone = "undo" if seen.is_back else ""
-        bars.append(Bar(one.service, share(asked.get(route.id, {}), side), observed, version, tone))
-    return tuple(bars), min(moments, default=None)
+        for route in routes[item.place]:
+            if route.reading:
+                moments.append(route.reading.seen_at)
+            wanted = share(asked.get(route.id, {}), side)
+            bars.append(Bar(route.name(one.service), wanted, seen_on(route, side), version, tone))
+    return tuple(bars), tuple(counted.values()), min(moments, default=None)
 
 
 def log_of(seen: Seen) -> tuple[Line, ...]:
@@ -92,7 +96,7 @@ def _judged(seen: Seen) -> list[StepLine]:
         step
         for operation in shown_of(seen)
         for step in operation.steps
-        if step.kind in {VERDICT, WATCH} and step.data.get("measures")
+        if step.kind in JUDGES and step.data.get("measures")
     ]
 
 

@@ -18,12 +18,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from releases.accounts.rights import Right
 from releases.accounts.services import require
 from releases.catalog import queries as catalog
-from releases.changes import queries, services
+from releases.changes import pace, queries, services
 from releases.changes.models import ChangeRequest
 from releases.changes.services import ChangeDraft, ItemDraft
 from releases.changes.states import ChangeType, MigrationClass, State
 from releases.core import clock
-from releases.core.errors import GmudError, Invalid
+from releases.core.errors import GmudError, Invalid, Sentence
+from releases.core.words import mark
 from releases.web import looks
 from releases.web.answer import page, part
 from releases.web.errors import Trouble, trouble_of
@@ -55,12 +56,20 @@ class ChangeForm(forms.Form):
     why = forms.CharField(max_length=10000, required=False)
     type = forms.ChoiceField(choices=[(one.value, one.value) for one in TYPES])
     plan = forms.CharField(max_length=20000, required=False)
+    steps = forms.CharField(max_length=1000, required=False)
     tests_passed = forms.IntegerField(min_value=0, max_value=10_000_000, required=False)
     tests_failed = forms.IntegerField(min_value=0, max_value=10_000_000, required=False)
     tests_url = forms.CharField(max_length=500, required=False, validators=[URLValidator(schemes=["http", "https"])])
     starts_at = forms.DateTimeField(required=False)
     ends_at = forms.DateTimeField(required=False)
     seen_digest = forms.CharField(max_length=71, required=False)
+
+    def clean_steps(self) -> tuple[pace.Step, ...]:
+        """Return the steps that were written; nothing written is the usual pace."""
+        steps, wrong = pace.read(self.cleaned_data["steps"])
+        if wrong:
+            raise forms.ValidationError([say(one) for one in wrong[pace.FIELD]])
+        return steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ def read(data: QueryDict) -> Posted:
         why=given.get("why", ""),
         type=given.get("type") or ChangeType.NORMAL,
         plan=given.get("plan", ""),
+        steps=given.get("steps", ()),
         items=tuple(_item_draft(item) for item in items),
         tests_passed=given.get("tests_passed"),
         tests_failed=given.get("tests_failed"),
@@ -155,6 +165,7 @@ def _saved_values(row: ChangeRequest) -> dict[str, str]:
         "why": row.why,
         "type": row.type,
         "plan": row.plan,
+        "steps": pace.written(pace.pace_of(row.steps)),
         "tests_passed": str(tests.get("passed", "")),
         "tests_failed": str(tests.get("failed", "")),
         "tests_url": tests.get("url", ""),
@@ -267,7 +278,10 @@ def _again(request: Request, error: GmudError, number: int | None = None, **_kwa
         for name, many in error.fields.items():
             match = re.fullmatch(r"items\.(\d+)\.(\w+)", name)
             told = [say(one) for one in many]
-            if match:
+            if name.startswith(f"{pace.FIELD}."):
+                line = Sentence(mark("Step %(n)s:"), {"n": int(name.split(".")[1]) + 1})
+                errors.setdefault(pace.FIELD, []).extend(f"{say(line)} {one}" for one in told)
+            elif match:
                 item_errors.setdefault(int(match[1]), {})[match[2]] = told
             else:
                 errors[name] = told

@@ -1,6 +1,6 @@
 """The parts of a change's page that move by themselves: decision, gate, traffic, story, what can be done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,9 @@ from releases.accounts.rights import Right
 from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.catalog import queries as catalog
+from releases.catalog.cards import RouteCard
 from releases.changes import queries as changes
+from releases.changes.back import splits_of
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import Button
 from releases.changes.states import ENDED, RUNNING, State
@@ -210,12 +212,9 @@ def _why_not(me: UUID | None, round_: Round, tally: Tally, standing: Standing, n
         yield Reason(first.code, first.message, fix or first.fix, severity="info")
 
 
-def gate_now(change: ChangeRequest, *, now: datetime) -> GateNow | None:
+def gate_now(change: ChangeRequest, outlooks: Sequence[gate.Outlook]) -> GateNow | None:
     """Return what the gate would say to every item; ``None`` for what has ended or names nothing."""
-    if change.state in ENDED:
-        return None
-    outlooks = gate.would_open(change, now=now)
-    if not outlooks:
+    if change.state in ENDED or not outlooks:
         return None
     verdicts = {str(one.decision.verdict) for one in outlooks}
     worst = next(verdict for verdict in ("deny", "wait", "allow") if verdict in verdicts)
@@ -239,17 +238,21 @@ def traffic(change: ChangeRequest) -> Traffic:
     bars: list[Bar] = []
     seen: list[datetime] = []
     for item in items:
-        route = routes.get(item.place)
-        if route is None:
-            continue
-        side = idle_target(item.way_back.traffic_snapshot.get("weights", {}))
-        if route.reading:
-            seen.append(route.reading.seen_at)
-        place = {"service": f"{item.service.name}, {item.environment.name}", "version": item.artifact.version}
-        title = Sentence(mark("%(service)s: share on %(version)s"), place)
-        observed = share(route.reading.weights, side) if route.reading else None
-        bars.append(Bar(title, share(asked.get(route.id, {}), side), observed, item.artifact.version))
+        side = idle_target(*splits_of(item.way_back.traffic_snapshot).values())
+        for route in routes[item.place]:
+            if route.reading:
+                seen.append(route.reading.seen_at)
+            where = f"{route.name(item.service.name)}, {item.environment.name}"
+            parts = {"service": where, "version": item.artifact.version}
+            title = Sentence(mark("%(service)s: share on %(version)s"), parts)
+            wanted = share(asked.get(route.id, {}), side)
+            bars.append(Bar(title, wanted, seen_on(route, side), item.artifact.version))
     return Traffic(tuple(bars), min(seen, default=None), change.state in RUNNING)
+
+
+def seen_on(route: RouteCard, side: str) -> int | None:
+    """Return the percentage of one side as it was last seen, or ``None`` when nobody looked."""
+    return share(route.reading.weights, side) if route.reading else None
 
 
 def share(weights: Mapping[str, int | None], side: str) -> int | None:
@@ -272,9 +275,16 @@ def story(change: ChangeRequest) -> tuple[Told, ...]:
     )
 
 
-def acts(change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor) -> tuple[Act, ...]:
-    """Return what can be done here, each with every reason against it."""
+def acts(
+    change: ChangeRequest, buttons: Iterable[Button], *, actor: Actor, outlooks: Callable[[], Sequence[gate.Outlook]]
+) -> tuple[Act, ...]:
+    """Return what can be done here, each with every reason against it; a start is refused by a gate that is shut, too.
+
+    ``outlooks`` asks the gate.
+    """
     found = {button.verb: button.reasons for button in buttons}
+    if "start" in found and not found["start"]:
+        found["start"] = gate.shut_by(outlooks())
     if change.state not in ENDED and Right.CHANGE_RELEASE in accounts.rights_of(actor):
         found["resume" if change.is_on_hold else "hold"] = ()
     links = {

@@ -1,5 +1,6 @@
 """How a release stands: its phases, its traffic, its health, its way back; read once, ready to print."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,14 +20,18 @@ from releases.core.words import mark
 from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import OperationState, StepState
 from releases.rollback import services as rollback
-from releases.rollout.states import Stage, Work
+from releases.rollback.steps import BY_HAND_KIND
+from releases.rollout.services import paused_after, rights_to_help
+from releases.rollout.states import ALL_PERCENT, Work
+from releases.rollout.steps import PAUSES
 from releases.web import curves, looks
 from releases.web.looks import Bar, Line, Look, Step, Words
 from releases.web.pages.going_back import GoBack, go_back_of, lacking
 from releases.web.pages.headline import headline_of
 from releases.web.pages.measured import curves_of, health_of, log_of, traffic_of
-from releases.web.pages.phases import phases_of, words_of
-from releases.web.pages.seen import Seen, look_at, rights_to_help, shown_of
+from releases.web.pages.phases import phases_of, time_left, words_of
+from releases.web.pages.runs import Run, runs_of, watched
+from releases.web.pages.seen import JUDGES, Seen, look_at, shown_of
 from releases.web.shell import Count
 from releases.web.tags import both
 
@@ -45,12 +50,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A step that does not go on by itself: what it says, and whether it can be tried again."""
+    """A step that does not go on by itself: what it says, and whether it can be tried again or only ended by hand."""
 
     title: Words
     said: Words
     step_id: UUID
     can_retry: bool
+    is_by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,10 @@ class Live:
     since: Words
     steps: tuple[Step, ...]
     steps_note: Words
+    runs: tuple[Run, ...]
     traffic: tuple[Bar, ...]
     traffic_title: Words
+    counted: tuple[Words, ...]
     seen_at: datetime | None
     log: tuple[Line, ...]
     health: Look | None
@@ -91,8 +99,13 @@ class Live:
     upcoming: tuple[Line, ...]
     go_back: GoBack | None
     help: Help | None
+    pause: Words
+    held: Words
     can_advance: bool
     can_stop: bool
+    can_hold: bool
+    can_let_go_on: bool
+    can_try_again: bool
     is_moving: bool
 
 
@@ -114,10 +127,11 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
     steps = [step for one in shown for step in one.steps]
     done = sum(step.state is StepState.CONFIRMED for step in steps)
     headline, more = headline_of(seen)
-    bars, seen_at = traffic_of(seen)
+    bars, counted, seen_at = traffic_of(seen)
     moving = current if current and current.is_active else None
     may_release = Right.CHANGE_RELEASE in accounts.rights_of(actor)
-    rollout = moving if moving and moving.kind == Work.ROLLOUT and may_release else None
+    rollout = moving if moving and moving.kind == Work.ROLLOUT else None
+    pauses = rollout is not None and paused_after(rollout) is not None
     places = both(dict.fromkeys(item.environment for item in seen.card.items))
     return Live(
         number=number,
@@ -133,8 +147,10 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         since=Sentence(mark("since %(who)s began"), {"who": moving.begun_by}) if moving else "",
         steps=tuple(step for one in shown for step in phases_of(one, seen)),
         steps_note=Sentence(mark("%(done)s of %(all)s steps done"), {"done": done, "all": len(steps)}),
+        runs=runs_of(watched(seen), actor),
         traffic=bars,
         traffic_title=Sentence(SHARE_BACK if seen.is_back else SHARE_FORWARD, seen.names),
+        counted=counted,
         seen_at=seen_at,
         log=log_of(seen),
         health=health_of(seen),
@@ -142,8 +158,13 @@ def live_of(number: int, *, actor: Actor, now: datetime) -> Live:
         upcoming=_upcoming(seen),
         go_back=go_back_of(seen, actor),
         help=_help(seen, actor),
-        can_advance=bool(rollout and rollout.stage == Stage.VERDICT),
-        can_stop=bool(rollout),
+        pause=(time_left(rollout, seen) if rollout else None) or "",
+        held=Sentence(mark("On hold: %(reason)s"), {"reason": seen.row.hold_reason}) if seen.row.is_on_hold else "",
+        can_advance=may_release and pauses and not seen.row.is_on_hold,
+        can_stop=may_release and rollout is not None,
+        can_hold=may_release and rollout is not None and not seen.row.is_on_hold,
+        can_let_go_on=seen.row.is_on_hold and Right.FREEZE_SET in accounts.rights_of(actor),
+        can_try_again=may_release and is_put_back(seen),
         is_moving=bool(moving) or seen.row.state in RUNNING,  # somebody may go back at any moment
     )
 
@@ -153,7 +174,7 @@ def _tone(current: OperationView | None) -> str:
         return "info"
     if current.state in {OperationState.NEEDS_HUMAN, OperationState.FAILED}:
         return "stop"
-    if current.kind == rollback.KIND:
+    if current.kind in {rollback.KIND, Work.PUT_BACK}:
         return "undo"
     return "wait" if current.state is OperationState.STOPPED else "info"
 
@@ -176,14 +197,32 @@ def _upcoming(seen: Seen) -> tuple[Line, ...]:
     elif current.kind == Work.WATCH:
         words = (Sentence(mark("The watch ends %(until)s"), {"until": seen.card.watch_until_at}), _("The review opens"))
     else:
-        stages: tuple[Words, ...] = (
-            Sentence(mark("10 %% of traffic goes to %(version)s"), names),
-            _("Its health is judged"),
-            _("All traffic follows, or it stops by itself"),
-            _("The watch begins"),
-        )
-        words = stages[current.stage - Stage.DEPLOY :]
+        words = tuple(_ahead(current, seen))
     return tuple(Line("", str(at), word) for at, word in enumerate(words, start=1))
+
+
+def is_put_back(seen: Seen) -> bool:
+    """Say whether the release rests where it stood before a step that not every route could make."""
+    current = seen.current
+    is_done = current is not None and current.kind == Work.PUT_BACK and current.state is OperationState.SUCCEEDED
+    return is_done and seen.row.state == State.IMPLEMENTING
+
+
+def _ahead(current: OperationView, seen: Seen) -> Iterable[Words]:
+    """Yield what a rollout still does, stage by stage; what puts routes back only asks somebody then."""
+    if current.kind == Work.PUT_BACK:
+        yield _("Somebody tries the step again, or goes back")
+        return
+    later = {step.stage: step for step in reversed(current.steps) if step.stage > current.stage}
+    for _stage, step in sorted(later.items()):
+        share = step.desired.get("percent", 0)
+        if step.kind in PAUSES:
+            yield _("Its health is judged") if step.kind in JUDGES else _("It pauses")
+        elif share == ALL_PERCENT:
+            yield _("All traffic follows, or it stops by itself")
+        else:
+            yield Sentence(mark("%(share)s %% of traffic goes to %(version)s"), {**seen.names, "share": share})
+    yield _("The watch begins")
 
 
 def _help(seen: Seen, actor: Actor) -> Help | None:
@@ -206,9 +245,9 @@ def _is_stuck(operation: OperationView, step: StepLine) -> bool:
 
 
 def _stuck(step: StepLine, title: Words) -> Stuck:
-    can_retry = step.state is StepState.NEEDS_HUMAN
-    silent = _("It did not answer. Look at the other side, then decide.") if can_retry else _("It failed.")
-    return Stuck(title, step.note or step.error or silent, step.id, can_retry)
+    waits, is_by_hand = step.state is StepState.NEEDS_HUMAN, step.kind == BY_HAND_KIND
+    silent = _("It did not answer. Look at the other side, then decide.") if waits else _("It failed.")
+    return Stuck(title, step.note or step.error or silent, step.id, waits and not is_by_hand, is_by_hand)
 
 
 def count(_actor: Actor, _now: datetime) -> Count | None:

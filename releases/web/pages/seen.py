@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from releases.accounts.rights import Right
 from releases.changes import queries
 from releases.changes.models import ChangeRequest
 from releases.changes.queries import ChangeCard
@@ -21,6 +20,8 @@ from releases.operations.states import OperationState, StepState
 from releases.rollback import queries as rollback_queries
 from releases.rollback import services as rollback
 from releases.rollback.states import ByHand
+from releases.rollout.states import Work
+from releases.rollout.steps import JUDGED_PAUSE_KIND
 from releases.web.looks import Look
 from releases.web.tags import both
 
@@ -28,15 +29,12 @@ LINES_OF_LOG = 12
 
 
 DEPLOY, VERDICT, WATCH = "delivery.deploy", "health.verdict", "health.watch"
+JUDGES = frozenset({VERDICT, JUDGED_PAUSE_KIND, WATCH})
 
 
 WAITS = frozenset(
     {OperationState.NEEDS_HUMAN, OperationState.FAILED, OperationState.STOPPED, OperationState.SUPERSEDED}
 )
-RIGHTS_TO_HELP: Mapping[str, tuple[Right, ...]] = {
-    CALL_OFF: (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
-    rollback.KIND: (Right.ROLLBACK_BEGIN,),
-}
 STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.TODO: Look("", "○", _("Waiting")),
     StepState.SENDING: Look("info", "▶", _("Sending")),
@@ -48,11 +46,6 @@ STEP_LOOKS: Mapping[StepState, Look] = {
     StepState.SKIPPED: Look("", "–", _("Not sent")),
     StepState.ABANDONED: Look("wait", "■", _("Left as it is")),
 }
-
-
-def rights_to_help(kind: str) -> tuple[Right, ...]:
-    """Return the rights of which one is needed to help work of that kind along."""
-    return RIGHTS_TO_HELP.get(kind, (Right.CHANGE_RELEASE,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,8 @@ def look_at(number: int, now: datetime) -> Seen:
     found = [one for one in everything if one not in aside]
     by_hand = None if row.state in RUNNING else rollback_queries.by_hand(row.pk)
     if by_hand is None:
-        found = [one for one in found if one.state != OperationState.SUPERSEDED] or found
+        torn = {one.supersedes for one in found if one.kind == Work.PUT_BACK}
+        found = [one for one in found if one.state != OperationState.SUPERSEDED or one.id in torn] or found
     deployments = {one.id: one for one in delivery.deployments_of(row.pk, now=now)}
     return Seen(row, queries.card(row), tuple(found), aside, deployments, now, by_hand)
 

@@ -36,6 +36,7 @@ from releases.web.errors import trouble_of
 from releases.web.looks import Line, Look, Words
 from releases.web.pages import panels
 from releases.web.pages.called import Called, pages_of
+from releases.web.pages.drifted import Drifted, drifted
 from releases.web.pages.undelivered import MAY as MAY_REQUEUE
 from releases.web.pages.undelivered import Undelivered, undelivered
 from releases.web.request import Request, shows_again, signed_in
@@ -123,6 +124,7 @@ class Today:
     run: tuple[Mine, ...]
     day: tuple[Moment, ...]
     undelivered: tuple[Undelivered, ...] | None
+    drifted: tuple[Drifted, ...] | None
     called: tuple[Called, ...] = ()
 
 
@@ -155,6 +157,7 @@ def the_day(actor: Actor, now: datetime) -> Today:
         run=tuple(_mine(card) for card in _run(actor)),
         day=_next_hours(now),
         undelivered=undelivered(actor),
+        drifted=drifted(actor),
         called=pages_of(actor),
     )
 
@@ -307,6 +310,7 @@ PARTS = {
     "called": "today/today.html#called",
     "decide": "today/decided.html",
     "day": "today/today.html#day",
+    "drifted": "today/today.html#drifted",
     "undelivered": "today/today.html#undelivered",
 }
 

@@ -26,6 +26,7 @@ WORDS: Mapping[str, str] = {
     ),
     "look_at_traffic": mark("Nobody looked at the traffic after %(name)s: the next way back starts from old weights."),
     "follow_operation": mark("Work on %(name)s moved on and the change did not hear of it: it stays where it was."),
+    "hold_together": mark("Nobody looked whether every route of %(name)s made the step: look at the traffic of each."),
     "call_off": mark("What still runs of %(name)s was not called off: look at the CI system."),
     "close_ledger": mark("The ledger of traffic lacks how a shift of %(name)s ended."),
     "call_back": mark("Who waits for the gate was not called: they ask again by themselves, or wait in vain."),

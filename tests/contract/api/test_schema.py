@@ -17,6 +17,11 @@ from releases.gate.states import ReasonCode
 from tests.factories.accounts import a_token
 from tests.factories.changes import a_change, a_house
 
+WAYS = {
+    "/api/v1/gate/jwks.json": [],
+    "/api/v1/flagger/": ["token", "tokenAsPassword"],
+    "/api/v1/hints/": ["hintSecret", "hintPassword", "hintSignature"],
+}
 CHECKS = (not_a_server_error, content_type_conformance, response_schema_conformance)
 
 
@@ -29,12 +34,20 @@ def test_the_schema_is_public_and_names_how_to_prove_who_one_is(db):
 
     assert answer.status_code == 200
     schema = answer.json()
-    assert schema["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    kinds = {name: one.get("scheme", one["type"]) for name, one in schema["components"]["securitySchemes"].items()}
+    assert kinds == {
+        "token": "bearer",
+        "tokenAsPassword": "basic",
+        "hintSecret": "bearer",
+        "hintPassword": "basic",
+        "hintSignature": "apiKey",
+    }
     for path, methods in schema["paths"].items():
         for one in methods.values():
             assert one["operationId"], path
             assert one["description"], path
-            assert path.endswith("jwks.json") or one["security"] == [{"token": []}]
+            ways = [name for way in one.get("security", ()) for name in way]
+            assert ways == next((of for start, of in WAYS.items() if path.startswith(start)), ["token"]), path
 
 
 def test_the_page_of_the_schema_needs_nothing_that_our_policy_forbids(db):

@@ -53,6 +53,24 @@ def test_the_system_behind_the_address_sees_its_secret_and_nobody_else_does():
     assert theirs.heard == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "header"), [(ConnectionKind.KONG, "kong-admin-token"), (ConnectionKind.APISIX, "x-api-key")]
+)
+def test_a_gateway_is_shown_its_key_in_the_header_it_looks_at(kind, header):
+    listener = Listener()
+    with running(listener) as here:
+        door_for(a_connection("edge", kind, account="", origin=here)).call("GET", "/x")
+    assert listener.heard[0][header] == TOKEN
+    assert "authorization" not in listener.heard[0]
+
+
+def test_a_kong_without_roles_is_shown_nothing():
+    listener = Listener()
+    with running(listener) as here:
+        door_for(a_connection("edge", ConnectionKind.KONG, account="", secret=None, origin=here)).call("GET", "/x")
+    assert not listener.heard[0].keys() & {"kong-admin-token", "authorization"}
+
+
 def test_a_system_without_a_secret_gets_no_authorization_at_all():
     listener = Listener()
     with running(listener) as here:

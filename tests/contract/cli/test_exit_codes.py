@@ -25,6 +25,8 @@ from tests.factories.gate import CI, RUN, a_question
 
 DONE, WRONG_USE, DENIED, UNREACHABLE, BAD_SIGNATURE, BAD_CLOCK, STILL_WAITING = 0, 2, 10, 11, 12, 13, 14
 
+pytestmark = pytest.mark.once  # a process on the other side of HTTP
+
 
 def state_of(shell: Shell) -> str:
     shell.change.refresh_from_db()
@@ -45,6 +47,30 @@ def test_0_with_everything_as_json(shell):
 
     assert code == DONE
     assert json.loads(out)["verdict"] == "allow"
+
+
+def test_0_leaves_the_permit_and_the_side_to_deploy_to_in_files(shell, tmp_path):
+    files = [str(tmp_path / name) for name in ("permit", "slot")]
+
+    assert shell.run("gate", "wait", "--permit-file", files[0], "--slot-file", files[1], *shell.about())[0] == DONE
+    assert (tmp_path / "slot").read_text() == "stable"
+    assert permits.told((tmp_path / "permit").read_text())["jti"] == str(Permit.objects.get().pk)
+
+
+@pytest.mark.parametrize("lost", ["/decisions", "/redeem"])
+def test_0_though_two_answers_were_lost(shell, lost):
+    left = ["once", "twice"]
+
+    def restarting(path: str, reply: Reply) -> Reply:
+        if path.endswith(lost) and left:
+            left.pop()
+            return 503, "text/html", b"<html>Restarting</html>"
+        return reply
+
+    with between(shell.url, restarting) as url:
+        assert replace(shell, url=url).wait(timeout=30)[0] == DONE
+    assert left == []
+    assert Permit.objects.exclude(redeemed_at=None).get().redeemed_by == "jenkins:team/app/deploy#77"
 
 
 def test_10_denied_with_the_reasons_in_words(shell):
@@ -138,6 +164,17 @@ def test_13_a_permit_whose_time_is_over(shell, settings, now):
 def test_12_a_permit_of_ours_for_something_else(shell, settings, changed):
     assert shell.run("permit", "redeem", signed(shell, settings, **changed), *shell.about())[0] == BAD_SIGNATURE
     assert Permit.objects.get().redeemed_at is None
+
+
+def test_0_a_job_that_goes_both_ways_takes_the_permit_for_what_it_is_and_12_one_that_says_which(shell, settings):
+    """What a permit says it is for counts only when its one audience says the same, and it is signed."""
+    back = signed(shell, settings, act="rollback", aud=f"rollback:production:{shell.house.service.name}")
+    turned = signed(shell, settings, act="rollback")
+
+    assert shell.run("permit", "verify", back, *shell.artifact())[0] == DONE
+    assert shell.run("permit", "verify", back, *shell.artifact(intent="rollback"))[0] == DONE
+    assert shell.run("permit", "verify", back, *shell.artifact(intent="deploy"))[0] == BAD_SIGNATURE
+    assert shell.run("permit", "verify", turned, *shell.artifact())[0] == BAD_SIGNATURE
 
 
 def test_12_words_that_are_no_permit(shell):

@@ -5,9 +5,9 @@ import pytest
 from gmud.sandbox.kubernetes import resources
 from gmud.sandbox.kubernetes.api import Cluster
 from gmud.sandbox.server import Fault, running
-from releases.cluster.client import DEPLOYMENTS, VIRTUAL_SERVICES, ClusterClient, Kind
+from releases.cluster.client import VIRTUAL_SERVICES, ClusterClient, Kind
 from releases.cluster.errors import NotInstalled, ObjectMissing, Throttled
-from releases.cluster.workloads import ready_replicas
+from releases.cluster.workloads import ready_endpoints
 from releases.core.errors import Unreachable
 from tests.factories.traffic import door_to
 
@@ -46,7 +46,7 @@ def test_a_group_without_a_version_we_know_is_not_installed(client):
     with pytest.raises(NotInstalled):
         client.served(Kind("networking.istio.io", "virtualservices", ("v9",)))
     with pytest.raises(NotInstalled):
-        client.served(Kind("argoproj.io", "rollouts", ("v1alpha1",)))
+        client.served(Kind("split.example.io", "trafficsplits", ("v1",)))
 
 
 @pytest.mark.parametrize(("token", "may"), [("sandbox-full", True), ("sandbox-read", False)])
@@ -57,18 +57,35 @@ def test_rights_are_asked_of_the_server(cluster, token, may):
         assert client.may("get", VIRTUAL_SERVICES, *PLACE)
 
 
-def test_ready_replicas_are_counted_by_the_labels_of_a_side(client):
+def test_ready_endpoints_are_counted_by_the_labels_of_a_side(client):
     wanted = {"namespace": "bank-production", "service": "frontend"}
-    assert ready_replicas(client, **wanted, labels={"track": "canary"}) == 2
-    assert ready_replicas(client, **wanted, labels={}) == 4
-    assert ready_replicas(client, **wanted, labels={"track": "none"}) == 0
+    assert ready_endpoints(client, **wanted, labels={"track": "canary"}) == 2
+    assert ready_endpoints(client, **wanted, labels={}) == 4
+    assert ready_endpoints(client, **wanted, labels={"track": "none"}) == 0
     with pytest.raises(ObjectMissing):
-        ready_replicas(client, namespace="bank-production", service="nobody", labels={})
+        ready_endpoints(client, namespace="bank-production", service="nobody", labels={})
+
+
+def test_a_list_larger_than_one_answer_may_be_is_read_page_by_page():
+    objects = [
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": f"vs-{number:03}", "namespace": "shop", "annotations": {"long": "x" * 20_000}},
+            "spec": {"hosts": [f"vs-{number:03}"]},
+        }
+        for number in range(90)
+    ]
+    cluster = Cluster(objects)
+    with running(cluster) as url:
+        listed = ClusterClient(door_to(url)).list(VIRTUAL_SERVICES, "shop")
+    assert [one["metadata"]["name"] for one in listed] == [one["metadata"]["name"] for one in objects]
+    assert len(cluster.log) == 1 + 3
 
 
 def test_a_deployment_patched_with_a_new_version_is_ready_at_once_and_counts_a_generation(client):
     patch = [{"op": "replace", "path": "/spec/template/metadata/labels/version", "value": "v2"}]
-    body = client.patch(DEPLOYMENTS, "bank-production", "frontend-canary", patch).body
+    body = client.patch(Kind("apps", "deployments", ("v1",)), "bank-production", "frontend-canary", patch).body
     assert body["metadata"]["generation"] == 2
     assert body["status"]["observedGeneration"] == 2
     assert body["status"]["readyReplicas"] == 2

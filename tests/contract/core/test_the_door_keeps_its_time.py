@@ -176,7 +176,7 @@ def test_a_handshake_has_a_shorter_limit_of_its_own(peer, monkeypatch):
     monkeypatch.setattr(http, "CONNECT_SECONDS", 0.2)
     one = peer(trickles_a_handshake)
 
-    with pytest.raises(Unreachable, match="ConnectTimeout"):
+    with pytest.raises(Unreachable, match="took no connection in time"):
         door(one, "https").call("GET", "/job")
 
     assert one.hung_up.wait(PATIENCE)
@@ -223,7 +223,7 @@ def test_an_answer_in_time_is_whole(peer):
 @pytest.fixture
 def certificate(tmp_path) -> str:
     """Return a file with a certificate for this machine, signed by itself, and its key."""
-    return a_certificate(tmp_path / "ci.pem")
+    return a_certificate(tmp_path)
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_who_is_not_trusted_hears_nothing(secured, monkeypatch):
     monkeypatch.setattr(http, "TOTAL_SECONDS", PATIENCE)
     one = secured(says_nothing)
 
-    with pytest.raises(Unreachable, match="ConnectError"):
+    with pytest.raises(Unreachable, match="self-signed"):
         door(one, "https").call("GET", "/job")
 
     assert one.hung_up.wait(PATIENCE)

@@ -9,7 +9,7 @@ from gmud.sandbox.server import Answer, Sandbox, running
 from releases.core.errors import Rejected, Unreachable
 from releases.delivery.jenkins.adapter import JenkinsDelivery
 from releases.delivery.ports import DeliveryProvider, Handle, Target
-from releases.delivery.states import State
+from releases.delivery.states import Act, State
 from tests.factories.delivery import (
     JOB,
     PARAMETERS,
@@ -71,9 +71,9 @@ def test_the_runs_of_a_job_say_what_they_were_started_with_and_how_they_ended(wo
     world.ended(begun.handle)
     done = world.adapter.runs(TARGET)[0]
 
-    assert (past.number, past.state, past.parameters[TARGET.key_parameter]) == (1, failed.state, "op:0")
+    assert (past.name, past.state, past.parameters[TARGET.key_parameter]) == ("1", failed.state, "op:0")
     assert past.parameters.items() >= PARAMETERS.items()
-    assert (running.number, running.state, running.is_over) == (2, State.RUNNING, False)
+    assert (running.name, running.state, running.is_over) == ("2", State.RUNNING, False)
     assert (done.state, done.parameters[TARGET.key_parameter]) == (State.SUCCEEDED, "op:1")
     assert past.ended_at < done.ended_at <= datetime.now(UTC) + timedelta(seconds=1)
 
@@ -99,7 +99,7 @@ def test_the_same_order_twice_is_one_build_while_it_waits_while_it_runs_and_when
     control(world.url, "settings", {"executors": 0})
     waiting = world.adapter.start(wanted)
     again = world.adapter.start(wanted)
-    assert (again.state, again.handle.queue_id) == (State.QUEUED, waiting.handle.queue_id)
+    assert (again.state, again.handle.ticket) == (State.QUEUED, waiting.handle.ticket)
 
     control(world.url, "settings", {"executors": 1})
     world.ended(waiting.handle)
@@ -117,7 +117,7 @@ def test_a_folded_request_is_a_success_when_it_carries_our_key(world):
     folded = world.adapter.start(wanted)
 
     assert [one["status"] for one in requests_of(world.url) if one["method"] == "POST"] == [201, 303]
-    assert (folded.state, folded.handle.queue_id) == (State.QUEUED, 1)
+    assert (folded.state, folded.handle.ticket) == (State.QUEUED, "1")
 
 
 def test_only_the_number_of_the_location_is_used(world):
@@ -125,7 +125,7 @@ def test_only_the_number_of_the_location_is_used(world):
 
     begun = world.adapter.start(order())
 
-    assert begun.handle.queue_id == 1
+    assert begun.handle.ticket == "1"
     assert world.ended(begun.handle).url.startswith(world.url)
 
 
@@ -135,11 +135,11 @@ def test_an_order_is_found_by_its_key_in_the_queue_and_among_the_builds(world):
     world.adapter.start(wanted)
     assert world.adapter.find(TARGET, wanted.key).state is State.QUEUED
     control(world.url, "settings", {"executors": 1})
-    world.ended(Handle(wanted.key, JOB, queue_id=1))
+    world.ended(Handle(wanted.key, JOB, ticket="1"))
 
     found = world.adapter.find(TARGET, wanted.key)
 
-    assert (found.state, found.handle.build_number) == (State.SUCCEEDED, 1)
+    assert (found.state, found.handle.run) == (State.SUCCEEDED, "1")
 
 
 def test_an_order_that_is_nowhere_is_not_found_after_two_rounds(world):
@@ -271,14 +271,14 @@ def test_a_permit_that_the_gate_refuses_deploys_nothing(world):
 def test_a_build_that_we_stop_is_canceled_and_one_that_others_stop_is_not(world):
     settings(world, hold="Deploy")
     ours = world.until(world.adapter.start(order()).handle, lambda one: one.state is State.RUNNING)
-    stopped = world.adapter.stop(ours.handle)
+    stopped = world.adapter.act(ours.handle, Act.STOP)
     assert world.ended(stopped.handle).state is State.CANCELED
 
     theirs = world.until(world.adapter.start(order()).handle, lambda one: one.state is State.RUNNING)
     ask(
         world.url,
         "POST",
-        f"/job/ledger/job/deploy-ledgerwriter/{theirs.handle.build_number}/stop",
+        f"/job/ledger/job/deploy-ledgerwriter/{theirs.handle.run}/stop",
         headers={"Authorization": basic()},
     )
     done = world.ended(theirs.handle)
@@ -291,10 +291,10 @@ def test_what_waits_is_taken_out_of_the_queue(world):
     control(world.url, "settings", {"executors": 0})
     waiting = world.adapter.start(order())
 
-    stopped = world.adapter.stop(waiting.handle)
+    stopped = world.adapter.act(waiting.handle, Act.STOP)
 
     assert stopped.state is State.CANCELED
-    assert world.adapter.stop(stopped.handle).state is State.CANCELED
+    assert world.adapter.act(stopped.handle, Act.STOP).state is State.CANCELED
 
 
 def test_a_build_that_was_deleted_is_lost(world):
@@ -333,14 +333,6 @@ def test_a_server_without_the_stage_plugin_shows_the_build_alone(world):
     assert (done.state, done.stages) == (State.SUCCEEDED, ())
 
 
-def test_a_job_that_waits_for_input_says_so(world):
-    settings(world, hold="Deploy")
-    handle = world.until(world.adapter.start(order()).handle, lambda one: one.state is State.RUNNING).handle
-    fault(world.url, "status:200", path="wfapi", body='{"stages":[{"name":"Ask","status":"PAUSED_PENDING_INPUT"}]}')
-
-    assert world.adapter.look(handle).state is State.WAITING_INPUT
-
-
 class Old(Sandbox):
     """A server before 2.369: builds have no ``inProgress``; queue items may have left without a build yet."""
 
@@ -357,8 +349,8 @@ def test_an_old_server_is_final_when_decided_and_an_item_that_just_left_is_still
     with running(Old()) as url:
         adapter = JenkinsDelivery(door_to(url))
 
-        assert adapter.look(Handle("gmud-k", JOB, build_number=7)).state is State.SUCCEEDED
-        assert adapter.look(Handle("gmud-k", JOB, queue_id=1)).state is State.QUEUED
+        assert adapter.look(Handle("gmud-k", JOB, run="7")).state is State.SUCCEEDED
+        assert adapter.look(Handle("gmud-k", JOB, ticket="1")).state is State.QUEUED
 
 
 class Fixed(Sandbox):
@@ -382,7 +374,7 @@ def carrying(key):
 def test_a_result_that_stands_while_the_build_is_still_in_progress_is_not_the_end():
     build = f'{{"number":7,"building":false,"inProgress":true,"result":"SUCCESS",{carrying("gmud-k")}}}'
     with running(Fixed(wfapi="", job=build)) as url:
-        seen = JenkinsDelivery(door_to(url)).look(Handle("gmud-k", "deploy", build_number=7))
+        seen = JenkinsDelivery(door_to(url)).look(Handle("gmud-k", "deploy", run="7"))
 
     assert seen.state is State.RUNNING
 

@@ -20,6 +20,7 @@ NAMES = [{"name": "VERSION"}, {"name": "GMUD_CORRELATION"}]
 PLAIN = {"name": JOB, "parameters": NAMES, "stages": [["Build", 0.01]], "quiet_seconds": 0}
 # A freestyle job in the shapes, a pipeline here: what differs between the two.
 KIND_ONLY = {"changeSets", "culprits", "nextBuild", "previousBuild"}
+OR_CANCEL = "or have Job/Cancel permissions"
 TRIGGER = f"/job/team/job/deploy/buildWithParameters?{ASKED}"
 
 
@@ -327,3 +328,151 @@ def test_what_three_other_clients_send_is_answered_so_that_they_can_go_on(url, r
             assert answer.status == 200
         if path.endswith("/api/python"):
             assert answer.text.startswith("{'")
+
+
+# What only a Jenkins that lives does
+
+
+def asking(url, **question):
+    """Let a build ask something, and return what the stage view says of it."""
+    settings(url, ask={"Build": {"message": "Go live?", **question}})
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    path = "/job/team/job/deploy/1/wfapi/pendingInputActions"
+    (found,) = json.loads(settle(url, path, lambda one: one.status == 200 and one.text != "[]").text)
+    return found
+
+
+def test_an_input_is_told_with_its_id_capitalised_its_fields_and_its_addresses(url):
+    takes = {"name": "SHARE", "kind": "choice", "choices": ["10", "50"], "default": "10"}
+    asked = asking(url, submitter="ana,ops", parameters=[takes])
+    view = json.loads(ask(url, "GET", "/job/team/job/deploy/1/wfapi/describe", headers=TOKEN).text)
+    who = json.loads(ask(url, "GET", "/job/team/job/deploy/1/input/api/json", headers=TOKEN).text)
+
+    fields = {"id", "proceedText", "message", "inputs", "proceedUrl", "abortUrl", "redirectApprovalUrl"}
+    assert asked.keys() == fields
+    assert asked["id"][0] == asked["id"][0].upper()
+    assert asked["abortUrl"] == f"/job/team/job/deploy/1/input/{asked['id']}/abort"
+    assert asked["inputs"][0]["definition"] == {"defaultVal": "10", "choices": ["10", "50"]}
+    assert (view["status"], view["stages"][0]["status"]) == ("PAUSED_PENDING_INPUT", "PAUSED_PENDING_INPUT")
+    assert [(one["id"], one["input"]["submitter"]) for one in who["executions"]] == [(asked["id"], "ana,ops")]
+
+
+@pytest.mark.parametrize(
+    ("verb", "method", "account", "status", "said"),
+    [
+        ("proceedEmpty", "GET", "gmud", 405, None),
+        ("proceedEmpty", "POST", "gmud", 400, "You need to be ana,operator to submit this."),
+        ("proceedEmpty", "POST", "operator", 403, None),  # signed in by password, without a crumb
+        (
+            "abort",
+            "POST",
+            "reader",
+            400,
+            "You need to be 'ana,operator' (or have Job/Cancel permissions) to cancel this.",
+        ),
+        ("abort", "POST", "gmud", 200, None),
+        ("submit", "POST", "gmud", 200, None),  # without the field "proceed" it turns the input down
+    ],
+)
+def test_who_may_not_answer_an_input_is_told_in_a_header(url, verb, method, account, status, said):
+    asked = asking(url, submitter="ana,operator")
+
+    path = f"/job/team/job/deploy/1/input/{asked['id']}/{verb}"
+    answer = ask(url, method, path, headers={"Authorization": basic(account)})
+
+    assert (answer.status, answer.headers.get("X-Error")) == (status, said)
+
+
+def test_an_input_is_answered_once_and_then_unknown(url):
+    asked = asking(url)
+    path = f"/job/team/job/deploy/1/input/{asked['id']}/proceedEmpty"
+
+    assert [ask(url, "POST", path, headers=TOKEN).status for _twice in range(2)] == [200, 404]
+
+
+def test_a_token_beside_a_session_needs_a_crumb_because_the_session_is_looked_at_first(url):
+    issued = ask(url, "GET", "/crumbIssuer/api/json", headers=TOKEN)
+    session = {"Cookie": issued.headers["Set-Cookie"].split(";")[0]}
+
+    assert ask(url, "POST", TRIGGER, headers={**TOKEN, **session}).status == 403
+    assert ask(url, "POST", TRIGGER, headers=TOKEN).status == 201
+
+
+def test_the_size_that_the_log_announces_is_not_the_length_of_what_it_sends(url):
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    path = "/job/team/job/deploy/1/logText/progressiveText"
+    whole = settle(url, f"{path}?start=0", lambda one: one.status == 200 and "X-More-Data" not in one.headers)
+
+    assert int(whole.headers["X-Text-Size"]) != len(whole.text)
+    assert "\x1b" not in whole.text
+    assert ask(url, "GET", f"{path}?start={whole.headers['X-Text-Size']}", headers=TOKEN).text == ""
+
+
+def test_a_build_may_not_hear_a_stop_and_every_build_hears_a_kill(url):
+    settings(url, hold="Build", deaf=["stop", "term"])
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    path = "/job/team/job/deploy/1"
+    settle(url, f"{path}/api/json", lambda one: one.status == 200)
+
+    for how in ("stop", "term"):
+        assert ask(url, "POST", f"{path}/{how}", headers=TOKEN).status == 302
+        assert json.loads(ask(url, "GET", f"{path}/api/json", headers=TOKEN).text)["building"] is True
+    ask(url, "POST", f"{path}/kill", headers=TOKEN)
+
+    done = settle(url, f"{path}/api/json", lambda one: json.loads(one.text)["inProgress"] is False)
+    assert json.loads(done.text)["result"] == "ABORTED"
+    assert "Hard kill!" in ask(url, "GET", f"{path}/consoleText", headers=TOKEN).text
+
+
+def test_a_freestyle_job_has_neither_stages_nor_inputs_nor_harder_ways_to_end(url):
+    settings(url, freestyle=True, hold="Build")
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    path = "/job/team/job/deploy/1"
+    build = json.loads(settle(url, f"{path}/api/json", lambda one: one.status == 200).text)
+
+    assert build["_class"] == SHAPES["build-running"]["response"]["json"]["_class"]
+    for rest in ("wfapi/describe", "wfapi/pendingInputActions", "input/api/json"):
+        assert ask(url, "GET", f"{path}/{rest}", headers=TOKEN).status == 404
+    assert [ask(url, "POST", f"{path}/{how}", headers=TOKEN).status for how in ("term", "kill", "stop")] == [
+        404,
+        404,
+        302,
+    ]
+
+
+def test_a_restart_forgets_what_left_the_queue_keeps_what_waits_and_goes_on_with_pipelines(url):
+    settings(url, hold="Build")
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    settle(url, "/queue/item/1/api/json", lambda one: json.loads(one.text).get("executable"))
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+
+    control(url, "settings", {"restarted": True})
+
+    items = [ask(url, "GET", f"/queue/item/{number}/api/json", headers=TOKEN).status for number in (1, 2)]
+    assert items == [404, 200]
+    assert json.loads(ask(url, "GET", "/job/team/job/deploy/1/api/json", headers=TOKEN).text)["building"] is True
+
+
+def test_a_renamed_job_takes_its_builds_along_and_leaves_nothing_behind(url):
+    ask(url, "POST", TRIGGER, headers=TOKEN)
+    settle(url, "/job/team/job/deploy/1/api/json", lambda one: one.status == 200)
+
+    control(url, "settings", {"rename": [JOB, "team/ship"]})
+
+    assert ask(url, "GET", "/job/team/job/deploy/1/api/json", headers=TOKEN).status == 404
+    assert ask(url, "GET", "/job/team/job/ship/1/api/json", headers=TOKEN).status == 200
+
+
+def test_branches_stand_in_a_multibranch_project_under_names_that_are_encoded_twice(url):
+    control(url, "settings", {"jobs": {"team/main/feature%2Fx": {"branch": True}}})
+
+    above = json.loads(ask(url, "GET", "/job/team/api/json", headers=TOKEN).text)["jobs"]
+    (branch,) = json.loads(ask(url, "GET", "/job/team/job/main/api/json", headers=TOKEN).text)["jobs"]
+
+    recorded = json.loads((RECORDINGS / "mbranch.json").read_text())
+    assert recorded["_class"] in [one["_class"] for one in above if one["name"] == "main"]
+    assert branch["_class"] == recorded["jobs"][0]["_class"]
+    assert (branch["name"], branch["fullName"]) == ("feature%2Fx", "team/main/feature%2Fx")
+    assert branch["url"] == f"{url}/job/team/job/main/job/feature%252Fx/"
+    assert ask(url, "GET", "/job/team/job/main/job/feature%252Fx/api/json", headers=TOKEN).status == 200
+    assert ask(url, "GET", "/job/team/job/main/job/feature%2Fx/api/json", headers=TOKEN).status == 404

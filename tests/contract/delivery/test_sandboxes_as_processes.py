@@ -11,8 +11,11 @@ import pytest
 from tests.factories.delivery import ask, basic, control, requests_of
 
 COMMANDS = {
+    "apisix": [],
     "jenkins": [],
+    "kong": [],
     "prometheus": ["--kubernetes", "http://127.0.0.1:9"],
+    "spinnaker": ["--kubernetes", "http://127.0.0.1:9"],
 }
 NOT_STRICT = {name: value for name, value in os.environ.items() if name != "GMUD_STRICT"}
 

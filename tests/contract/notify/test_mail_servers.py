@@ -17,7 +17,7 @@ TO = "ana@example.com"
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> str:
-    return a_certificate(tmp_path_factory.mktemp("tls") / "mail.pem")
+    return a_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module", params=["smtps", "smtp+starttls"])
@@ -68,7 +68,7 @@ def test_a_certificate_that_nobody_here_trusts_is_refused_before_the_password_is
 
 
 def test_a_certificate_for_another_host_is_refused(box, caplog, monkeypatch, settings, tmp_path):
-    other = a_certificate(tmp_path / "other.pem", address="127.0.0.2")
+    other = a_certificate(tmp_path, host="127.0.0.2")
     with a_mailbox(tmp_path, scheme=box.scheme, certificate=other) as elsewhere:
         monkeypatch.setenv("SSL_CERT_FILE", other)
         settings.GMUD_SMTP = options(elsewhere.url)

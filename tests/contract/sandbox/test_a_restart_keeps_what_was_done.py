@@ -154,14 +154,14 @@ def test_a_jenkins_finds_an_old_build_by_its_key_and_goes_on_counting(tmp_path):
     wanted = order()
     with process("jenkins", *state, end=signal.SIGKILL) as url:
         begun = JenkinsDelivery(door_to(url)).start(wanted)
-        first = begun.handle.queue_id
+        first = int(begun.handle.ticket)
         (build,) = ended(url, 1)
         console = ask(url, "GET", f"{JOB_PATH}/1/consoleText", headers=AUTHORIZED).text
         wait_until(lambda: json.loads((tmp_path / "state.json").read_text())["items"][0]["build"]["result"])
 
     with process("jenkins", *state) as url:
         found = JenkinsDelivery(door_to(url)).find(TARGET, wanted.key)
-        assert (found.handle.build_number, found.state) == (1, State.FAILED)  # no gate is there: Permit failed
+        assert (found.handle.run, found.state) == ("1", State.FAILED)  # no gate is there: Permit failed
         assert [stage.name for stage in found.stages] == ["Permit"]
         assert job(url)["builds"] == [build]
         assert ask(url, "GET", f"{JOB_PATH}/1/consoleText", headers=AUTHORIZED).text.startswith(console.rstrip())
@@ -195,7 +195,7 @@ def test_what_waited_in_the_queue_waits_again_and_is_built_once(tmp_path):
         assert [one["queueId"] for one in job(url)["builds"]] == [waiting]
 
 
-@pytest.mark.parametrize("name", ["jenkins", "kubernetes"])
+@pytest.mark.parametrize("name", ["apisix", "jenkins", "kong", "kubernetes"])
 @pytest.mark.parametrize("text", ["{", "[]", '{"objects": 7}'])
 def test_a_file_that_is_not_ours_is_said_in_one_line(tmp_path, name, text):
     place = tmp_path / "state.json"

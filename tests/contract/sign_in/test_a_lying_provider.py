@@ -25,7 +25,7 @@ from tests.factories.accounts import PASSWORD, SETUP, a_person
 from tests.factories.factors import an_app, code_at
 from tests.factories.providers import Scripted, come_back, leave, round_trip
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]  # it is the provider on trial
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 HOUR = 3600
 

@@ -16,7 +16,7 @@ from releases.core import clock
 from tests.factories.accounts import SETUP, a_person
 from tests.factories.providers import a_real_provider, come_back, consent, leave
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]  # it is the provider on trial
 ANA = {
     "sub": "ana-1",
     "name": "Ana Reis",

@@ -7,11 +7,12 @@ import pytest
 
 from gmud.sandbox.kubernetes.api import Cluster
 from gmud.sandbox.kubernetes.seed import service_objects
-from gmud.sandbox.server import running
+from gmud.sandbox.server import Fault, running
 from releases.cluster.client import ClusterClient
 from releases.cluster.errors import Invalid
 from releases.traffic import rules
-from releases.traffic.istio.adapter import IstioAdapter
+from releases.traffic.guarded import Guarded
+from releases.traffic.istio.adapter import Istio
 from releases.traffic.ports import Conflict, NotEditable, RouteRef, Split
 from tests.factories.traffic import checkout, door_to
 
@@ -26,7 +27,7 @@ def mesh(*objects, others=None):
     cluster = Cluster([*objects, *kept])
     with running(cluster) as url:
         naps = []
-        yield cluster, IstioAdapter(ClusterClient(door_to(url), sleep=naps.append), sleep=naps.append)
+        yield cluster, Guarded(Istio(ClusterClient(door_to(url), sleep=naps.append)), sleep=naps.append)
 
 
 def stored(cluster, name="checkout"):
@@ -34,7 +35,7 @@ def stored(cluster, name="checkout"):
 
 
 def write(adapter, route, split):
-    return adapter.write(route, split, seen=adapter.read(route).version)
+    return adapter.write(route, split, seen=adapter.read(route).version).reading
 
 
 def a_change(**parts):
@@ -130,7 +131,7 @@ def test_an_object_that_is_being_deleted_is_refused_although_the_server_would_ta
 )
 def test_a_route_that_another_system_drives_is_never_written(meta, owner):
     with mesh(checkout(**meta)) as (cluster, adapter):
-        assert adapter.read(ROUTE).owner == owner
+        assert adapter.read(ROUTE).owner.system == owner
         with pytest.raises(NotEditable, match=owner):
             write(adapter, ROUTE, ALL)
         assert not [one for one in cluster.log if one["method"] == "PATCH"]
@@ -163,7 +164,7 @@ def test_a_removed_subset_is_not_given_traffic():
 )
 def test_an_object_that_git_writes_is_written_with_a_warning(meta):
     with mesh(checkout(**meta)) as (_cluster, adapter):
-        assert any("Git writes" in str(one) for one in adapter.read(ROUTE).warnings)
+        assert any("puts the old weights back" in str(one) for one in adapter.read(ROUTE).warnings)
         assert write(adapter, ROUTE, ALL).weights["canary"] == 100
 
 
@@ -175,6 +176,44 @@ def test_two_objects_for_one_host_are_refused_because_the_mesh_obeys_either():
         assert "twin" in str(preview.obstacles[0])
         with pytest.raises(NotEditable, match="undefined"):
             write(adapter, ROUTE, ALL)
+
+
+def a_rival(**spec):
+    rival = checkout(name="twin", namespace="platform", uid="another")
+    rival["spec"] |= {"hosts": ["checkout.shop.svc.cluster.local"], **spec}
+    return rival
+
+
+@pytest.mark.parametrize("spec", [{}, {"gateways": []}, {"exportTo": ["*"]}, {"exportTo": [".", "shop"]}])
+def test_a_rival_for_the_host_is_refused_in_whatever_namespace_it_stands(spec):
+    mine = checkout()
+    mine["spec"]["exportTo"] = [".", "web"]
+    with mesh(mine, a_rival(**spec)) as (cluster, adapter):
+        assert "platform/twin" in str(adapter.preview(ROUTE, ALL).obstacles[0])
+        with pytest.raises(NotEditable, match="undefined"):
+            write(adapter, ROUTE, ALL)
+        assert not [one for one in cluster.log if one["method"] == "PATCH"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [({"exportTo": ["."]}, {"exportTo": ["."]}), ({}, {"exportTo": ["~"]}), ({}, {"gateways": ["shop/public-gw"]})],
+)
+def test_an_object_for_the_host_that_none_of_our_callers_obeys_is_no_rival(mine, theirs):
+    found = checkout()
+    found["spec"] |= mine
+    with mesh(found, a_rival(**theirs)) as (_cluster, adapter):
+        assert adapter.preview(ROUTE, ALL).is_possible
+
+
+def test_a_token_of_one_namespace_finds_rivals_there_and_says_that_it_saw_no_others():
+    twin = checkout(name="twin", uid="another")
+    with mesh(checkout(), twin) as (cluster, adapter):
+        path = r"^/apis/networking\.istio\.io/v1/virtualservices"
+        cluster.faults.append(Fault("status:403", method="GET", path=path, times=9))
+        preview = adapter.preview(ROUTE, ALL)
+    assert "twin routes" in str(preview.obstacles[0])
+    assert any("VirtualService was looked for in the namespace shop only" in str(one) for one in preview.warnings)
 
 
 def a_root(name, **meta):
@@ -216,7 +255,7 @@ def test_a_writer_that_only_touches_labels_does_not_stop_the_flip():
     with mesh(checkout()) as (cluster, adapter):
         seen = adapter.read(ROUTE).version
         cluster.rival.times = 2
-        assert adapter.write(ROUTE, ALL, seen=seen).weights["canary"] == 100
+        assert adapter.write(ROUTE, ALL, seen=seen).reading.weights["canary"] == 100
     assert len([one for one in cluster.log if one["method"] == "PATCH"]) == 3
 
 

@@ -11,35 +11,18 @@ import pytest
 from releases.operations import failpoints, rules
 from releases.operations.models import OutboxMessage
 from tests.factories.operations import Clock, Outside, a_pending, a_plan, an_operation, work
+from tests.fault.operations.crashes import Crash, deaths
 
 pytestmark = pytest.mark.django_db
 POINTS = range(1, 26)
 SENDS = list(product(("ok", "lost", "down"), repeat=3))
 
 
-class Crash(BaseException):
-    """The worker's process is gone."""
-
-
 @pytest.fixture
-def crash_at(monkeypatch):
+def crash_at():
     """Crash at the n-th failpoints that are passed."""
-    passed, deadly = [], set()
-
-    def strike(name):
-        passed.append(name)
-        if len(passed) in deadly:
-            raise Crash
-
-    def arm(points):
-        passed.clear()
-        deadly.clear()
-        deadly.update(points)
-        return passed
-
-    monkeypatch.setenv("GMUD_FAILPOINTS", "all")
-    monkeypatch.setattr(failpoints, "strike", strike)
-    return arm
+    with deaths() as found:
+        yield found.arm
 
 
 def play(passed, sends, *, steps=1):

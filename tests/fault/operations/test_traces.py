@@ -50,7 +50,7 @@ class Collector:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def trace(self, request: str) -> list[Span]:
         """Return the spans of a request, with the name of the service that sent them checked."""

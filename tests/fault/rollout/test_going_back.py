@@ -18,11 +18,13 @@ from releases.operations import services as operations_services
 from releases.operations.models import Operation, OutboxMessage
 from releases.rollback import services
 from releases.rollback.models import Rollback
-from releases.rollback.services import AlreadyRolledBack
+from releases.rollback.services import AlreadyRolledBack, restoring
 from releases.rollout import services as rollout
 from releases.rollout.steps import GatedShift
 from releases.traffic import queries as traffic
+from releases.traffic.models import Drift
 from releases.traffic.providers import provider_for
+from releases.traffic.services import look
 from releases.traffic.steps import STEP_KIND, ShiftStep
 from tests.factories.accounts import SETUP, a_token
 from tests.factories.delivery import control, fault
@@ -238,6 +240,60 @@ def test_a_shift_whose_trial_outlasts_the_click_to_go_back_writes_nothing(bank):
 
     assert pressed
     assert (bank.weights(), bank.writes()) == (HOME, [])
+
+
+class SlowToLookAround:
+    """A mesh whose look around before a write takes so long that somebody presses a button meanwhile."""
+
+    def __init__(self, mesh, press):
+        self.mesh, self.press = mesh, press
+
+    def __getattr__(self, name):
+        return getattr(self.mesh, name)
+
+    def write(self, route, split, *, seen, still):
+        def pressed_meanwhile():
+            self.press()
+            still()
+
+        return self.mesh.write(route, split, seen=seen, still=pressed_meanwhile)
+
+
+def test_a_shift_whose_look_around_outlasts_the_click_to_go_back_writes_nothing(bank):
+    change = scheduled(bank.house)
+    pressed = []
+
+    def press():
+        if not pressed:
+            pressed.append(go_back(bank, change))
+
+    def provide(card, *, urgent=False):
+        return provider_for(card, urgent=urgent) if urgent else SlowToLookAround(provider_for(card), press)
+
+    bank.handlers[STEP_KIND] = GatedShift(provide, hold_seconds=0.1, contention_seconds=0)
+    bank.start(change)
+    bank.until_state(change, "reviewing")
+    bank.rest()
+
+    assert pressed
+    assert (bank.weights(), bank.writes()) == (HOME, [])
+
+
+def test_a_restore_under_way_on_its_route_is_taken_over(bank):
+    change = bank.released()
+    bank.cluster.edit(100, 0, service="ledgerwriter")
+    (route,) = catalog.routes_for(*change.items.get().place)
+    look(route_id=route.id, now=clock.now())
+    drift = Drift.objects.get()
+    begun = restoring.restore(drift_id=drift.pk, seen=HOME, actor=bank.releaser, now=clock.now())
+
+    go_back(bank, change)
+
+    begun.refresh_from_db()
+    assert begun.state == "superseded"
+    bank.until_state(change, "reviewing")
+    bank.rest()
+    assert bank.weights() == HOME
 
 
 def test_an_open_breaker_keeps_nobody_from_going_back(bank):

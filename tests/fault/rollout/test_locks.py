@@ -16,6 +16,7 @@ from releases.rollback import services as rollback
 from releases.rollback.models import Rollback
 from releases.rollout import services as rollout
 from tests.factories.changes import a_house
+from tests.factories.gate import with_keys
 from tests.factories.races import at_once
 from tests.factories.rollout import EARLIER, STANDS, connect, runs, scheduled, wire
 
@@ -53,8 +54,9 @@ class SlowToEnd:
 
 
 @pytest.fixture
-def change(settings):
+def change(settings, tmp_path):
     settings.GMUD_VERIFY_SECONDS = 0.5
+    with_keys(settings, tmp_path / "keys")
     now = clock.now()
     house = a_house(now - EARLIER)
     runs(house, house.service, STANDS)

@@ -11,12 +11,13 @@ from releases.catalog import queries as catalog_queries
 from releases.catalog import services as catalog
 from releases.changes import services as changes
 from releases.core import clock
-from releases.core.errors import NotPermitted, Refused, Unreachable
+from releases.core.errors import NotPermitted, Refused, Sentence, Unreachable
 from releases.delivery.models import Deployment
 from releases.gate import queries as gate_queries
 from releases.gate import services as gate
 from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Run
+from releases.notify.models import Notice
 from releases.operations import queries as operations
 from releases.operations import services as operations_services
 from releases.rollback import services as rollback
@@ -361,15 +362,49 @@ def test_weights_that_are_set_back_during_the_watch_ask_a_person_and_are_kept(ba
     bank.work_until(lambda: step(operations.active_on(change.stream), "health.watch").data.get("measures"))
     bank.cluster.edit(100, 0, service="ledgerwriter", manager="argocd-controller")
 
-    operation = bank.until_operation(change, "needs_human")
+    bank.work_until(lambda: "undone" in watch_of(change).data)
+    seen = len(watch_of(change).data["measures"])
+    bank.work_until(lambda: len(watch_of(change).data["measures"]) > seen + 1)
 
-    watch = step(operation, "health.watch")
-    assert "argocd-controller" in str(watch.note)
-    route = catalog_queries.route_for(bank.house.service.pk, bank.house.environment.pk)
+    assert "argocd-controller" in str(Sentence.from_json(watch_of(change).data["undone"]))
+    (route,) = catalog_queries.routes_for(bank.house.service.pk, bank.house.environment.pk)
     assert (bank.weights(), dict(route.reading.weights)) == ({"stable": 100, "canary": 0},) * 2
+    assert told(change).count("rollout.traffic_moved") == 1
+    assert Notice.objects.filter(topic="verdict_bad").exists()
     bank.cluster.edit(0, 100, service="ledgerwriter")
-    operations_services.retry_step(step_id=watch.id, actor=bank.releaser, now=clock.now())
     bank.until_state(change, "reviewing")
+    assert "undone" not in watch_of(change).data
+
+
+def watch_of(change):
+    """Return the watch as it stands: it measures, whoever it asked."""
+    found = next(one for one in operations.operations_of(change.pk) if one.kind == "watch")
+    return step(found, "health.watch")
+
+
+def test_a_watch_that_asked_a_person_still_fails_on_bad_health(bank):
+    change = bank.released()
+    bank.cluster.edit(50, 50, service="ledgerwriter", manager="argocd-controller")
+    bank.work_until(lambda: "undone" in watch_of(change).data)
+
+    bank.prometheus.rates.bad["ledgerwriter", "v1.5.0"] = 0.5
+    bank.until_operation(change, "failed")
+
+    assert "requests failed" in str(watch_of(change).note)
+
+
+def test_a_watch_whose_weights_stand_elsewhere_at_its_end_ends_badly_and_closes_with_its_time(bank, settings):
+    settings.GMUD_WATCH_SECONDS = 3.0
+    change = bank.released()
+    bank.cluster.edit(100, 0, service="ledgerwriter", manager="argocd-controller")
+
+    bank.until_operation(change, "failed")
+    change.refresh_from_db()
+
+    assert "argocd-controller" in str(watch_of(change).note)
+    assert changes.settle_due(now=change.watch_until_at) == 1
+    change.refresh_from_db()
+    assert change.state == "reviewing"
 
 
 def test_a_mesh_that_does_not_answer_ends_no_watch(bank, settings):

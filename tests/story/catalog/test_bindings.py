@@ -128,8 +128,7 @@ def test_only_those_who_edit_the_catalogue_bind_and_route():
 def test_a_route_is_found_with_its_connection_and_without_a_reading_until_somebody_looked():
     service, cluster = a_service(), a_connection("k8s", ConnectionKind.KUBERNETES)
     row = route(service, cluster)
-    card = queries.route_for(service.pk, an_environment().pk)
-    assert card is not None
+    (card,) = queries.routes_for(service.pk, an_environment().pk)
     assert (card.id, card.locator, card.stable, card.canary) == (row.pk, LOCATOR, "stable", "canary")
     assert (card.connection.name, card.reading) == ("k8s", None)
     assert queries.route(row.pk) == card
@@ -179,6 +178,40 @@ def test_another_object_forgets_the_reading_of_the_first():
 def test_a_route_that_names_nothing_is_refused(given, field):
     with pytest.raises(Invalid) as caught:
         route(a_service(), a_connection("k8s", ConnectionKind.KUBERNETES), **given)
+    assert list(caught.value.fields) == [field]
+
+
+GATEWAYS = [
+    (ConnectionKind.KONG, {"name": "checkout"}, "checkout-a.shop.svc:8080", "[2001:db8::1]:80"),
+    (ConnectionKind.KONG, {"namespace": "Shop", "name": "checkout.v1"}, "a:80", "b:80"),
+    (ConnectionKind.APISIX, {"name": "1", "kind": "upstreams"}, "default", "checkout_canary"),
+]
+
+
+@pytest.mark.parametrize(("kind", "locator", "stable", "canary"), GATEWAYS)
+def test_a_gateway_names_its_objects_and_targets_in_its_own_way(kind, locator, stable, canary):
+    row = route(a_service(), a_connection("edge", kind), locator=locator, stable=stable, canary=canary)
+    card = queries.route(row.pk)
+    assert (card.locator, card.stable, card.canary) == (locator, stable, canary)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field"),
+    [
+        (ConnectionKind.KONG, {"locator": {}}, "locator"),
+        (ConnectionKind.KONG, {"locator": {"namespace": "..", "name": "x"}}, "locator"),
+        (ConnectionKind.KONG, {"locator": {"namespace": 7, "name": "x"}}, "locator"),
+        (ConnectionKind.KONG, {"stable": "a/b:80"}, "stable"),
+        (ConnectionKind.APISIX, {"locator": {"namespace": "bank", "name": "1"}}, "locator"),
+        (ConnectionKind.APISIX, {"locator": {"name": "../configs"}}, "locator"),
+        (ConnectionKind.APISIX, {"canary": "x" * 64}, "canary"),
+        (ConnectionKind.KUBERNETES, {"stable": "checkout:80"}, "stable"),
+    ],
+)
+def test_a_name_that_this_system_cannot_have_is_refused(kind, given, field):
+    named = {"locator": {"name": "1"}} if kind is not ConnectionKind.KUBERNETES else {}
+    with pytest.raises(Invalid) as caught:
+        route(a_service(), a_connection("edge", kind), **{**named, **given})
     assert list(caught.value.fields) == [field]
 
 

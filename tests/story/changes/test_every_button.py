@@ -46,7 +46,7 @@ def refusal_of(change, verb, actor, now) -> GmudError | None:
 
 def as_pressed(change, buttons, actor):
     """Return the page's buttons, and the words of what it says only others can do."""
-    acts = {act.verb: act for act in panels.acts(change, buttons, actor=actor)}
+    acts = {act.verb: act for act in panels.acts(change, buttons, actor=actor, outlooks=lambda: ())}
     return acts, [str(line.text) for line in panels.for_others(buttons)]
 
 

@@ -9,14 +9,16 @@ from releases.audit import queries as audit
 from releases.core import breaker
 from releases.core.errors import Missing, Reason, Refused, Sentence
 from releases.delivery import queries, services
-from releases.delivery.states import State
+from releases.delivery.ports import Handle, Sighting
+from releases.delivery.states import Act, State
 from releases.delivery.steps import CallOffStep, DeployStep
 from releases.operations import services as operations
+from releases.operations.models import Step
 from releases.operations.rules import DELIVERIES
 from tests.factories.accounts import SETUP
 from tests.factories.delivery import JOB, Clock, a_deployment, a_world, begin, control, fault, permit, run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -99,6 +101,47 @@ def test_a_lost_answer_ends_in_one_build_and_one_deployment(world, permits, now)
     assert len(sent(world)) == len(world.job.builds) == 1
 
 
+def test_a_sending_that_took_a_lease_to_get_to_its_order_sends_nothing_and_begins_anew(world, now, settings):
+    clock, slow = Clock(now), [timedelta(seconds=settings.GMUD_LEASE_SECONDS)]
+    deployment = a_deployment(world)
+
+    def permits(one):
+        clock.now += slow.pop() if slow else timedelta()
+        return permit(str(one.pk))
+
+    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+    ended = run(operation, {services.STEP_KIND: DeployStep(permits, clock)}, clock)
+
+    assert (ended.state, len(sent(world)), len(world.job.builds)) == ("succeeded", 1, 1)
+    assert Step.objects.get().sends == 2
+
+
+class Slow:
+    """A CI system that does not show at once what it took."""
+
+    def __init__(self, blind):
+        self.blind = blind
+
+    def start(self, order):
+        return Sighting(State.QUEUED, Handle(order.key, order.target.job, run="1"))
+
+    def look(self, handle):
+        self.blind -= 1
+        return Sighting(State.LOST if self.blind >= 0 else State.SUCCEEDED, handle)
+
+
+@pytest.mark.parametrize(("blind", "state"), [(2, "succeeded"), (100, "needs_human")])
+def test_what_was_ordered_just_now_is_lost_only_when_it_does_not_show_within_a_minute(world, now, blind, state):
+    deployment, clock, system = a_deployment(world), Clock(now), Slow(blind)
+    operation = begin([services.step_for(deployment)], deployment.change_id, now)
+    step = DeployStep(lambda _deployment: permit(), clock, lambda _deployment, _step: system)
+
+    ended = run(operation, {services.STEP_KIND: step}, clock)
+
+    assert ended.state == state
+    assert (clock.now - now < timedelta(minutes=1)) == (state == "succeeded")
+
+
 @pytest.mark.parametrize("do", ["500", "html", "close_before"])
 def test_a_trigger_that_never_arrived_is_sent_again_and_builds_once(world, permits, now, do):
     fault(world.url, do, method="POST", path="buildWithParameters")
@@ -163,8 +206,8 @@ def test_a_deployment_that_somebody_stops_is_canceled_at_jenkins(world, permits,
     run(operation, handlers, clock, looks=5)
     assert not queries.deployment(deployment.pk, now=clock.now).has_ended
 
-    services.stop(deployment_id=deployment.pk, actor=SETUP, now=clock.now)
-    services.stop(deployment_id=deployment.pk, actor=SETUP, now=clock.now)
+    services.ask(deployment_id=deployment.pk, act=Act.STOP, actor=SETUP, now=clock.now)
+    services.ask(deployment_id=deployment.pk, act=Act.STOP, actor=SETUP, now=clock.now)
     operation = run(operation, handlers, clock)
 
     (card,) = queries.deployments_of(deployment.change_id, now=clock.now)
@@ -172,7 +215,7 @@ def test_a_deployment_that_somebody_stops_is_canceled_at_jenkins(world, permits,
     kinds = [entry.kind for entry in audit.story(deployment.stream)]
     assert kinds.count("deployment.stop_asked") == 1
     with pytest.raises(Refused):
-        services.stop(deployment_id=deployment.pk, actor=SETUP, now=clock.now)
+        services.ask(deployment_id=deployment.pk, act=Act.STOP, actor=SETUP, now=clock.now)
 
 
 def test_a_run_that_disappeared_asks_a_human(world, permits, now):

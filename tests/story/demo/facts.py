@@ -24,7 +24,7 @@ def facts() -> dict[str, Any]:
     from releases.operations.models import Operation, OutboxMessage
     from releases.rollback.models import Rollback
     from releases.rollout.models import Rollout
-    from releases.traffic.models import Shift
+    from releases.traffic.models import ShiftEnd
 
     policy = committee.current_policy()
     told_at = ChangeRequest.objects.latest("number").created_at
@@ -67,8 +67,8 @@ def facts() -> dict[str, Any]:
         ),
         "permits": sorted((numbers[one.change_id], since(one.redeemed_at)) for one in Permit.objects.all()),
         "shifts": sorted(
-            (numbers[one.change_id], sorted(one.asked.items()), one.state, since(one.asked_at), since(one.confirmed_at))
-            for one in Shift.objects.all()
+            (numbers[one.shift.change_id], sorted(one.shift.asked.items()), one.state, since(one.ended_at))
+            for one in ShiftEnd.objects.select_related("shift")
         ),
         "verdicts": sorted((numbers[one.change_id], one.health, since(one.judged_at)) for one in Verdict.objects.all()),
         "rollouts": sorted((one.change.number, one.outcome, since(one.ended_at)) for one in Rollout.objects.all()),

@@ -1,6 +1,8 @@
-"""The demo that a newcomer finds: people, seats, a bank, forty changes that are over, and four that are open."""
+"""The demo that a newcomer finds: people, seats, a bank, forty changes that are over, and those that are open."""
 
 import json
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from django.apps import apps
@@ -8,8 +10,14 @@ from django.core.management import CommandError
 
 from gmud.demo import story
 from gmud.demo.management.commands.demo import Command
+from gmud.sandbox import apisix_store, kong_store
+from gmud.sandbox.apisix import ADMIN_KEY, Apisix
 from gmud.sandbox.jenkins_controller import default_jobs
+from gmud.sandbox.kong import Kong
+from gmud.sandbox.kubernetes import seed
 from gmud.sandbox.kubernetes.api import Cluster
+from gmud.sandbox.server import running
+from gmud.sandbox.spinnaker.seed import bank_of_anthos
 from releases.accounts import queries as accounts
 from releases.accounts import services as machines
 from releases.accounts.models import Person, Team, User
@@ -17,7 +25,9 @@ from releases.accounts.rights import Right
 from releases.audit import queries as audit
 from releases.audit.models import AuditEvent, AuditText
 from releases.audit.sealer import Sealer
-from releases.catalog.kinds import DependencySource, Purpose
+from releases.catalog import queries as catalog
+from releases.catalog.filling import backward, forward
+from releases.catalog.kinds import ConnectionKind, DependencySource, Purpose
 from releases.catalog.models import (
     Artifact,
     Binding,
@@ -34,6 +44,7 @@ from releases.changes.states import ChangeType, Outcome, State
 from releases.committee import queries as committee
 from releases.committee.models import Vote
 from releases.committee.seats import SEAT_TITLES, Decision
+from releases.core.http import Door
 from releases.gate import services as gate
 from releases.gate.models import GateDecision, Permit
 from releases.gate.rules import Request, Run
@@ -43,14 +54,23 @@ from releases.operations import queries as operations
 from releases.operations.models import OutboxMessage
 from releases.rollback.models import Rollback
 from releases.rollout.models import Rollout
-from releases.traffic.models import Shift
+from releases.traffic.models import ShiftEnd
+from releases.traffic.ports import System
+from releases.traffic.providers import PROVIDERS, reference, system_of
 from releases.traffic.states import ShiftState
 from tests.factories.audit import ANOTHER, name_of, underived, write_by_sql
+from tests.factories.traffic import FULL, LOOPBACK
 from tests.house.tree import ROOT
 
 BAD, GOOD, WAITING, DRAFT = 1039, 1040, 1041, 1042
+AT_OTHERS = {plane: 1043 + at for at, plane in enumerate(story.AT_OTHERS)}
+DOORS = {
+    ConnectionKind.KUBERNETES: {"Authorization": f"Bearer {FULL}"},
+    ConnectionKind.KONG: {},
+    ConnectionKind.APISIX: {"X-API-KEY": ADMIN_KEY},
+}
 OVER = (State.CLOSED, State.REJECTED)
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.once]  # the browser sees it told on both
 PRINTED = {"ana", "bruno", "helena", "davi", "marta", "owner"}
 
 
@@ -122,10 +142,10 @@ def test_the_gate_refused_what_was_rejected_and_what_was_rolled_back_when_ci_ask
 def test_one_was_rolled_back_its_traffic_and_its_version_and_is_quarantined(told):
     back = Rollback.objects.select_related("change").get()
     item = back.change.items.select_related("artifact", "way_back__target_artifact").get()
-    shifts = Shift.objects.filter(change_id=back.change_id).order_by("asked_at")
+    ends = ShiftEnd.objects.filter(shift__change_id=back.change_id, state=ShiftState.CONFIRMED).order_by("ended_at")
 
     assert (back.change.outcome, back.begun_by) == (Outcome.ROLLED_BACK, "Davi Nunes")
-    assert [one.asked["canary"] for one in shifts if one.state == ShiftState.CONFIRMED] == [10, 0, 0]
+    assert [one.shift.asked["canary"] for one in ends] == [10, 0, 0]
     assert item.artifact.quarantined_at == back.ended_at
     assert f"CHG-{back.change.number}" in item.artifact.quarantine_reason
     assert Artifact.objects.exclude(quarantined_at=None).count() == 1
@@ -191,8 +211,8 @@ def ask(told, number):
     return gate.ask(actor=machines.use_token(token=token, now=told.visit), request=request, now=told.visit)
 
 
-@pytest.mark.parametrize("number", [BAD, GOOD])
-def test_two_are_scheduled_and_the_gate_lets_them_go(told, number):
+@pytest.mark.parametrize("number", [BAD, GOOD, *AT_OTHERS.values()])
+def test_some_are_scheduled_and_the_gate_lets_them_go(told, number):
     assert change(number).state == State.SCHEDULED
 
     answer = ask(told, number)
@@ -246,6 +266,7 @@ def test_one_is_a_draft_and_no_other_is_open(told):
         (GOOD, State.SCHEDULED),
         (WAITING, State.AUTHORIZING),
         (DRAFT, State.DRAFT),
+        *((number, State.SCHEDULED) for number in AT_OTHERS.values()),
     ]
 
 
@@ -283,13 +304,15 @@ def test_every_printed_log_in_works_and_nobody_else_has_a_password(told):
             assert not user.has_usable_password()
 
 
-def test_the_three_things_to_try_name_the_changes_that_are_there(told):
-    bad, waiting, good = known(told)["try"]
+def test_the_things_to_try_name_the_changes_that_are_there(told):
+    bad, waiting, others, good = known(told)["try"]
 
     assert f"CHG-{BAD} " in bad
     assert f"{{address}}/changes/{BAD}" in bad
     assert f"{{address}}/changes/{WAITING}" in waiting
     assert f"CHG-{GOOD} " in good
+    assert f"{{address}}/changes/{AT_OTHERS['kong']}" in others
+    assert all(f"CHG-{number}" in others for number in AT_OTHERS.values())
     assert bad.format(address="http://localhost:1").count("http://localhost:1/") == 2
 
 
@@ -303,7 +326,7 @@ def test_the_readme_walks_through_what_is_there(told):
 
 def test_no_password_and_no_token_stands_in_the_database(told):
     secrets = [one["password"] for one in known(told)["accounts"]]
-    secrets += [(told.folder / name).read_text().strip() for name in ("ci.token", "jenkins.token")]
+    secrets += [(told.folder / name).read_text().strip() for name in ("ci.token", "jenkins.token", "spinnaker.token")]
     rows = [row for model in apps.get_models() for row in model.objects.values_list()]
     text = "\n".join(map(repr, rows))
 
@@ -314,7 +337,7 @@ def test_no_password_and_no_token_stands_in_the_database(told):
 def test_its_files_are_for_their_owner_only(told):
     modes = {path.name: path.stat().st_mode & 0o777 for path in told.folder.iterdir() if path.is_file()}
 
-    assert modes == {"ci.token": 0o600, "demo.json": 0o600, "jenkins.token": 0o600}
+    assert modes == {"ci.token": 0o600, "demo.json": 0o600, "jenkins.token": 0o600, "spinnaker.token": 0o600}
 
 
 @pytest.fixture
@@ -368,21 +391,43 @@ def test_the_record_verifies_once_it_is_sealed_and_replays_to_the_tables(sealed)
     assert audit.replay(REPLAYED).findings == []
 
 
-def test_the_cluster_that_stands_in_runs_what_the_demo_says(told):
-    seen = {(one["namespace"], one["service"]): one for one in Cluster().state()["traffic"]}
+def test_every_control_plane_has_a_service_that_may_go_now(told):
+    scheduled = Item.objects.filter(change__number__in=[BAD, WAITING, *AT_OTHERS.values()]).select_related("service")
 
-    for reading in Reading.objects.select_related("route"):
-        place = reading.route.locator
-        side = seen[place["namespace"], place["name"]]
-        assert side["weights"] == reading.weights
-        assert side["versions"]["stable"] == story.RUNNING
+    assert {story.SERVICES[one.service.name].plane for one in scheduled} == set(System)
 
 
-def test_the_jenkins_that_stands_in_has_every_job(told):
-    jobs = default_jobs()
+def test_part_of_the_past_went_through_every_control_plane(told):
+    moved = ShiftEnd.objects.filter(state=ShiftState.CONFIRMED).values_list("shift__route", flat=True)
+
+    assert {system_of(catalog.route(one)) for one in moved} == set(System)
+
+
+def test_what_stands_in_splits_and_runs_what_the_demo_says(told):
+    planes = {name: about.plane for name, about in story.SERVICES.items()}
+    cluster = Cluster(seed.bank_of_anthos(planes))
+    running_there = {(one["namespace"], one["service"]): one for one in cluster.state()["traffic"]}
+    doors = {ConnectionKind.KUBERNETES: cluster}
+    doors[ConnectionKind.KONG] = Kong(partial(kong_store.bank_of_anthos, story.served_by(System.KONG)))
+    doors[ConnectionKind.APISIX] = Apisix(partial(apisix_store.bank_of_anthos, story.served_by(System.APISIX)))
+    with ExitStack() as servers:
+        urls = {kind: servers.enter_context(running(one)) for kind, one in doors.items()}
+        for reading in Reading.objects.select_related("route__service", "route__environment"):
+            route = catalog.route(reading.route_id)
+            kind = ConnectionKind(route.connection.kind)
+            door = Door(kind, urls[kind], DOORS[kind], LOOPBACK)
+            assert PROVIDERS[system_of(route)](door).read(reference(route)).weights == reading.weights
+    assert {one["versions"]["stable"] for one in running_there.values()} == {story.RUNNING}
+    assert len(cluster.state()["traffic"]) + 4 == 2 * len(seed.SERVICES)
+
+
+def test_the_systems_that_stand_in_have_every_job(told):
+    jobs = {"jenkins": default_jobs(), "spinnaker": bank_of_anthos()}
 
     assert Binding.objects.filter(purpose=Purpose.DEPLOY).count() == 2 * len(story.SERVICES)
-    assert all(one.settings["job"] in jobs for one in Binding.objects.filter(purpose=Purpose.DEPLOY))
+    bound = Binding.objects.filter(purpose=Purpose.DEPLOY).select_related("connection")
+    assert all(how(one.settings)["job"] in jobs[one.connection.kind] for one in bound for how in (forward, backward))
+    assert {one.connection.kind for one in bound} == set(jobs)
 
 
 def test_it_refuses_where_somebody_lives(told, settings):

@@ -305,6 +305,28 @@ def test_time_alone_moves_it_also_where_no_bell_rings(db, who):
     assert OutboxMessage.objects.filter(kind="gate.callback", ref=row.pk, queue="notify", done_at=None).count() == 1
 
 
+def test_whoever_takes_rollbacks_over_looks_after_no_questions(db):
+    now = clocks.now()
+    house = a_house(now - timedelta(hours=1, minutes=5))
+    waits(house, a_change(house, at=State.SCHEDULED), ELSEWHERE)
+
+    Sweeper(worker="w", queues=["rollback"]).turn()
+
+    assert Callback.objects.get().state == CallbackState.WAITING
+
+
+def test_so_many_wait_about_one_change_and_no_more_and_the_same_question_is_none_more(house, change):
+    for number in range(20):
+        waits(house, change, f"{ELSEWHERE}/{number}")
+
+    with pytest.raises(Invalid) as caught:
+        waits(house, change, f"{ELSEWHERE}/20")
+    waits(house, change, f"{ELSEWHERE}/7")
+
+    assert set(caught.value.fields) == {"callback_url"}
+    assert Callback.objects.count() == 20
+
+
 @pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_somebody_is_called(house, change, url, listener):
     waits(house, change, url)

@@ -16,6 +16,7 @@ from releases.catalog.models import Connection, Route
 from releases.changes import services
 from releases.changes.document import IN_DIGEST
 from releases.changes.models import ChangeRequest, Item, RollbackPlan
+from releases.changes.pace import Step
 from releases.changes.states import ChangeType, MigrationClass, State
 from releases.committee import services as committee
 from releases.committee.models import Vote
@@ -72,6 +73,7 @@ EDITS: dict[tuple[str, str], Sent] = {
     ("ChangeRequest", "plan"): lambda _house, _items: {"plan": "1. Deploy everything at once."},
     ("ChangeRequest", "type"): lambda _house, _items: {"type": ChangeType.EMERGENCY},
     ("ChangeRequest", "parameters"): lambda _house, _items: {"parameters": {"REGION": "us-east-1"}},
+    ("ChangeRequest", "steps"): lambda _house, _items: {"steps": (Step(5, 10), Step(100))},
     ("ChangeRequest", "test_evidence"): lambda _house, _items: {"tests_passed": 213},
     ("ChangeRequest", "starts_at"): lambda house, _items: {"starts_at": house.now + timedelta(minutes=61)},
     ("ChangeRequest", "ends_at"): lambda house, _items: {"ends_at": house.now + timedelta(minutes=181)},
@@ -110,6 +112,7 @@ ON_THE_CHANGE: dict[str, Values] = {
     "why": lambda _change, _house: {"why": "Another reason."},
     "plan": lambda _change, _house: {"plan": "2."},
     "type": lambda _change, _house: {"type": ChangeType.EMERGENCY},
+    "steps": lambda _change, _house: {"steps": [{"percent": 100, "pause_minutes": 0}]},
     "parameters": lambda _change, _house: {"parameters": {"REGION": "sa-east-1", "FORCE": "yes"}},
     "test_evidence": lambda _change, _house: {"test_evidence": {"passed": 215, "failed": 0, "url": ""}},
     "starts_at": lambda change, _house: {"starts_at": change.starts_at - timedelta(microseconds=1)},

@@ -338,7 +338,9 @@ def quorum(change: ChangeRequest) -> bool:
 SIZES = {"short": (25, 25), "long": (500, 60)}
 
 
-@pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "size", [pytest.param("short", marks=pytest.mark.once), pytest.param("long", marks=pytest.mark.long)]
+)
 def test_in_any_life_the_gate_allows_exactly_what_the_oracle_allows(house, size):
     examples, steps = SIZES[size]
     machine = type("LivesHere", (Lives,), {"house": house, "allows": []})
@@ -348,6 +350,7 @@ def test_in_any_life_the_gate_allows_exactly_what_the_oracle_allows(house, size)
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
+            derandomize=size == "short",  # so few lives may all end before the gate allows anything
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

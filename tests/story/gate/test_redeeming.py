@@ -17,9 +17,9 @@ from releases.changes import services as changes
 from releases.changes.states import ChangeType, State
 from releases.core import clock
 from releases.core.errors import Invalid, Missing, NotPermitted, Refused
-from releases.gate import services
+from releases.gate import permits, services
 from releases.gate.models import Permit
-from releases.gate.rules import Run
+from releases.gate.rules import PERMIT_LIVES, Run
 from releases.gate.services import Replayed
 from releases.gate.states import Intent, Verdict
 from releases.operations import services as operations
@@ -109,12 +109,53 @@ def test_a_permit_given_to_no_run_is_taken_by_the_first(house, change):
     assert refused(permit, Replayed, run=RUN) == {"permit_replayed"}
 
 
-def test_of_two_permits_for_one_start_only_one_is_good(house, change):
-    first, second, another = (a_fused_permit(house, change, f"deployment-{name}") for name in (1, 1, 2))
+def test_of_two_permits_for_one_start_only_one_is_good_even_for_the_same_run(house, change):
+    first, second = (a_fused_permit(house, change, "deployment-1") for _ in range(2))
     redeem(first)
 
     assert refused(second, Replayed, run=OTHER_RUN) == {"permit_replayed"}
-    assert redeem(another, run=OTHER_RUN)
+    assert refused(second, Replayed, run=RUN) == {"permit_replayed"}
+
+
+@pytest.mark.parametrize("fuses", [("", ""), ("", "deployment-1"), ("deployment-1", ""), ("one", "another")], ids=str)
+def test_an_item_is_deployed_by_one_run_whoever_began_it(house, change, fuses):
+    first, second = (a_fused_permit(house, change, fuse) for fuse in fuses)
+    Permit.objects.filter(pk=second.pk).update(run="")  # as if it was asked for by the run that redeems it
+    redeem(first)
+
+    assert refused(second, Replayed, run=OTHER_RUN) == {"permit_replayed"}
+    assert redeem(second).run == RUN.name
+
+
+def test_a_permit_for_a_job_that_may_wait_in_a_queue_lives_until_its_step_or_the_window_is_over(house, change):
+    early, late = change.ends_at - timedelta(minutes=1), change.ends_at + timedelta(hours=1)
+    lives = {}
+    for until in (inside(change), early, late):
+        answer = services.ask(
+            actor=CI, request=a_question(house, change), fuse=f"start-{until}", until=until, now=inside(change)
+        )
+        permit = Permit.objects.get(decision=answer.decision)
+        claims = permits.told(answer.permit)
+        assert claims["exp"] == int(permit.expires_at.timestamp())
+        lives[until] = permit.expires_at
+
+    assert lives == {
+        inside(change): inside(change) + PERMIT_LIVES,
+        early: early,
+        late: change.ends_at,
+    }
+
+
+def test_going_back_may_be_tried_again_by_another_run(house):
+    change = a_change(house, at=State.WATCHING)
+    back = change.items.get().way_back.target_artifact.digest
+    moment = change.watch_until_at - timedelta(seconds=1)
+    first, second = (
+        a_permit(house, change, intent=Intent.ROLLBACK, digest=back, run=run, now=moment) for run in (RUN, OTHER_RUN)
+    )
+    redeem(first, now=moment)
+
+    assert redeem(second, run=OTHER_RUN, now=moment).run == OTHER_RUN.name
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-1, False), (0, True), (299, True), (300, False)])

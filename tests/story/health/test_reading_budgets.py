@@ -18,6 +18,7 @@ from releases.health.ports import Measure, Question
 from releases.worker.tasks import budgets_due
 from tests.factories.accounts import NOW, SETUP
 from tests.factories.catalog import a_budget, a_connection, a_service, an_environment
+from tests.factories.delivery import Clock
 from tests.factories.health import LABELS, a_mesh
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,11 +47,12 @@ class Says:
         return Measure(said, at, "prometheus", why)
 
 
-def bound(name, query, *, left=None, now=NOW):
+def bound(name, query, *, left=None, now=NOW, connection=None):
     """Return a service whose budget is read by this query."""
     service = a_service(name)
     row = a_budget(service, an_environment(), now=now)
-    catalog.rebind(actor=SETUP, binding_id=row.pk, connection_id=row.connection_id, settings={"query": query}, now=now)
+    there = connection.pk if connection else row.connection_id
+    catalog.rebind(actor=SETUP, binding_id=row.pk, connection_id=there, settings={"query": query}, now=now)
     if left is not None:
         BudgetReading.objects.create(binding=row, left=left, seen_at=now)
     return service
@@ -93,16 +95,46 @@ def test_of_several_series_the_one_with_the_least_left_counts():
     assert budgets.probe_for(card.binding).worst([0.9, -0.1, 0.4]) == -0.1
 
 
-def test_what_was_just_read_is_left_alone_and_what_is_oldest_comes_first():
-    bound("fresh", "fresh", left=1, now=NOW - budgets.EVERY + timedelta(microseconds=1))
+def a_turn_of(count):
+    """Return a moment whose round begins with the first of so many."""
+    return NOW - timedelta(minutes=int(NOW.timestamp() // 60) % count)
+
+
+def test_what_was_just_read_is_left_alone_and_each_round_begins_one_further_on():
+    bound("fresh", "fresh", left=1, now=a_turn_of(3) - budgets.EVERY + timedelta(microseconds=1))
     bound("older", "older", left=1, now=NOW - timedelta(hours=2))
     bound("old", "old", left=1, now=NOW - timedelta(hours=1))
     bound("never", "never")
+    silent = Says(dict.fromkeys(("never", "older", "old"), Rejected(Sentence("No."), http_status=422)))
+
+    for minute in range(3):
+        read(silent, a_turn_of(3) - timedelta(minutes=3 - minute))
+    assert silent.asked == ["never", "older", "old", "older", "old", "never", "old", "never", "older"]
+
     probe = Says({"never": 0.1, "older": 0.2, "old": 0.3})
-
-    read(probe)
-
+    read(probe, a_turn_of(3))
     assert probe.asked == ["never", "older", "old"]
+
+
+def test_connections_that_never_answer_keep_no_other_from_its_turn():
+    clock, dead = Clock(NOW), [f"dead-{number}" for number in range(6)]
+    for name in dead:
+        there = a_connection(name, ConnectionKind.PROMETHEUS, origin="http://127.0.0.1:9", account="", secret=None)
+        bound(name, name, connection=there)
+    bound("whole", "whole", left=0.7, now=NOW - timedelta(hours=1))
+
+    class Slow(Says):
+        def measure(self, question, *, at):
+            clock.now += budgets.AT_MOST / 6
+            return super().measure(question, at=at)
+
+    probe = Slow({"whole": 0.5, **dict.fromkeys(dead, Unreachable(Sentence("Nobody there.")))})
+    for minute in range(7):
+        clock.now = NOW + timedelta(minutes=minute)
+        budgets.read_due(now=clock, provide=probe)
+
+    assert "whole" in probe.asked
+    assert BudgetReading.objects.get().left == 0.5
 
 
 @pytest.mark.parametrize("answer", [Rejected(Sentence("No."), http_status=422, body=""), None], ids=["refused", "none"])

@@ -68,7 +68,8 @@ from tests.fault.harness import wait_for
 from tests.house.tree import ROOT
 
 __all__ = ["bank", "quick"]  # imported for what pytest finds here
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+# What a run on PostgreSQL leaves behind is searched at its end, dumps included.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.once]
 PAGES = 150
 SEEN = {"config", "dump", "event", "export", "log", "message", "metrics", "notice", "page", "witness"}
 LEAK = "a word that is shown on purpose"

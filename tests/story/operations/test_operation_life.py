@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from releases.audit import queries as audit
-from releases.core.errors import Invalid, Missing, Stale
+from releases.core.errors import Invalid, Missing, Stale, Unreachable
 from releases.core.ids import uuid7
 from releases.operations import queries, services
 from releases.operations.models import Operation, OutboxMessage, Step
@@ -161,3 +161,43 @@ def test_a_nudge_looks_at_what_waits_now(clock, outside):
 
     services.nudge(operation_id=operation.pk, now=clock())
     assert work(operation, outside, clock).state == "succeeded"
+
+
+def test_a_hint_brings_the_next_look_forward_but_never_twice_within_a_second(clock, outside):
+    outside.outcomes = [a_pending(seconds=600)]
+    step = work(an_operation(now=clock()), outside, clock).steps.get()
+
+    for after in (0.2, 5):
+        clock.tick(after)
+        services.look_soon(step_id=step.pk, now=clock())
+    step.refresh_from_db()
+
+    assert step.look_at == step.heartbeat_at + timedelta(seconds=1)
+
+
+def test_hints_leave_an_outside_its_rest_and_only_who_insists_does_not(clock, outside):
+    outside.sends = [Unreachable("Too many requests.", after_seconds=120)]
+    step = work(an_operation(now=clock()), outside, clock).steps.get()
+    rested = clock() + timedelta(seconds=120)
+    clock.tick(10)
+
+    services.look_soon(step_id=step.pk, now=clock())
+    step.refresh_from_db()
+    assert step.look_at == rested
+
+    services.look_soon(step_id=step.pk, now=clock(), is_insisted=True)
+    step.refresh_from_db()
+    assert step.look_at == clock()
+
+
+def test_hints_do_not_use_up_the_looks_for_what_was_sent_without_an_answer(clock, outside):
+    outside.sends, outside.probes = ["lost"], [Unreachable("No answer.") for _probe in range(10)]
+    operation = work(an_operation(now=clock()), outside, clock)
+
+    for second in range(20):
+        clock.tick(1)
+        services.look_soon(step_id=operation.steps.get().pk, now=clock())
+        work(operation, outside, clock)
+        if second == 9:  # it answers again
+            outside.probes.clear()
+    assert (operation.state, len(outside.done)) == ("succeeded", 1)

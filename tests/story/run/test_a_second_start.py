@@ -12,6 +12,7 @@ from random import SystemRandom
 
 import pytest
 
+from gmud.run.plan import SANDBOXES
 from tests.fault.harness import wait_for
 from tests.house.tree import ROOT
 
@@ -38,7 +39,11 @@ def is_free(port):
 @contextmanager
 def running(given, folder):
     """Open the house with ``make run``'s own program; press Ctrl-C at the end, and find nothing left of it."""
-    port = next(one for one in SystemRandom().sample(PORTS, len(PORTS)) if all(map(is_free, range(one, one + 4))))
+    port = next(
+        one
+        for one in SystemRandom().sample(PORTS, len(PORTS))
+        if all(map(is_free, range(one, one + 1 + len(SANDBOXES))))
+    )
     log = folder / "run.log"
     with log.open("w") as lines:
         command = (sys.executable, "-m", "gmud.run", "--port", str(port))

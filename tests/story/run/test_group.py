@@ -12,7 +12,7 @@ import pytest
 
 from tests.house.tree import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 PATIENCE_SECONDS = 30
 WAITS = "import os, time; print('pid', os.getpid()); time.sleep(600)"

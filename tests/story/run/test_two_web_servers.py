@@ -15,7 +15,7 @@ from gmud.run import plan as plans
 from tests.fault.harness import free_port
 from tests.house.tree import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 PATIENCE_SECONDS = 60
 NOWHERE = re.compile(r'^gmud_http_requests_total\{[^}]*route="none"[^}]*\} ([0-9.]+)$', re.MULTILINE)
 

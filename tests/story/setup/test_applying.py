@@ -4,8 +4,8 @@ import pytest
 from django.db import transaction
 
 from gmud.demo import story
+from gmud.demo.telling import ENTRANCES, Telling
 from gmud.demo.telling import SETUP as DEMO
-from gmud.demo.telling import Telling
 from releases.accounts.models import Person, Team, User
 from releases.accounts.rights import Right
 from releases.accounts.roles import Role
@@ -43,11 +43,7 @@ def refused(actor, text):
 
 
 def test_a_whole_bank_moves_into_an_empty_installation_byte_for_byte(tmp_path):
-    outside = {
-        "jenkins": "https://ci.example.com",
-        "kubernetes": "https://k.example.com",
-        "prometheus": "http://p.example.com",
-    }
+    outside = {name: f"https://{name}.example.com" for name in ENTRANCES}
     here = transaction.savepoint()
     bank = Telling(now=NOW, outside=outside)
     bank._people()

@@ -15,7 +15,10 @@ from releases.traffic import queries, services
 from releases.traffic.ports import Split
 from releases.traffic.providers import provider_for, reference
 from releases.traffic.states import ShiftState
-from tests.factories.shifts import HANDLERS, Clock, a_route, begin, run, running_cluster
+from tests.contract.traffic.stages.cluster import backends
+from tests.factories.accounts import SETUP
+from tests.factories.shifts import HANDLERS, Clock, a_choice, a_route, begin, run, running_cluster
+from tests.factories.traffic import recording
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WRITE = {"method": "PATCH", "query": "^(?!.*dryRun)"}
@@ -49,7 +52,7 @@ def test_a_shift_is_written_held_and_kept_in_the_ledger(mesh, now):
     )
     assert catalog.route(route.id).reading.weights == {"stable": 90, "canary": 10}
     story = audit.story(f"change:{operation.subject}")
-    assert [entry.kind for entry in story] == ["shift.ended"]
+    assert [entry.kind for entry in story] == ["shift.asked", "shift.ended"]
     assert story[0].data["asked_by"] == "Ana"
     assert len(mesh.patches()) == 1
 
@@ -110,7 +113,7 @@ def test_going_back_never_makes_a_deleted_object_anew(mesh, now):
     mesh.control("edit", kind="virtualservices", namespace="bank-production", name="frontend", delete=True)
     _operation, step = run(begin(route, {"stable": 100, "canary": 0}, now, urgent=True), now)
     assert step.state == StepState.FAILED
-    assert "no VirtualService" in str(step.note)
+    assert "no VirtualService frontend" in str(Sentence.from_json(step.note))
     assert not [one for one in mesh.cluster.log if one["method"] in {"POST", "PUT", "PATCH"}]
 
 
@@ -125,19 +128,129 @@ def test_weights_set_back_during_the_hold_are_noticed(mesh, now):
     assert mesh.weights() == {"stable": 100, "canary": 0}
 
 
-def test_a_target_without_ready_replicas_gets_no_traffic(mesh, now):
+def test_weights_that_were_set_back_are_written_again_by_the_next_try(mesh, now):
     route = a_route(mesh.url, now)
+    operation = begin(route, {"stable": 90, "canary": 10}, now)
+    operations.run(operation_id=operation.pk, worker="w", handlers=HANDLERS, now=Clock(now))
+    mesh.edit(100, 0)
+    _operation, step = run(operation, now + timedelta(seconds=2))
+    assert step.state == StepState.NEEDS_HUMAN
+
+    operations.retry_step(step_id=step.pk, actor=SETUP, now=now + timedelta(seconds=20))
+    operation, _step = run(operation, now + timedelta(seconds=20))
+    assert operation.state == OperationState.SUCCEEDED
+    assert (len(mesh.patches()), mesh.weights()) == (2, {"stable": 90, "canary": 10})
+
+
+def kept_by_git(mesh):
+    mesh.control(
+        "edit",
+        kind="virtualservices",
+        namespace="bank-production",
+        name="frontend",
+        manager="argocd-controller",
+        patch=[{"op": "add", "path": "/metadata/labels/app.kubernetes.io~1instance", "value": "bank"}],
+    )
+
+
+def test_weights_are_looked_at_for_longer_where_git_may_put_them_back(mesh, now):
+    route = a_route(mesh.url, now)
+    kept_by_git(mesh)
+    operation = begin(route, {"stable": 90, "canary": 10}, now)
+    a_choice(operation, route, now)
+    at, states = now, []
+    for wait in (0, 1, 4, 10):
+        at += timedelta(seconds=wait)
+        operations.run(operation_id=operation.pk, worker="w", handlers=HANDLERS, now=Clock(at))
+        states.append(operation.steps.get().state)
+    assert states == [StepState.APPLIED] * 3 + [StepState.CONFIRMED]
+    shift = queries.ledger(route.id)[0]
+    assert shift.verification == "held"
+
+
+def test_a_rollback_does_not_wait_for_git(mesh, now):
+    route = a_route(mesh.url, now)
+    kept_by_git(mesh)
+    mesh.edit(90, 10)
+    operation = begin(route, {"stable": 100, "canary": 0}, now, urgent=True)
+    for wait in (0, 1):
+        clock = Clock(now + timedelta(seconds=wait))
+        operations.run(operation_id=operation.pk, worker="w", handlers=HANDLERS, now=clock)
+    assert operation.steps.get().state == StepState.CONFIRMED
+
+
+def test_a_sync_five_seconds_later_is_noticed_and_named(mesh, now):
+    route = a_route(mesh.url, now)
+    kept_by_git(mesh)
+    operation = begin(route, {"stable": 90, "canary": 10}, now)
+    a_choice(operation, route, now)
+    for wait in (0, 1):
+        operations.run(
+            operation_id=operation.pk, worker="w", handlers=HANDLERS, now=Clock(now + timedelta(seconds=wait))
+        )
+    mesh.edit(100, 0, manager="argocd-controller")
+    operation, step = run(operation, now + timedelta(seconds=5))
+    assert step.state == StepState.NEEDS_HUMAN
+    assert "argocd-controller" in str(step.note)
+
+
+@pytest.mark.parametrize(("takes_up", "level"), [(True, "held"), (False, "stored")])
+def test_a_gateway_controller_that_lags_behind_is_waited_for(mesh, now, takes_up, level):
+    body = recording("gw-httproute-status-patch-200")["response"]["body"]
+    for condition in body["status"]["parents"][0]["conditions"]:
+        condition["status"] = "True"
+    for name in ("checkout-stable", "checkout-canary"):
+        for one in backends("shop", name):
+            mesh.control("edit", create=one)
+    mesh.control("edit", create=body)
+    where = {"system": "gateway", "namespace": "shop", "name": "checkout", "route": "primary"}
+    route = a_route(mesh.url, now, locator=where, stable="checkout-stable", canary="checkout-canary")
+    operation, step = run(begin(route, {"stable": 90, "canary": 10}, now), now)
+    assert step.state == StepState.APPLIED
+    if takes_up:
+        there = mesh.cluster.store.objects["httproutes", "shop", "checkout"]
+        for condition in there["status"]["parents"][0]["conditions"]:
+            condition["observedGeneration"] = there["metadata"]["generation"]
+    operation, step = run(operation, now + timedelta(seconds=12))
+    assert step.state == StepState.CONFIRMED
+    assert queries.ledger(route.id)[0].verification == level
+
+
+def scale(mesh, replicas):
     mesh.control(
         "edit",
         kind="deployments",
         namespace="bank-production",
         name="frontend-canary",
-        patch=[{"op": "replace", "path": "/spec/replicas", "value": 0}],
+        patch=[{"op": "replace", "path": "/spec/replicas", "value": replicas}],
     )
-    _operation, step = run(begin(route, {"stable": 90, "canary": 10}, now), now)
-    assert step.state == StepState.FAILED
-    assert "no ready replica" in str(step.note)
+
+
+def test_a_target_without_ready_endpoints_gets_no_traffic_until_it_has_some(mesh, now):
+    route = a_route(mesh.url, now)
+    scale(mesh, 0)
+    operation, step = run(begin(route, {"stable": 90, "canary": 10}, now), now)
+    assert step.state == StepState.NEEDS_HUMAN
+    assert "no ready endpoint" in str(step.note)
     assert mesh.weights() == {"stable": 100, "canary": 0}
+
+    scale(mesh, 1)
+    operations.retry_step(step_id=step.pk, actor=SETUP, now=now + timedelta(seconds=20))
+    operation, _step = run(operation, now + timedelta(seconds=20))
+    assert (operation.state, mesh.weights()) == (OperationState.SUCCEEDED, {"stable": 90, "canary": 10})
+
+
+def test_a_reason_lets_it_go_on_and_is_kept_in_the_ledger_and_the_record(mesh, now):
+    route = a_route(mesh.url, now)
+    scale(mesh, 0)
+    reason = "the pods start with the first request"
+    operation, step = run(begin(route, {"stable": 90, "canary": 10}, now, reason=reason), now)
+    assert step.state == StepState.CONFIRMED
+    assert mesh.weights() == {"stable": 90, "canary": 10}
+    assert queries.ledger(route.id)[0].reason == reason
+    told = [event.data["reason"] for event in audit.story(f"change:{operation.subject}") if "reason" in event.data]
+    assert told
+    assert set(told) == {reason}
 
 
 def test_a_look_is_kept_as_the_last_reading(mesh, now):
@@ -176,7 +289,7 @@ def test_what_the_dry_run_refuses_is_never_sent_and_told_so(mesh, now, no, urgen
     operation, step = run(begin(route, {"stable": 90, "canary": 10}, now, urgent=urgent), now)
     assert (operation.state, step.state) == (OperationState.FAILED, StepState.FAILED)
     note = str(Sentence.from_json(step.note))
-    assert note.startswith("Nothing was written, the cluster would refuse it: ")
+    assert note.startswith("Nothing was written, it would be refused: ")
     assert json.loads(no["body"])["message"] in note
     assert (mesh.patches(), mesh.weights()) == ([], {"stable": 100, "canary": 0})
     assert str(queries.of_change(operation.subject)[0].why) == note

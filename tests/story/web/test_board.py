@@ -99,9 +99,10 @@ def test_drift_is_what_was_asked_and_confirmed_against_what_was_seen_since(house
         canary="canary",
         now=house.now,
     )
-    asked = Asked(route.pk, {"stable": 90, "canary": 10}, op_key="op-1", asked_by="Davi Nunes")
+    weights = {"stable": 90, "canary": 10}
+    asked = Asked(route.pk, weights, op_key="op-1", asked_by="Davi Nunes", before={"stable": 100, "canary": 0})
     with transaction.atomic(durable=True):
-        ended = Ended(ShiftState.CONFIRMED, before={"stable": 100, "canary": 0}, observed=asked.weights)
+        ended = Ended(ShiftState.CONFIRMED, after=asked.weights)
         traffic.end(asked=asked, ended=ended, actor=SETUP, now=house.now)
     weights = dict(zip(("stable", "canary"), seen, strict=True))
     catalog.note_reading(route_id=route.pk, weights=weights, version="2", healthy=True, now=house.now)

@@ -1,4 +1,6 @@
+import re
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -9,19 +11,26 @@ from releases.changes import services
 from releases.changes.models import ChangeRequest
 from releases.changes.states import State
 from releases.delivery import services as delivery
+from releases.delivery.models import Deployment
+from releases.delivery.states import State as Deployed
 from releases.operations.models import Operation, Step
 from releases.rollback import services as rollback
+from releases.rollback.steps import BY_HAND_KIND
 from releases.rollout import services as rollout
 from releases.rollout.models import Rollout
-from releases.rollout.states import Stage
+from releases.rollout.states import pause_stage, shift_stage
+from releases.rollout.steps import VERDICT_KIND
+from releases.traffic.steps import STEP_KIND as SHIFT
 from tests.factories.accounts import SETUP
 from tests.factories.catalog import a_connection
 from tests.factories.changes import a_change
+from tests.factories.gate import with_keys
 
 
 @pytest.fixture
-def wired(house, now):
-    """Return the house with a job that deploys."""
+def wired(house, now, settings, tmp_path):
+    """Return the house with a job that deploys, and a gate that can sign."""
+    with_keys(settings, tmp_path / "keys")
     jenkins = a_connection(origin="http://127.0.0.1:9", now=now)
     place = {"actor": SETUP, "service_id": house.service.pk, "environment_id": house.environment.pk, "now": now}
     catalog.bind(
@@ -63,6 +72,18 @@ def test_going_back_is_one_click_and_a_second_one_joins_it(wired, released, brow
     assert "Going back to v1.4.2" in first.content.decode()
     assert second.status_code == 200
     assert Operation.objects.filter(subject=released.pk, kind=rollback.KIND).count() == 1
+
+
+def test_a_run_that_asks_something_is_the_first_thing_one_reads_forward_and_back(wired, released, browse, now):
+    Deployment.objects.update(state=Deployed.WAITING_INPUT)
+    jenkins = Deployment.objects.get().connection.name
+    browser = browse(wired.on_call)
+
+    assert f"ledgerwriter waits for an answer in {jenkins}" in browser.get(f"/live/{released.number}").content.decode()
+    rollback.begin(change_id=released.pk, actor=wired.actor("on_call"), now=now + timedelta(seconds=5))
+    Deployment.objects.filter(intent="rollback").update(state=Deployed.WAITING_INPUT)
+    text = browser.get(f"/live/{released.number}").content.decode()
+    assert f"Going back to v1.4.2: ledgerwriter waits for an answer in {jenkins}" in text
 
 
 def test_who_may_not_go_back_reads_who_can(wired, released, browse):
@@ -146,6 +167,17 @@ def test_a_rollback_that_does_not_end_is_ended_by_hand_with_a_reason_and_evidenc
     assert browser.get(place).status_code == 404
 
 
+def test_what_only_a_person_can_bring_back_is_ended_by_hand_and_not_tried_again(wired, failed_back, browse):
+    operation = Operation.objects.get(kind=rollback.KIND, subject=failed_back.pk)
+    operation.steps.update(kind=BY_HAND_KIND, desired={"service": "ledgerwriter"}, state="needs_human", ended_at=None)
+    Operation.objects.filter(pk=operation.pk).update(state="needs_human", ended_at=None)
+
+    text = browse(wired.on_call).get(f"/live/{failed_back.number}").content.decode()
+
+    assert re.search(rf'data-kind="main"\s+href="/live/{failed_back.number}/by-hand"', text)
+    assert "Retry this step" not in text
+
+
 def test_who_may_not_end_a_rollback_by_hand_reads_who_can(wired, failed_back, browse):
     shown = browse(wired.engineer).get(f"/live/{failed_back.number}/by-hand").content.decode()
 
@@ -207,7 +239,22 @@ def test_polling_the_same_state_costs_no_page(wired, released, browse):
 @pytest.fixture
 def judged(released):
     """Return a change whose rollout waits for the verdict on the first share of its traffic."""
-    Operation.objects.filter(subject=released.pk).update(stage=Stage.VERDICT)
+    operation = Operation.objects.get(subject=released.pk)
+    for stage, kind, move, percent in (
+        (pause_stage(1), VERDICT_KIND, 1, 10),
+        (shift_stage(2), SHIFT, 2, 100),
+    ):
+        desired = {"route": str(uuid4()), "move": move, "percent": percent}
+        Step.objects.create(
+            operation=operation,
+            position=stage,
+            stage=stage,
+            name="x ledgerwriter",
+            kind=kind,
+            desired=desired,
+            op_key=stage,
+        )
+    Operation.objects.filter(pk=operation.pk).update(stage=pause_stage(1))
     return released
 
 
@@ -243,7 +290,7 @@ def test_before_the_verdict_there_is_nothing_to_advance_and_afterwards_nothing_t
 @pytest.mark.parametrize(("state", "said"), [(State.WATCHING, "; watched until"), (State.REVIEWING, "</h1>")])
 def test_a_release_that_nothing_measured_is_not_said_to_move_once_it_is_out(wired, judged, browse, state, said):
     times = {"begun_at": wired.now - timedelta(minutes=1), "ended_at": wired.now}
-    Operation.objects.filter(subject=judged.pk).update(state="succeeded", stage=Stage.ALL, **times)
+    Operation.objects.filter(subject=judged.pk).update(state="succeeded", stage=shift_stage(2), **times)
     ChangeRequest.objects.filter(pk=judged.pk).update(state=state, watch_until_at=wired.now + timedelta(hours=1))
 
     text = browse(wired.manager).get(f"/live/{judged.number}").content.decode()
@@ -301,7 +348,7 @@ def test_advancing_before_there_is_a_verdict_is_refused_with_that_sentence(wired
     answer = browse(wired.manager).post(f"/live/{released.number}/advance", headers=HTMX)
 
     assert answer.status_code == 409
-    assert "The rollout is not waiting for a verdict now." in answer.content.decode()
+    assert "The rollout is not pausing now." in answer.content.decode()
     assert Rollout.objects.get(change=released).advanced_at is None
 
 

@@ -28,7 +28,7 @@ from tests.factories.catalog import a_connection, a_digest, a_service, an_artifa
 from tests.factories.changes import House, a_change, inside
 from tests.factories.gate import CI, ask, with_keys
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # every database is asked the same
 
 MANY = 20
 WHO = ("engineer", "manager", "security", "on_call")

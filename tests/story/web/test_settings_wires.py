@@ -1,9 +1,12 @@
 """Pages of the settings: services, environments, dependencies, customers, connections, bindings, routes."""
 
+import base64
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
+import yaml
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
@@ -18,6 +21,7 @@ from releases.core.errors import Sentence
 from tests.factories.accounts import SETUP, a_person, a_team
 from tests.factories.addresses import ALLOWED
 from tests.factories.catalog import TOKEN, a_connection, a_service, an_environment
+from tests.factories.certificates import a_certificate
 
 SLUGS = ("services", "environments", "dependencies", "customers", "connections", "bindings", "routes")
 WAS = re.compile(r'name="(was-[^"]+)" value="([^"]*)"')
@@ -284,6 +288,75 @@ def test_a_secret_goes_in_and_only_its_last_four_come_out(at_work):
     assert (row.name, row.secret_version) == ("jenkins", 1)
 
 
+def test_the_page_of_a_cluster_prints_the_role_for_the_namespaces_that_are_bound(at_work, house):
+    row = a_connection("k8s", ConnectionKind.KUBERNETES, origin="https://k8s.example", account="", secret=TOKEN)
+    path = f"/settings/connections/{row.pk}"
+    assert "The rights it needs" not in in_words(at_work.get(path))
+    services.register_route(
+        actor=SETUP,
+        service_id=house.service.pk,
+        environment_id=house.environment.pk,
+        connection_id=row.pk,
+        locator={"namespace": "bank-production", "name": "ledgerwriter"},
+        stable="stable",
+        canary="canary",
+        now=house.now,
+    )
+    page = in_words(at_work.get(path))
+    assert "The rights it needs" in page
+    assert "metadata: {name: gmud-traffic, namespace: bank-production}" in page
+    assert "resources: [virtualservices]" in page
+    assert "httproutes" not in page
+
+
+def test_a_kubeconfig_fills_in_the_connection_and_is_not_kept(at_work, tmp_path):
+    pem = Path(a_certificate(tmp_path)).read_text()
+    certificate, key = pem.split("-----BEGIN PRIVATE KEY-----")
+    boxed = {
+        "client-certificate-data": base64.b64encode(certificate.encode()).decode(),
+        "client-key-data": base64.b64encode(f"-----BEGIN PRIVATE KEY-----{key}".encode()).decode(),
+    }
+    cluster = {"server": "https://k8s.example:6443", "certificate-authority-data": boxed["client-certificate-data"]}
+    config = {
+        "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("prod", "staging")],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": TOKEN, **boxed}}],
+    }
+    asked = {"name": "mesh", "kind": "kubernetes", "kubeconfig": yaml.safe_dump(config)}
+    refused = at_work.post("/settings/connections/add", asked)
+    assert (refused.status_code, "Name one of: prod, staging." in in_words(refused)) == (422, True)
+    assert not any(TOKEN in in_words(refused) or line in in_words(refused) for line in key.splitlines()[1:-1])
+
+    path = at_work.post("/settings/connections/add", {**asked, "context": "staging"}).headers["Location"]
+    row = Connection.objects.get()
+    assert (row.origin, row.config["context"]) == ("https://k8s.example:6443", "staging")
+    door = door_for(row)
+    assert dict(door.headers) == {"Authorization": f"Bearer {TOKEN}"}
+    assert (door.client_certificate.split(), door.ca_bundle.split()) == (pem.split(), certificate.split())
+
+    for page in (path, f"{path}/edit"):
+        shown = in_words(at_work.get(page))
+        assert not any(line in shown for line in (TOKEN, *key.splitlines()[1:-1]))
+    typed = {**opened(at_work, f"{path}/edit"), "name": "mesh", "origin": row.origin, "config": "context: staging"}
+    at_work.post(f"{path}/edit", {**typed, "authority": ""})
+    row.refresh_from_db()
+    assert (row.config, row.secret_version) == ({"context": "staging"}, 1)
+
+
+def test_a_kubeconfig_that_runs_a_program_is_refused_at_its_field_with_the_way_out(at_work):
+    config = {
+        "contexts": [{"name": "eks", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://k8s.example:6443"}}],
+        "users": [{"name": "u", "user": {"exec": {"command": "aws"}}}],
+    }
+    asked = {"name": "mesh", "kind": "kubernetes", "kubeconfig": yaml.safe_dump(config)}
+    answer = in_words(at_work.post("/settings/connections/add", asked))
+    assert 'id="kubeconfig-error"' in answer
+    assert "running a program (aws)" in answer
+    assert "kubectl create token gmud" in answer
+    assert not Connection.objects.exists()
+
+
 def test_another_address_asks_for_the_secret_anew_at_its_field(at_work):
     path = at_work.post("/settings/connections/add", ASKED).headers["Location"]
     moved = {**ASKED, "origin": "https://evil.example.com", "secret": ""}
@@ -345,13 +418,32 @@ def test_a_secret_that_is_not_needed_is_forgotten(at_work):
 # --- bindings and routes ---
 
 
-def test_a_health_binding_offers_its_figure(at_work, house):
+def health_of(house):
+    """Return what a form says of the health of a service that Prometheus measures, without its queries."""
     metrics = a_connection("metrics", ConnectionKind.PROMETHEUS, account="", secret=None)
+    place = {"service": str(house.service.pk), "environment": str(house.environment.pk)}
+    return {**place, "purpose": "health", "connection": str(metrics.pk)}
+
+
+def test_a_health_binding_keeps_the_query_that_counts_the_split_as_long_as_there_is_one_to_judge_by(at_work, house):
     asked = {
-        "service": str(house.service.pk),
-        "environment": str(house.environment.pk),
-        "purpose": "health",
-        "connection": str(metrics.pk),
+        **health_of(house),
+        "query": "x",
+        "limit": "0.8",
+        "split": "x / y",
+    }
+    path = at_work.post("/settings/bindings/add", asked).headers["Location"]
+    assert Binding.objects.get().settings["split"] == "x / y"
+    assert "x / y" in in_words(at_work.get(path))
+
+    edited = {**asked, **opened(at_work, f"{path}/edit"), "query": "", "url": "/ready"}
+    at_work.post(f"{path}/edit", edited)
+    assert Binding.objects.get().settings == {"url": "/ready"}
+
+
+def test_a_health_binding_offers_its_figure(at_work, house):
+    asked = {
+        **health_of(house),
         "query": "histogram_quantile(0.9, x)",
         "limit": "0.8",
         "figure": "seconds",
@@ -380,7 +472,7 @@ def test_a_health_binding_offers_its_figure(at_work, house):
         ({"job": ""}, "Deploying needs the name of a job"),
         ({"parameters": "API_TOKEN: abc"}, "looks like a secret"),
         ({"purpose": "health"}, "Health needs an address"),
-        ({"purpose": "traffic"}, "for traffic take one to Kubernetes"),
+        ({"purpose": "traffic"}, "for traffic take one to APISIX, Kong or Kubernetes"),
         ({"parameters": "REGION"}, "Write one name: value in each line"),
     ],
 )
@@ -397,6 +489,29 @@ def test_a_binding_that_says_too_little_or_too_much_is_refused_in_words(at_work,
     assert answer.status_code == 422
     assert said in in_words(answer)
     assert not Binding.objects.exists()
+
+
+def test_a_pipeline_is_bound_with_options_and_without_them_again(at_work, house):
+    connection = a_connection("spin", ConnectionKind.SPINNAKER, account="", secret="spk_0123456789abcdef")
+    asked = {
+        "service": str(house.service.pk),
+        "environment": str(house.environment.pk),
+        "purpose": "deploy",
+        "connection": str(connection.pk),
+        "job": "ledger/Deploy ledgerwriter",
+        "options": "via: v2\nartifacts: []",
+    }
+    assert at_work.post("/settings/bindings/add", asked).status_code == 302
+    row = Binding.objects.get()
+    path = f"/settings/bindings/{row.pk}"
+    assert row.settings["options"] == {"via": "v2", "artifacts": []}
+    assert "artifacts: [], via: v2" in in_words(at_work.get(path))
+
+    edited = {**opened(at_work, f"{path}/edit"), **asked, "options": ""}
+    assert at_work.post(f"{path}/edit", edited).status_code == 302
+
+    row.refresh_from_db()
+    assert row.settings == {"job": "ledger/Deploy ledgerwriter", "parameters": {}}
 
 
 def test_what_a_form_does_not_ask_for_stays_when_a_binding_or_route_is_edited(at_work, wired):
@@ -425,10 +540,16 @@ def test_a_route_is_added_once_and_removed(at_work, house):
         "name": "ledger",
         "stable": "stable",
         "canary": "canary",
+        "system": "gateway",
+        "kind": "GRPCRoute",
     }
     assert at_work.post("/settings/routes/add", {**asked, "canary": "stable"}).status_code == 422
+    assert at_work.post("/settings/routes/add", {**asked, "system": "kong"}).status_code == 422
     path = at_work.post("/settings/routes/add", asked).headers["Location"]
     assert "The traffic of ledgerwriter is split in production" in in_words(at_work.get(path))
+    assert "GRPCRoute" in in_words(at_work.get(path))
+    kept = {"namespace": "bank", "name": "ledger", "system": "gateway", "kind": "GRPCRoute"}
+    assert Route.objects.get().locator == kept
     again = at_work.post("/settings/routes/add", asked)
     assert again.status_code == 422
     assert "Its traffic is split there already" in in_words(again)

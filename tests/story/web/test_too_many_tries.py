@@ -18,13 +18,8 @@ WRONG = "wrong password"
 GUESSER, HOME = "203.0.113.66", "198.51.100.7"
 
 
-@pytest.fixture(autouse=True)
-def _fast_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
-def ana(_fast_hashes) -> User:
+def ana() -> User:
     return User.objects.get(person=a_person("Ana Reis", username="ana", password=PASSWORD))
 
 

@@ -19,6 +19,10 @@ def reply(name):
     return Reply(recorded["status"], recorded["headers"], raw.encode())
 
 
+def test_an_audit_id_of_any_length_fits_into_the_ledger():
+    assert found(Reply(200, {"audit-id": "7" * 500}, b"{}")).audit_id == "7" * 64
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

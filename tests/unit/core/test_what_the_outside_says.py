@@ -4,7 +4,7 @@ import pytest
 
 from releases.core import redaction
 from releases.core.errors import Rejected, Sentence, Unreachable
-from releases.core.http import Reply
+from releases.core.http import LONGEST_REST, Reply
 
 SECRET = "canary-0123456789-repeated"
 
@@ -44,3 +44,26 @@ def test_no_error_of_the_outside_carries_it(kind):
 
 def test_the_body_kept_with_a_refusal_holds_none_even_where_it_is_cut():
     assert "canary" not in Rejected("No.", body="x" * 1990 + SECRET).body
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "99999999999999999999"}, LONGEST_REST),
+        ({"retry-after": "Fri, 20 Nov 2026 12:00:30 GMT", "date": "Fri, 20 Nov 2026 12:00:00 GMT"}, 30),
+        ({"retry-after": "Fri, 20 Nov 2026 12:00:30 GMT", "date": "Fri, 20 Nov 2026 13:00:00 GMT"}, 0),
+        ({"retry-after": "Fri, 20 Nov 2026 12:00:30 GMT"}, 0),
+        ({"retry-after": "soon", "date": "Fri, 20 Nov 2026 13:00:00 GMT"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({}, 0),
+    ],
+)
+def test_how_long_the_outside_asks_to_be_left_alone_is_read_by_its_own_clock(headers, seconds):
+    assert Reply(503, headers, b"").retry_after == seconds
+
+
+@pytest.mark.parametrize("body", [b'{"a":1,"a":2}', b'[{"b":{"a":1,"c":2,"a":1}}]'])
+def test_a_name_that_stands_twice_in_one_object_proves_nothing(body):
+    with pytest.raises(Unreachable):
+        Reply(200, {}, body).json()

@@ -6,22 +6,30 @@ from hypothesis import strategies as st
 
 from releases.core.errors import Rejected, Unreachable
 from releases.core.http import Reply
-from releases.delivery.jenkins.client import failure, parameters_of, path_of, queue_number
+from releases.delivery.jenkins.client import parameters_of, path_of, queue_number
+from releases.delivery.jenkins.refusals import NOS, failure
 from releases.delivery.ports import Handle, Order, Target
+from releases.delivery.spinnaker.adapter import LOST
+from releases.delivery.spinnaker.client import FAILURES
 from releases.delivery.states import ENDS, State
 
 
 @given(
     key=st.text(max_size=64),
     job=st.text(max_size=100),
-    queue=st.none() | st.integers(),
-    build=st.none() | st.integers(),
+    ticket=st.text(max_size=20),
+    run=st.text(max_size=20),
     stopped=st.booleans(),
 )
-def test_a_handle_survives_being_kept(key, job, queue, build, stopped):
-    handle = Handle(key, job, queue_id=queue, build_number=build, stop_asked=stopped)
+def test_a_handle_survives_being_kept(key, job, ticket, run, stopped):
+    handle = Handle(key, job, ticket=ticket, run=run, stop_asked=stopped)
 
     assert Handle.from_json({**handle.as_json(), "of_a_later_version": 1}) == handle
+
+
+@pytest.mark.parametrize("no", sorted({*NOS.values(), *FAILURES.values(), LOST}))
+def test_a_clear_no_says_what_to_do_or_hands_on_what_was_said(no):
+    assert "%(message)s" in no or len(no.rstrip(".").split(". ")) > 1
 
 
 def test_an_order_never_shows_its_permit():
@@ -44,11 +52,11 @@ def test_each_part_of_a_job_name_is_encoded_by_itself(name, path):
 @pytest.mark.parametrize(
     ("location", "number"),
     [
-        ("https://ci.example/queue/item/41/", 41),
-        ("http://internal:8080/ci/queue/item/7", 7),
-        ("https://ci.example/job/team/job/deploy/", None),
-        ("https://ci.example/queue/item/41/api/json", None),
-        ("", None),
+        ("https://ci.example/queue/item/41/", "41"),
+        ("http://internal:8080/ci/queue/item/7", "7"),
+        ("https://ci.example/job/team/job/deploy/", ""),
+        ("https://ci.example/queue/item/41/api/json", ""),
+        ("", ""),
     ],
 )
 def test_only_a_number_at_the_end_of_a_location_counts(location, number):
@@ -76,4 +84,10 @@ def test_what_jenkins_says_in_its_error_header_is_kept():
 
 
 def test_a_state_is_an_end_or_not():
-    assert set(State) - ENDS == {State.REQUESTED, State.QUEUED, State.RUNNING, State.WAITING_INPUT}
+    assert set(State) - ENDS == {
+        State.REQUESTED,
+        State.QUEUED,
+        State.RUNNING,
+        State.WAITING_INPUT,
+        State.PAUSED,
+    }

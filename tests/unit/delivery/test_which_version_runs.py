@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from releases.delivery.ports import Run
-from releases.delivery.rules import Wanted, misfit, under_way
+from releases.delivery.rules import SKEW, Wanted, misbrought, misfit, misreported, under_way
 from releases.delivery.states import State
 
 NOON = datetime(2026, 9, 15, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def a_run(number, version, *, slot="canary", key="", state=State.SUCCEEDED, minu
         **other,
     }
     is_over = state is not State.RUNNING
-    return Run(number, state, parameters, NOON + timedelta(minutes=minute) if is_over else None)
+    return Run(str(number), state, parameters, NOON + timedelta(minutes=minute) if is_over else None)
 
 
 OURS = a_run(7, "v1", key="op:1", minute=10)
@@ -43,6 +43,19 @@ OURS = a_run(7, "v1", key="op:1", minute=10)
 def test_our_run_that_succeeded_with_the_wanted_artifact_is_enough():
     assert misfit([OURS], WANTED) is None
     assert misfit([OURS, a_run(3, "v1", slot="stable"), a_run(6, "v2")], WANTED) is None
+
+
+@pytest.mark.parametrize("twin", [State.FAILED, State.CANCELED, State.RUNNING])
+def test_of_two_runs_with_our_key_the_one_that_the_gate_let_deploy_counts(twin):
+    other = a_run(8, "v1", key="op:1", state=twin, minute=12)
+
+    assert misfit([other, OURS], WANTED) is None
+    assert misfit([OURS, other], WANTED) is None
+    assert "no longer shows" in str(
+        misfit(
+            [a_run(9, "v1", key="op:1", state=State.RUNNING), a_run(8, "v1", key="op:1", state=State.FAILED)], WANTED
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,32 @@ def test_what_others_do_elsewhere_or_in_vain_changes_nothing(other):
     other = {"version": "v3", "minute": 20, **other}
 
     assert misfit([OURS, a_run(8, **other)], WANTED) is None
+
+
+@pytest.mark.parametrize(("name", "found"), [("SLOT", "stable"), ("DIGEST", "sha256:2"), ("ENVIRONMENT", "test")])
+def test_a_run_that_was_given_something_else_than_its_permit_is_for_is_named(name, found):
+    wanted = {**OURS.parameters}
+
+    told = misbrought(replace(OURS, parameters={**wanted, name: found}), wanted)
+    assert (told.parts["name"], told.parts["found"], told.parts["wanted"]) == (name, found, wanted[name])
+    for said in ({**wanted, name: ""}, {key: value for key, value in wanted.items() if key != name}, wanted):
+        assert misbrought(replace(OURS, parameters=said), wanted) is None  # told by the gate, or not at all
+
+
+@pytest.mark.parametrize(
+    ("run", "since", "words"),
+    [
+        (OURS, OURS.ended_at + SKEW, ""),
+        (replace(OURS, ended_at=None), OURS.ended_at, ""),
+        (OURS, OURS.ended_at + SKEW + timedelta(seconds=1), "had ended before"),
+        (None, OURS.ended_at, "no run of the job"),
+        (replace(OURS, parameters={**OURS.parameters, "DIGEST": "sha256:2"}), OURS.ended_at, "as DIGEST"),
+    ],
+)
+def test_a_run_is_the_one_that_was_reported_unless_its_system_tells_otherwise(run, since, words):
+    told = misreported(run, "jenkins:deploy#7", OURS.parameters, since=since)
+
+    assert words in str(told) if words else told is None
 
 
 def test_a_run_that_is_still_under_way_on_either_side_is_waited_for():

@@ -15,7 +15,15 @@ LIVE = [state for state in StepState if state not in {StepState.SKIPPED, StepSta
 
 
 def steps(*given):
-    return [StepFacts(stage=stage, state=StepState(state)) for stage, state in given]
+    return [StepFacts(stage=stage, state=StepState(state), position=at) for at, (stage, state) in enumerate(given, 1)]
+
+
+def ordered(*given):
+    """Return steps of one stage that go on when another fails, as pairs of a state and whom they come after."""
+    return [
+        StepFacts(stage=1, state=StepState(state), position=at, after=frozenset(after), goes_on=True)
+        for at, (state, after) in enumerate(given, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +53,26 @@ def test_after_a_failure_nothing_new_begins_but_what_is_in_flight_is_let_finish(
     under_way = rules.standing(steps((1, "failed"), (1, "applied"), (1, "todo")))
     over = rules.standing(steps((1, "failed"), (1, "confirmed"), (1, "skipped")))
 
-    assert (under_way.state, under_way.gives_up) == (OperationState.RUNNING, True)
-    assert (over.state, over.gives_up) == (OperationState.FAILED, True)
+    assert (under_way.state, under_way.gives_up) == (OperationState.RUNNING, {3: {1}})
+    assert (over.state, over.gives_up) == (OperationState.FAILED, {})
+
+
+def test_a_step_waits_for_all_it_comes_after():
+    assert rules.standing(ordered(("confirmed", []), ("applied", []), ("todo", [1, 2]), ("todo", [1]))).waits == {3}
+    assert rules.standing(ordered(("needs_human", []), ("todo", [1]), ("todo", []))).waits == {2}
+
+
+def test_what_goes_on_is_begun_though_others_failed_unless_it_comes_after_them():
+    found = rules.standing(ordered(("failed", []), ("todo", [1]), ("todo", [2]), ("todo", []), ("todo", [4])))
+
+    assert (found.state, found.gives_up, found.waits) == (OperationState.RUNNING, {2: {1}, 3: {1}}, {5})
+
+
+def test_a_later_stage_never_begins_after_a_failure():
+    later = StepFacts(stage=2, state=StepState.TODO, position=3, goes_on=True)
+    found = rules.standing([*ordered(("failed", []), ("confirmed", [])), later])
+
+    assert (found.state, found.gives_up) == (OperationState.FAILED, {3: {1}})
 
 
 def test_a_step_that_needs_a_human_holds_the_operation_open():
@@ -100,6 +126,13 @@ def test_waits_grow_and_never_exceed_a_lease():
 
     assert waits == [5, 10, 20, 30, 30, 30]
     assert rules.wait_after(100_000, lease=LEASE) == LEASE  # an hour without an answer, and many more
+
+
+def test_an_outside_that_asks_for_rest_gets_it_and_none_shortens_ours():
+    ours = rules.wait_after(1, lease=LEASE)
+
+    assert rules.rest(ours, 120.0) == timedelta(minutes=2)
+    assert rules.rest(ours, 0.0) == ours
 
 
 @pytest.mark.parametrize("asked", [-5, 0, 0.01])

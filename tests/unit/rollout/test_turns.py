@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from releases.rollout.rules import CANARY, STABLE, idle_target, live_target, split
-from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, Stage
+from releases.rollout.states import ALL_PERCENT, CANARY_PERCENT, DEPLOY_STAGE, pause_stage, shift_stage
 
 WEIGHTS = st.fixed_dictionaries({}, optional={STABLE: st.integers(0, 100), CANARY: st.integers(0, 100)})
 
@@ -49,5 +49,19 @@ def test_after_all_traffic_moved_the_sides_have_changed_their_roles(weights):
 
 
 def test_the_stages_follow_each_other_and_the_canary_is_small():
-    assert [stage.name for stage in sorted(Stage)] == ["DEPLOY", "CANARY", "VERDICT", "ALL"]
+    stages = [DEPLOY_STAGE, *(stage(move) for move in (1, 2, 3) for stage in (shift_stage, pause_stage))]
+
+    assert stages == list(range(1, 8))
     assert 0 < CANARY_PERCENT < ALL_PERCENT == 100
+
+
+@given(st.lists(WEIGHTS, min_size=1))
+def test_routes_of_one_service_are_live_on_the_canary_only_if_all_are(splits):
+    is_canary = all(live_target(one) == CANARY for one in splits)
+
+    assert live_target(*splits) == (CANARY if is_canary else STABLE)
+    assert {live_target(*splits), idle_target(*splits)} == {STABLE, CANARY}
+
+
+def test_without_a_route_there_is_one_side_and_everything_is_deployed_there():
+    assert (live_target(), idle_target()) == (STABLE, STABLE)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from gmud.demo import story
+from gmud.demo.telling import ENTRANCES
 from gmud.run import plan as plans
 from tests.house.tree import ROOT
 
@@ -20,7 +22,14 @@ def a_plan(tmp_path: Path, *, port: int = 8000, **environment: str) -> plans.Pla
 def test_the_demo_has_stand_ins_on_the_ports_after_its_own(tmp_path):
     plan = a_plan(tmp_path, port=8123, GMUD_DEMO="1")
 
-    assert plan.sandboxes == {"jenkins": 8124, "kubernetes": 8125, "prometheus": 8126}
+    assert plan.sandboxes == {
+        "jenkins": 8124,
+        "kubernetes": 8125,
+        "prometheus": 8126,
+        "spinnaker": 8127,
+        "kong": 8128,
+        "apisix": 8129,
+    }
     assert [program.name for program in plans.sandboxes(plan)] == list(plan.sandboxes)
 
 
@@ -38,7 +47,27 @@ def test_the_stand_ins_that_change_keep_their_state_with_the_data(tmp_path):
     commands = {program.name: program.command for program in plans.sandboxes(a_plan(tmp_path, GMUD_DEMO="1"))}
 
     kept = {name: command[command.index("--state") + 1] for name, command in commands.items() if "--state" in command}
-    assert kept == {name: str(tmp_path / f"{name}.state.json") for name in ("jenkins", "kubernetes")}
+    changing = ("jenkins", "kubernetes", "spinnaker", "kong", "apisix")
+    assert kept == {name: str(tmp_path / f"{name}.state.json") for name in changing}
+
+
+def test_the_stand_ins_split_the_traffic_of_the_services_that_the_story_gives_them(tmp_path):
+    commands = {program.name: program.command for program in plans.sandboxes(a_plan(tmp_path, GMUD_DEMO="1"))}
+
+    def told(name, option):
+        command = commands[name]
+        return [value for at, value in enumerate(command) if command[at - 1] == option]
+
+    assert dict(one.split("=") for one in told("kubernetes", "--plane")) == {
+        name: about.plane for name, about in story.SERVICES.items()
+    }
+    assert (told("kong", "--service"), told("apisix", "--service")) == (["frontend"], ["contacts"])
+    assert told("prometheus", "--kong") == ["http://127.0.0.1:8005"]
+    assert told("prometheus", "--apisix") == ["http://127.0.0.1:8006"]
+
+
+def test_the_story_knows_an_entrance_to_every_stand_in_in_the_order_of_their_ports():
+    assert tuple(ENTRANCES) == plans.SANDBOXES
 
 
 def test_the_broker_complains_into_a_file(tmp_path):
@@ -176,12 +205,12 @@ def test_a_port_that_the_demo_s_data_name_is_refused_in_one_line(tmp_path, name)
     assert a_plan(tmp_path, port=port, GMUD_DEMO="0").port == port
 
 
-@pytest.mark.parametrize("port", [-1, 0, 65533, 65536, 10**9])
+@pytest.mark.parametrize("port", [-1, 0, 65532, 65536, 10**9])
 def test_a_port_that_leaves_no_room_is_refused_in_one_line(tmp_path, port):
     done = run(tmp_path, port, GMUD_DEMO="1")
 
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [f"The port is {port}: give a number from 1 to 65532."]
+    assert done.stderr.splitlines() == [f"The port is {port}: give a number from 1 to 65529."]
 
 
 def test_a_start_that_came_to_nothing_ties_the_stand_ins_to_no_port(tmp_path):

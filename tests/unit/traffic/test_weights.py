@@ -88,6 +88,33 @@ def test_weights_that_make_no_sense_are_refused(weights):
     assert rules.problem(weights)
 
 
+@given(st.lists(st.none() | st.integers(-2, 1) | st.integers(99, 102), min_size=1, max_size=4), st.integers(0, 2))
+def test_weights_are_refused_just_when_one_is_out_of_range_or_all_together_are_nothing(weights, absent):
+    named = {str(at): weight for at, weight in enumerate(weights)}
+    there = [absent if weight is None else weight for weight in weights]
+    in_range = all(0 <= weight <= 100 for weight in weights if weight is not None)
+    assert (rules.problem(named, largest=100, absent=absent) is None) == (in_range and sum(there) > 0)
+
+
+@given(st.integers(0, rules.BASIS_POINTS), st.integers(0, 70_000))
+def test_a_percent_in_basis_points_is_written_to_the_very_point_whatever_the_scale_was(points, existing):
+    rest, some = rules.in_scale([rules.BASIS_POINTS - points, points], existing)
+    assert some * rules.BASIS_POINTS == points * (rest + some)
+
+
+@given(SHARES, st.sampled_from([10, 100, 1000, 10_000]))
+def test_what_is_left_over_goes_to_the_largest_remainders(shares, scale):
+    total = sum(shares)
+    exact = [share * scale // total for share in shares]
+    if all(exact[at] or not share for at, share in enumerate(shares)):  # nobody has to be lifted from nothing
+        left = [weight - floor for weight, floor in zip(rules.apportion(shares, scale), exact, strict=True)]
+        remainders = [share * scale % total for share in shares]
+        assert set(left) <= {0, 1}
+        assert min((remainders[at] for at, more in enumerate(left) if more), default=total) >= max(
+            (remainders[at] for at, more in enumerate(left) if not more), default=0
+        )
+
+
 def test_a_removed_weight_is_allowed_beside_a_live_one():
     assert rules.problem({"stable": None, "canary": 100}) is None
 
@@ -115,3 +142,29 @@ def test_weights_do_not_move_the_fingerprint_and_everything_else_of_the_route_do
     assert rules.fingerprint(changed(0, match=[{"uri": {"prefix": "/"}}]), 1) != print_
     assert rules.fingerprint(changed(0, route=[{"destination": {"host": "z"}}]), 1) == print_
     assert rules.fingerprint(list(reversed(ROUTES)), 0) != print_
+
+
+@given(percent=st.integers(1, 100), before=st.integers(0, 99))
+def test_requests_follow_when_they_are_split_as_asked_and_never_while_they_are_split_as_before(percent, before):
+    assert rules.follows(percent / 100, percent=percent, before=before)
+    assert rules.follows(before / 100, percent=percent, before=before) is (percent == before)
+
+
+@given(percent=st.integers(1, 99), before=st.integers(0, 100))
+def test_a_part_of_the_requests_is_neither_none_nor_all_of_them(percent, before):
+    assert not any(rules.follows(extreme, percent=percent, before=before) for extreme in (0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("counted", "percent", "before", "is_seen"),
+    [
+        (0.121, 10, 0, True),
+        (0.13, 10, 0, False),
+        (0.996, 100, 10, True),
+        (0.99, 100, 10, False),
+        (0.56, 60, 50, True),
+        (0.54, 60, 50, False),
+    ],
+)
+def test_how_far_counted_requests_may_be_off(counted, percent, before, is_seen):
+    assert rules.follows(counted, percent=percent, before=before) is is_seen

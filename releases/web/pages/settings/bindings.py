@@ -13,11 +13,12 @@ from releases.accounts.rights import Right
 from releases.audit import queries as audit
 from releases.audit.actor import Actor
 from releases.catalog import services
+from releases.catalog.filling import BACK
 from releases.catalog.kinds import Figure, Purpose
 from releases.catalog.models import Binding
 from releases.core.errors import Missing, Sentence
 from releases.core.words import mark
-from releases.web.looks import Fact
+from releases.web.looks import Fact, Words
 from releases.web.pages.settings import wires
 from releases.web.pages.settings.form import SettingForm, Text
 from releases.web.pages.settings.section import MOST, Act, Entry, Section, Thing, Values, uuid_of
@@ -26,29 +27,58 @@ from releases.web.tags import number
 
 # Which fields say how a connection is used, by purpose; the others are not asked for.
 FIELDS: Mapping[Purpose, tuple[str, ...]] = {
-    Purpose.DEPLOY: ("job", "parameters"),
+    Purpose.DEPLOY: ("job", "parameters", "options", "back_job", "back_parameters", "back_options"),
     Purpose.TRAFFIC: (),
-    Purpose.HEALTH: ("query", "limit", "figure", "url"),
+    Purpose.HEALTH: ("query", "limit", "figure", "split", "url"),
     Purpose.BUDGET: ("query",),
 }
+BACK_FIELDS = {f"back_{name}": name for name in ("job", "parameters", "options")}
 OURS = frozenset(name for names in FIELDS.values() for name in names)
+KEPT = OURS | {BACK}
 
 
 class BindingForm(SettingForm):
     """What a binding uses; its place and purpose stay."""
 
-    code = frozenset({"job", "parameters", "query", "url"})
+    code = OURS - {"limit", "figure"}
+    lists: Mapping[str, str] = {"job": "jobs", "back_job": "jobs"}
     connection = forms.ChoiceField(label=_("Connection"))
     job = Text(
         required=False,
         max_length=250,
         label=_("Job"),
-        help_text=_("To deploy: the full name of the job in Jenkins, such as bank/deploy-ledger."),
+        help_text=_("To deploy: the full name of the job in Jenkins, or application/pipeline in Spinnaker."),
     )
     parameters = Pairs(
         texts=True,
         label=_("Parameters"),
-        help_text=_("To deploy: one name: value in each line. Never a secret; service, version and digest are given."),
+        help_text=_(
+            "To deploy: one name: value in each line. Never a secret. SERVICE, ENVIRONMENT, VERSION, DIGEST and SLOT "
+            "are given anyway; {{ item.version }}, {{ item.digest }}, {{ operation.key }} and {{ permit }} are "
+            "filled in."
+        ),
+    )
+    options = Pairs(
+        label=_("Options"),
+        help_text=_("To deploy through Spinnaker: one name: value in each line, such as via: v2. Usually none."),
+    )
+    back_job = Text(
+        required=False,
+        max_length=250,
+        label=_("Job to go back"),
+        help_text=_("To deploy: where going back takes another job. Empty, it is the job above."),
+    )
+    back_parameters = Pairs(
+        texts=True,
+        label=_("Parameters to go back"),
+        help_text=_("To deploy: instead of those above, where going back takes others."),
+    )
+    back_options = Pairs(
+        label=_("Options to go back"),
+        help_text=_(
+            "To deploy through Spinnaker: instead of those above, such as task: undoRolloutManifest with account, "
+            "location and manifestName, one in each line. The check names what a task needs."
+        ),
     )
     query = Text(
         required=False,
@@ -64,6 +94,16 @@ class BindingForm(SettingForm):
         required=False, label=_("Limit"), help_text=_("For health, with a query: what must not be exceeded.")
     )
     figure = forms.ChoiceField(required=False, label=_("The figure is"), help_text=_("For health, with a query."))
+    split = Text(
+        required=False,
+        max_length=2000,
+        label=_("Query for the split"),
+        help_text=_(
+            "For health, to Prometheus: which share of the requests the version gets, from 0 to 1. After a shift GMUD "
+            "asks it, up to 75 seconds long, whether they follow."
+        ),
+        widget=forms.Textarea,
+    )
     url = Text(
         required=False,
         max_length=500,
@@ -157,22 +197,33 @@ def _facts(row: Binding) -> Iterable[Fact]:
         yield Fact(_("Job"), said["job"], code=True)
     if said.get("parameters"):
         yield Fact(_("Parameters"), lines_of(said["parameters"]).replace("\n", ", "))
+    if said.get("options"):
+        yield Fact(_("Options"), lines_of(said["options"]).replace("\n", ", "))
+    for name, value in said.get(BACK, {}).items():
+        yield Fact(BACK_WORDS[name], lines_of(value).replace("\n", ", ") if isinstance(value, dict) else value)
     if said.get("query"):
         yield Fact(_("Query"), said["query"], code=True)
     if said.get("query") and row.purpose == Purpose.HEALTH:
         yield Fact(_("Limit"), number(said["limit"]), note=FIGURES[said.get("figure", Figure.ERRORS.value)])
+    if said.get("split"):
+        yield Fact(_("Query for the split"), said["split"], code=True)
     if said.get("url"):
         yield Fact(_("Health address"), said["url"], code=True)
 
 
-def _settings(values: Values, purpose: Purpose, before: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(values: Values, purpose: Purpose, before: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the connection is used: what the form asks for, and what else was there before."""
     asked = {name: values.get(name) for name in FIELDS[purpose]}
+    back = {of: value for name, of in BACK_FIELDS.items() if (value := asked.pop(name, None))}
     if not asked.get("query"):
         asked.pop("limit", None)
         asked.pop("figure", None)
+        asked.pop("split", None)
+    if not asked.get("options"):
+        asked.pop("options", None)
     said = {name: value for name, value in asked.items() if value not in ("", None)}
-    return {**{name: value for name, value in before.items() if name not in OURS}, **said}
+    kept = {name: value for name, value in before.items() if name not in KEPT}
+    return {**kept, **said, **({BACK: back} if back else {})}
 
 
 def _add(actor: Actor, values: Values, now: datetime) -> str:
@@ -183,7 +234,7 @@ def _add(actor: Actor, values: Values, now: datetime) -> str:
         environment_id=UUID(values["environment"]),
         purpose=purpose,
         connection_id=UUID(values["connection"]),
-        settings=_settings(values, purpose, {}),
+        settings=settings_of(values, purpose, {}),
         must_be_new=True,
         now=now,
     )
@@ -192,9 +243,10 @@ def _add(actor: Actor, values: Values, now: datetime) -> str:
 
 def _described(key: str) -> Values:
     row = _found(key)
-    said = {name: row.settings.get(name, "") for name in FIELDS[Purpose(row.purpose)]}
-    if "parameters" in said:
-        said["parameters"] = lines_of(said["parameters"] or {})
+    back = row.settings.get(BACK, {})
+    whole = {**row.settings, **{name: back.get(of, "") for name, of in BACK_FIELDS.items()}}
+    said = {name: whole.get(name, "") for name in FIELDS[Purpose(row.purpose)]}
+    said |= {name: lines_of(said[name] or {}) for name in said if name.endswith(("parameters", "options"))}
     if "figure" in said:
         said["figure"] = said["figure"] or Figure.ERRORS.value
     return {**said, "connection": str(row.connection_id)}
@@ -206,7 +258,7 @@ def _change(actor: Actor, key: str, values: Values, now: datetime) -> None:
         actor=actor,
         binding_id=row.pk,
         connection_id=UUID(values["connection"]),
-        settings=_settings(values, Purpose(row.purpose), row.settings),
+        settings=settings_of(values, Purpose(row.purpose), row.settings),
         now=now,
         unchanged=values["unchanged"],
     )
@@ -216,6 +268,11 @@ def _remove(actor: Actor, key: str, _values: Values, now: datetime) -> None:
     services.unbind(actor=actor, binding_id=UUID(key), now=now)
 
 
+BACK_WORDS: Mapping[str, Words] = {
+    "job": _("Job to go back"),
+    "parameters": _("Parameters to go back"),
+    "options": _("Options to go back"),
+}
 WARNING = _("Changes that go there and are approved must be approved again: their wiring is another.")
 
 SECTION = Section(
@@ -232,6 +289,7 @@ SECTION = Section(
     add_word=_("Add a binding"),
     form=NewBindingForm,
     add=_add,
+    aid="settings/binding_aid.html",
     acts=(
         Act("edit", _("Edit"), _change, form=BindingForm, initial=_described, confirm=WARNING),
         Act(

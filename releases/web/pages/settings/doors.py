@@ -126,6 +126,7 @@ def _form(
         "section": section,
         "groups": groups(section.slug),
         "thing": thing,
+        "key": key,
         "thing_href": reverse("settings-one", args=[section.slug, key]) if key else "",
         "title": act.word if act else section.add_word,
         "act": act,

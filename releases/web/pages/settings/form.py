@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
+from types import MappingProxyType
 from typing import Any, cast
 
 from django import forms
@@ -33,6 +34,13 @@ def no_hidden(text: str) -> None:
         raise ValidationError(_("There are signs in it that nobody sees. Type it again by hand."))
 
 
+class SecretArea(forms.Textarea):
+    """Several lines that nobody is to see again: they are never printed, and never stand in an address."""
+
+
+SECRET = (forms.PasswordInput, SecretArea)
+
+
 class Text(forms.CharField):
     """One line, or several with a textarea, without hidden signs."""
 
@@ -54,6 +62,7 @@ class Input:
     is_optional: bool = False
     is_code: bool = False
     maxlength: str = ""
+    list: str = ""
     was: str | None = None
 
 
@@ -63,10 +72,11 @@ class SettingForm(forms.Form):
     ``about`` is the id of the thing, empty when one is added, ``actor`` who looks, ``read`` what returns how the thing
     is; :meth:`prepare` fills choices.
     ``filled`` is what an address asks the fields to begin with; never a secret. A field named in ``code`` is spelled,
-    not written: no spelling help.
+    not written: no spelling help. ``lists`` names what a field is chosen from, where the page has such a list.
     """
 
     code: frozenset[str] = frozenset()
+    lists: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -114,13 +124,13 @@ class SettingForm(forms.Form):
     def typed(self) -> str:
         """Return what was posted as the query of an address; secrets are left out."""
         posted = cast(QueryDict, self.data)
-        plain = [name for name, field in self.fields.items() if not isinstance(field.widget, forms.PasswordInput)]
+        plain = [name for name, field in self.fields.items() if not isinstance(field.widget, SECRET)]
         return urlencode([(name, one) for name in plain for one in posted.getlist(name)])
 
     def inputs(self) -> Iterator[Input]:
         """Return the fields as the template prints them."""
         for name, field in self.fields.items():
-            secret = isinstance(field.widget, forms.PasswordInput)
+            secret = isinstance(field.widget, SECRET)
             many = isinstance(field, forms.MultipleChoiceField)
             asked = self.filled.getlist(name) if not secret else []
             typed = (asked if many else asked[-1]) if asked else self[name].value()
@@ -136,6 +146,7 @@ class SettingForm(forms.Form):
                 is_optional=not field.required and not isinstance(field, forms.BooleanField),
                 is_code=name in self.code,
                 maxlength=str(getattr(field, "max_length", None) or ""),
+                list=self.lists.get(name, ""),
                 was=as_text(self.initial[name]) if name in self.initial and not secret else None,
             )
 

@@ -20,6 +20,7 @@ from releases.catalog.models import Reading, Route
 from releases.core.errors import External, Missing, Refused, Sentence
 from releases.core.words import mark
 from releases.traffic import services as traffic
+from releases.traffic.ports import CANARY, STABLE, System
 from releases.web.looks import Fact, Words
 from releases.web.pages.settings import wires
 from releases.web.pages.settings.bindings import WARNING
@@ -28,28 +29,53 @@ from releases.web.pages.settings.section import MOST, Act, Entry, Section, Thing
 from releases.web.pages.settings.wires import href
 from releases.web.tags import percent
 
-LOCATOR = ("namespace", "name", "route")
+LOCATOR = {
+    "namespace": _("Namespace"),
+    "name": _("Object"),
+    "route": _("Route"),
+    "system": _("Control plane"),
+    "kind": _("Kind"),
+}
+
+
+MESHES = {System.ISTIO.value: "Istio", System.LINKERD.value: "Linkerd", System.GATEWAY.value: "Gateway API"}
 
 
 class RouteForm(SettingForm):
     """The object that splits the traffic; its place stays."""
 
-    code = frozenset({"namespace", "name", "route", "stable", "canary"})
-    connection = forms.ChoiceField(label=_("Connection"), help_text=_("The Kubernetes cluster of the mesh."))
-    namespace = Text(max_length=253, label=_("Namespace"))
-    name = Text(max_length=253, label=_("Object"), help_text=_("The VirtualService that splits the traffic."))
+    code = frozenset({"namespace", "name", "route", "kind", "stable", "canary"})
+    connection = forms.ChoiceField(label=_("Connection"), help_text=_("The cluster of the mesh, or the gateway."))
+    namespace = Text(
+        required=False, max_length=253, label=_("Namespace"), help_text=_("Kong: its workspace. APISIX has none.")
+    )
+    name = Text(
+        max_length=253,
+        label=_("Object"),
+        help_text=_("What splits the traffic: the VirtualService, Kong's upstream, APISIX's route."),
+    )
     route = Text(
         required=False,
         max_length=253,
         label=_("Route"),
         help_text=_("Its name inside the object, where it has several."),
     )
+    system = forms.ChoiceField(
+        required=False, label=_("Control plane"), help_text=_("A cluster's is Istio unless you choose another.")
+    )
+    kind = Text(
+        required=False,
+        max_length=63,
+        label=_("Kind"),
+        help_text=_("Only where it is not the usual one: tcp or tls of Istio, GRPCRoute of the Gateway API."),
+    )
     stable = Text(max_length=63, label=_("Stable target"), initial="stable")
     canary = Text(max_length=63, label=_("Canary target"), initial="canary")
 
     def prepare(self) -> None:
-        """Offer the clusters."""
-        self.offer("connection", wires.connections([ConnectionKind.KUBERNETES]))
+        """Offer the clusters and gateways."""
+        self.offer("connection", wires.connections([kind for kind in ConnectionKind if kind.splits_traffic]))
+        self.offer("system", [("", _("The usual one")), *MESHES.items()])
 
 
 class NewRouteForm(RouteForm):
@@ -57,7 +83,13 @@ class NewRouteForm(RouteForm):
 
     service = forms.ChoiceField(label=_("Service"))
     environment = forms.ChoiceField(label=_("Environment"))
-    field_order = ("service", "environment", "connection")
+    label = Text(
+        required=False,
+        max_length=63,
+        label=_("Label"),
+        help_text=_("Only where a service has several routes there: a word that tells it apart."),
+    )
+    field_order = ("service", "environment", "label", "connection")
 
     def prepare(self) -> None:
         """Offer the places, too."""
@@ -74,12 +106,16 @@ def _entries(asked: str) -> Sequence[Entry]:
     return [
         Entry(
             str(row.pk),
-            row.service.name,
+            _name(row),
             (row.environment.name, row.connection.name, _weights(row)),
             note=f"{row.locator.get('namespace', '')}/{row.locator.get('name', '')}",
         )
         for row in rows[: MOST + 1]
     ]
+
+
+def _name(row: Route) -> str:
+    return f"{row.service.name}/{row.label}" if row.label else row.service.name
 
 
 def _weights(row: Route) -> Words:
@@ -88,7 +124,8 @@ def _weights(row: Route) -> Words:
     if seen is None or not whole:
         return _("not seen yet")
     return ", ".join(
-        f"{name} {percent(round(seen.weights.get(name, 0) / whole * 100))}" for name in (row.stable, row.canary)
+        f"{name} {percent(round(seen.weights.get(side, 0) / whole * 100))}"
+        for name, side in ((row.stable, STABLE), (row.canary, CANARY))
     )
 
 
@@ -104,7 +141,7 @@ def _thing(key: str, _actor: Actor) -> Thing:
     row = _found(key)
     words = {"service": row.service.name, "environment": row.environment.name}
     return Thing(
-        name=f"{row.service.name}, {row.environment.name}",
+        name=f"{_name(row)}, {row.environment.name}",
         headline=Sentence(mark("The traffic of %(service)s is split in %(environment)s"), words),
         facts=tuple(_facts(row)),
         events=[one for one in audit.story(row.service.stream) if one.data.get("route") == key],
@@ -115,7 +152,7 @@ def _facts(row: Route) -> Iterable[Fact]:
     yield Fact(_("Service"), row.service.name, href=href("services", row.service_id))
     yield Fact(_("Environment"), row.environment.name, href=href("environments", row.environment_id))
     yield Fact(_("Connection"), row.connection.name, href=href("connections", row.connection_id))
-    for name, word in zip(LOCATOR, (_("Namespace"), _("Object"), _("Route")), strict=True):
+    for name, word in LOCATOR.items():
         if row.locator.get(name):
             yield Fact(word, row.locator[name], code=True)
     yield Fact(_("Stable target"), row.stable, code=True)
@@ -133,6 +170,7 @@ def _asked(values: Values, before: Mapping[str, str]) -> dict[str, Any]:
 
 def _add(actor: Actor, values: Values, now: datetime) -> str:
     place: dict[str, Any] = {"service_id": UUID(values["service"]), "environment_id": UUID(values["environment"])}
+    place["label"] = values["label"]
     row = services.register_route(actor=actor, must_be_new=True, now=now, **place, **_asked(values, {}))
     with suppress(External, Refused):  # its page says that it was not seen; looking again there says why
         traffic.look(route_id=row.pk, now=now)

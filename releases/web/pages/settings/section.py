@@ -54,11 +54,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A titled list of lines; ``empty`` is said when there is none."""
+    """A titled list of lines; ``empty`` is said when there is none. ``code`` is a text below them, to be copied."""
 
     title: Words
     items: tuple[Item, ...] = ()
     empty: Words = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Act:
 class Section:
     """A kind of thing that is set up here; everybody may see it, ``right`` edits it (``None``: whoever signed in).
 
+    ``aid`` is the template of what helps to fill the form in.
     ``entries`` takes the search text, ``thing`` and the acts take the id of a row; ``thing`` raises ``Missing``.
     """
 
@@ -141,6 +143,7 @@ class Section:
     added: str | Promise = ADDED
     acts: tuple[Act, ...] = ()
     in_configuration: bool = True
+    aid: str = ""
 
     def act(self, verb: str) -> Act:
         """Return the act of that name.

@@ -1,0 +1,77 @@
+"""What may be asked of a system that drives the weights itself, and how it stands."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from releases.core.errors import Sentence
+from releases.traffic.ports import Outcome, Owner
+
+
+class Wish(StrEnum):
+    """What is asked for. Abort takes the traffic back; undo takes the version back too.
+
+    Rollback is what Flagger asks us: it is told yes while we go back.
+    """
+
+    ABORT = "abort"
+    RETRY = "retry"
+    PROMOTE = "promote"
+    PROMOTE_FULLY = "promote_fully"
+    PAUSE = "pause"
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How it stands: its own phase, the canary's share of ``whole``, what may be asked of it now, and what to know.
+
+    ``patience_seconds`` is how long its traffic may take to come back once it was asked.
+    """
+
+    owner: Owner
+    phase: str
+    canary: int | None
+    whole: int
+    wishes: tuple[Wish, ...]
+    warnings: tuple[Sentence, ...] = ()
+    patience_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A wish that was taken, or that stood already."""
+
+    outcome: Outcome
+    standing: Standing
+
+
+class Driver(Protocol):
+    """One object of a system that drives weights."""
+
+    @property
+    def owner(self) -> Owner:
+        """Say who it is."""
+
+    def look(self) -> Standing:
+        """Look how it stands.
+
+        :raises NotEditable: it is gone
+        :raises Rejected: another clear no
+        :raises Unreachable: no answer
+        """
+
+    def ask(self, wish: Wish) -> Granted:
+        """Ask for something, once; what stands already is not asked for again.
+
+        :raises NotEditable: it cannot be asked for as things stand
+        :raises Conflict: it moved since it was read
+        :raises NotApplied: no answer, and it does not stand
+        :raises Rejected: another clear no
+        :raises Unreachable: whether it was taken is not known
+        """
+
+    def go_back(self) -> Granted:
+        """Ask for all traffic back, in whatever way it takes that; raises what :meth:`ask` does."""

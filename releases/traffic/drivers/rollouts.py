@@ -1,0 +1,180 @@
+"""Argo Rollouts: its commands are merge patches of the status; on the object itself they would do nothing."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from releases.cluster.client import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, ClusterClient
+from releases.core.errors import Sentence
+from releases.core.words import mark as _
+from releases.traffic.drivers.asking import Book, Object, Verb, address, guarded
+from releases.traffic.drivers.ports import Wish
+from releases.traffic.owners import ROLLOUTS as SYSTEM
+from releases.traffic.owners import owner_of
+from releases.traffic.ports import NotEditable
+
+HASH = "rollouts-pod-template-hash"
+INCONCLUSIVE = "InconclusiveAnalysisRun"
+WHOLE = 100
+PATIENCE_SECONDS = 60.0  # a watcher of its routes acts within seconds; with dynamicStableScale pods have to start first
+
+
+def references(rollout: Object) -> Iterator[tuple[str, str, str]]:
+    """Iterate plural, namespace and name of every route that a Rollout drives."""
+    namespace, name = address(rollout)
+    routing = rollout["spec"].get("strategy", {}).get("canary", {}).get("trafficRouting", {})
+    istio = routing.get("istio", {})
+    for one in [istio.get("virtualService"), *istio.get("virtualServices", ())]:
+        if one:
+            # "name" or "name.namespace", and a suffix that may follow; what stands last is the namespace.
+            own, _dot, last = one["name"].removesuffix(".cluster.local").rpartition(".")
+            yield "virtualservices", *((last, own) if own else (namespace, last))
+    if "smi" in routing:
+        yield "trafficsplits", namespace, routing["smi"].get("trafficSplitName", name)
+    plugin = routing.get("plugins", {}).get("argoproj-labs/gatewayAPI", {})
+    home = plugin.get("namespace", namespace)
+    for kind in ("httpRoute", "grpcRoute"):
+        named = [plugin[kind]] if kind in plugin else [one["name"] for one in plugin.get(f"{kind}s", ())]
+        for route in named:
+            yield f"{kind.lower()}s", home, route
+
+
+def _is_moving(rollout: Object) -> bool:
+    status = _status(rollout)
+    return bool(status.get("currentPodHash")) and status.get("currentPodHash") != status.get("stableRS")
+
+
+def _status(rollout: Object) -> Mapping[str, Any]:
+    return dict(rollout.get("status") or {})
+
+
+def _is_paused(rollout: Object) -> bool:
+    return rollout["spec"].get("paused") is True
+
+
+def _promoted(rollout: Object) -> dict[str, Any]:
+    """Return the change of the status that goes past the current step: never two steps for one click."""
+    status = _status(rollout)
+    paused = [one.get("reason") for one in status.get("pauseConditions") or ()]
+    following = {"currentStepIndex": status.get("currentStepIndex", 0) + 1}
+    if status.get("controllerPause") and INCONCLUSIVE in paused:
+        return {"pauseConditions": None, "controllerPause": False, **following}
+    return {"pauseConditions": None} if paused else {"pauseConditions": None, **following}
+
+
+def _command(change: Callable[[Object], Mapping[str, Any]], *, guard: bool) -> Callable[[ClusterClient, Object], None]:
+    """Return how a change of the status is sent; a paused Rollout goes on first, for it would not move otherwise."""
+
+    def send(cluster: ClusterClient, rollout: Object) -> None:
+        asked, newest = {"status": change(rollout)}, rollout
+        if guard and _is_paused(rollout):
+            going = guarded(rollout, {"spec": {"paused": False}})
+            newest = cluster.merge(ROLLOUTS, *address(rollout), going).body
+        cluster.merge(ROLLOUTS, *address(rollout), guarded(newest, asked) if guard else asked, sub="status")
+
+    return send
+
+
+def _pause(*, paused: bool) -> Callable[[ClusterClient, Object], None]:
+    def send(cluster: ClusterClient, rollout: Object) -> None:
+        cluster.merge(ROLLOUTS, *address(rollout), {"spec": {"paused": paused}})
+
+    return send
+
+
+def _undo(cluster: ClusterClient, rollout: Object) -> None:
+    """Put the stable version's template back, into the Deployment where the Rollout takes its template from there.
+
+    :raises NotEditable: the stable version's ReplicaSet is gone
+    """
+    namespace, _name = address(rollout)
+    template = _stable_template(cluster, rollout)
+    source = rollout["spec"].get("workloadRef")
+    kind, found = ROLLOUTS, rollout
+    if source:
+        kind, found = DEPLOYMENTS, cluster.get(DEPLOYMENTS, namespace, source["name"]).body
+    cluster.patch(
+        kind,
+        *address(found),
+        [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]},
+            {"op": "replace", "path": "/spec/template", "value": template},
+        ],
+    )
+
+
+def _stable_template(cluster: ClusterClient, rollout: Object) -> Mapping[str, Any]:
+    stable = _status(rollout)["stableRS"]
+    for one in cluster.list(REPLICA_SETS, address(rollout)[0], labels={HASH: stable}):
+        owners = [owner.get("uid") for owner in one["metadata"].get("ownerReferences", ())]
+        if rollout["metadata"]["uid"] in owners:
+            template = one["spec"]["template"]
+            meta = template.get("metadata", {})
+            labels = {key: value for key, value in meta.get("labels", {}).items() if key != HASH}
+            return {**template, "metadata": {**meta, "labels": labels}}
+    text = _("The ReplicaSet of the stable version (%(hash)s) is gone, so there is nothing to go back to.")
+    raise NotEditable(Sentence(text, {"hash": stable}))
+
+
+def _has_moved(before: Object, after: Object) -> bool:
+    """Say whether a promotion was taken: the step advanced, or what paused it is gone."""
+    was, now = _status(before), _status(after)
+    if was.get("currentStepIndex") != now.get("currentStepIndex"):
+        return True
+    return bool(was.get("pauseConditions")) and not now.get("pauseConditions")
+
+
+def _is_undone(before: Object, after: Object) -> bool:
+    return before is not after and before["metadata"]["generation"] != after["metadata"]["generation"]
+
+
+def _standing(rollout: Object) -> tuple[str, int | None, int, tuple[Sentence, ...]]:
+    status = _status(rollout)
+    canary = rollout["spec"].get("strategy", {}).get("canary", {})
+    whole = canary.get("trafficRouting", {}).get("maxTrafficWeight", WHOLE)
+    weight = status.get("canary", {}).get("weights", {}).get("canary", {}).get("weight")
+    warnings: list[Sentence] = []
+    if status.get("abort") and _is_moving(rollout):
+        text = _("The aborted version still stands in the object: undo it, or revert it in Git, before the next try.")
+        warnings.append(Sentence(text))
+    if canary.get("dynamicStableScale"):
+        warnings.append(Sentence(_("After an abort the traffic comes back little by little, as the stable pods do.")))
+    keeper = owner_of(rollout["metadata"])
+    if keeper and not keeper.drives:
+        text = _("%(system)s keeps this Rollout as it holds it, and would take an undo back.")
+        warnings.append(Sentence(text, {"system": keeper.system}))
+    return str(status.get("phase", "")), weight, whole, tuple(warnings)
+
+
+BOOK = Book(
+    system=SYSTEM,
+    kind=ROLLOUTS,
+    called="Rollout",
+    verbs={
+        Wish.ABORT: Verb(
+            may=_is_moving,
+            send=_command(lambda _rollout: {"abort": True}, guard=False),
+            stands=lambda _before, now: _status(now).get("abort") is True,
+        ),
+        Wish.RETRY: Verb(
+            may=lambda rollout: _status(rollout).get("abort") is True,
+            send=_command(lambda _rollout: {"abort": False}, guard=True),
+            stands=lambda _before, now: not _status(now).get("abort"),
+        ),
+        Wish.PROMOTE: Verb(
+            may=lambda rollout: _is_moving(rollout) and not _status(rollout).get("abort"),
+            send=_command(_promoted, guard=True),
+            stands=_has_moved,
+        ),
+        Wish.PROMOTE_FULLY: Verb(
+            may=lambda rollout: _is_moving(rollout) and not _status(rollout).get("abort"),
+            send=_command(lambda _rollout: {"promoteFull": True}, guard=True),
+            stands=lambda _before, now: _status(now).get("promoteFull") is True or not _is_moving(now),
+        ),
+        Wish.PAUSE: Verb(may=_is_moving, send=_pause(paused=True), stands=lambda _before, now: _is_paused(now)),
+        Wish.RESUME: Verb(may=_is_paused, send=_pause(paused=False), stands=lambda _before, now: not _is_paused(now)),
+        Wish.UNDO: Verb(may=_is_moving, send=_undo, stands=_is_undone),
+    },
+    standing=_standing,
+    way_back=Wish.ABORT,
+    patience=lambda _rollout: PATIENCE_SECONDS,
+)

@@ -1,0 +1,1 @@
+"""The Gateway API: the weights of one rule of an HTTPRoute or GRPCRoute."""

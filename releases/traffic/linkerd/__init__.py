@@ -1,0 +1,1 @@
+"""Linkerd: the weights of one rule of an HTTPRoute whose parent is a Service."""

@@ -1,0 +1,148 @@
+"""Ask whoever drives the weights of a route: take them back, go on, wait; every wish stands in the record."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from releases.accounts.rights import Right
+from releases.accounts.services import require
+from releases.audit import services as audit
+from releases.audit.actor import Actor, system
+from releases.audit.kinds import Kind
+from releases.catalog import queries as catalog
+from releases.changes import queries as changes
+from releases.changes.document import items_of
+from releases.changes.models import ChangeRequest, Item
+from releases.changes.services import locked
+from releases.changes.states import RUNNING
+from releases.core.errors import External, Reason, Refused, Sentence
+from releases.core.words import mark as _
+from releases.gate import queries as gate_queries
+from releases.gate import services as gate
+from releases.gate.rules import OPEN_FOR, Request, Run
+from releases.gate.states import Intent
+from releases.traffic.drivers.ports import Driver, Granted, Wish
+from releases.traffic.ports import outcome_of
+from releases.traffic.providers import Drive, drivers_for
+
+# Who may ask for what: one of these rights is enough.
+RIGHTS: Mapping[Wish, tuple[Right, ...]] = {
+    Wish.ABORT: (Right.ROLLBACK_BEGIN,),
+    Wish.UNDO: (Right.ROLLBACK_BEGIN,),
+    Wish.ROLLBACK: (Right.ROLLBACK_BEGIN,),
+    Wish.PAUSE: (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
+    Wish.RESUME: (Right.CHANGE_RELEASE,),
+    Wish.RETRY: (Right.CHANGE_RELEASE,),
+    Wish.PROMOTE: (Right.CHANGE_RELEASE,),
+    Wish.PROMOTE_FULLY: (Right.CHANGE_RELEASE,),
+}
+# These bring the new version to more people: the gate decides once more, as before any shift.
+FORWARD = frozenset({Wish.RESUME, Wish.RETRY, Wish.PROMOTE, Wish.PROMOTE_FULLY})
+
+
+def wish(
+    *,
+    change_id: UUID,
+    route_id: UUID,
+    driver: str,
+    wish: Wish,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    drive: Drive = drivers_for,
+) -> Granted:
+    """Ask the driver of one route of a change for something, once; ``driver`` is its name there.
+
+    What goes forward passes the gate first. That it is asked is recorded before it is sent, and what came of it after.
+
+    :raises NotPermitted: the actor may not ask for that
+    :raises Refused: the change is not under way or does not touch the route, nobody of that name drives it, the gate
+        does not open, or going back is asked of Flagger, which asks by itself
+    :raises External: the driver refuses, or does not answer
+    """
+    first, *others = RIGHTS[wish]
+    require(actor, first, *others)
+    change, route = changes.by_id(change_id), catalog.route(route_id)
+    item = next((one for one in items_of(change) if one.place == (route.service_id, route.environment_id)), None)
+    if item is None or change.state not in RUNNING:
+        raise _refused("not_under_way", Sentence(_("No release of %(name)s is under way here."), {"name": change.name}))
+    if wish is Wish.ROLLBACK:
+        text = _("Flagger asks GMUD whether to roll back. Go back with this change, and it is told so.")
+        raise _refused("asks_by_itself", Sentence(text))
+    found = [one for one in drive(route, urgent=wish not in FORWARD) if one.owner.name == driver]
+    if len(found) != 1:
+        raise _refused("no_driver", Sentence(_("Nobody called %(name)s drives this route."), {"name": driver}))
+    if wish in FORWARD:
+        _pass_the_gate(change, item, wish, now=now)
+    return _asked(change, item, found[0], wish, actor=actor, reason=reason)
+
+
+def _asked(change: ChangeRequest, item: Item, driver: Driver, wish: Wish, *, actor: Actor, reason: str) -> Granted:
+    told = {
+        "number": change.number,
+        "service": item.service.name,
+        "environment": item.environment.name,
+        "system": driver.owner.system,
+        "driver": driver.owner.name,
+        "wish": wish.value,
+    }
+    _begun(change, wish, actor, told, reason)
+    try:
+        granted = driver.ask(wish)
+    except External as error:
+        outcome = {"outcome": outcome_of(error).value, "why": error.detail.as_json()}
+        _record(Kind.DRIVER_ANSWERED, change, actor, told | outcome)
+        raise
+    _record(Kind.DRIVER_ANSWERED, change, actor, told | {"outcome": granted.outcome.value})
+    return granted
+
+
+@transaction.atomic(durable=True)
+def _begun(change: ChangeRequest, wish: Wish, actor: Actor, data: Mapping[str, object], reason: str) -> None:
+    """Record what is about to be asked. Somebody may have gone back since the gate opened: then nothing goes forward.
+
+    :raises Refused: the change is not being released or watched any more
+    """
+    if wish in FORWARD and locked(change.pk).state not in OPEN_FOR[Intent.PROMOTE]:
+        raise _refused("not_under_way", Sentence(_("No release of %(name)s is under way here."), {"name": change.name}))
+    _tell(Kind.DRIVER_ASKED, change, actor, data, reason)
+
+
+@transaction.atomic(durable=True)
+def _record(kind: Kind, change: ChangeRequest, actor: Actor, data: Mapping[str, object]) -> None:
+    _tell(kind, change, actor, data)
+
+
+def _tell(kind: Kind, change: ChangeRequest, actor: Actor, data: Mapping[str, object], reason: str = "") -> None:
+    audit.record(stream=change.stream, kind=kind, actor=actor, data=data, text={"reason": reason} if reason else {})
+
+
+def _pass_the_gate(change: ChangeRequest, item: Item, wish: Wish, *, now: datetime) -> None:
+    """Ask the gate on the present facts and take the permit at once: the decision stands in its log.
+
+    :raises Refused: the gate does not open, with every reason
+    """
+    worker, run = system("worker"), Run("gmud", f"{wish}:{uuid4()}")
+    request = Request(
+        service=item.service.name,
+        environment=item.environment.name,
+        artifact_name=item.service.name,
+        digest=item.artifact.digest,
+        intent=Intent.PROMOTE,
+        run=run,
+        change_number=change.number,
+    )
+    decision = gate.ask(actor=worker, request=request, now=now).decision
+    permit = gate_queries.permit_of(decision)
+    if permit is None:
+        reasons = gate_queries.card(decision).reasons
+        text = _("The gate does not open for %(service)s, so nothing was asked: %(why)s")
+        why = Sentence.of_all([one.message for one in reasons])
+        raise Refused(Sentence(text, {"service": item.service.name, "why": why}), reasons=reasons)
+    gate.redeem(actor=worker, jti=permit, run=run, artifact_digest=decision.digest, now=now)
+
+
+def _refused(code: str, sentence: Sentence) -> Refused:
+    return Refused(sentence, reasons=[Reason(code, sentence)])
