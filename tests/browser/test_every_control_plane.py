@@ -19,7 +19,7 @@ pytestmark = pytest.mark.once
 
 VERSION = "v0.8.0"
 BY_JENKINS, BY_SPINNAKER = story.served_by(System.LINKERD)[-1], story.PULLED[0]
-RUNS = {BY_JENKINS: r"jenkins:ledger/deploy-\w+#1", BY_SPINNAKER: r"spinnaker:[0-9A-Z]{26}"}
+RUNS = {BY_JENKINS: r"jenkins:ledger/deploy-\w+#\d+", BY_SPINNAKER: r"spinnaker:[0-9A-Z]{26}"}
 WATCHERS = {BY_JENKINS: "davi", BY_SPINNAKER: "marta"}  # they may take back
 WORK_SECONDS = 240  # five releases share two workers
 STABLE, ALL = ({"stable": 100 - share, "canary": share} for share in (0, 100))
