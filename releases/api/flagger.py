@@ -1,6 +1,6 @@
-"""What Flagger asks while it analyses a canary: whether it is to roll back (docs/connect-flagger.md).
+"""What Flagger asks while it analyses a canary: whether to roll back, and to go on (docs/connect-flagger.md).
 
-A status up to 202 means yes to it, anything else no, so whatever goes wrong here rolls nothing back. It cannot send a
+A status up to 202 means yes to it, anything else no, so whatever goes wrong here moves nothing. It cannot send a
 header of ours: it sends the user and the password of the hook's address, as Go's client does with any address
 (fluxcd/flagger, pkg/controller/webhook.go; golang/go, src/net/http/client.go).
 """
@@ -22,9 +22,11 @@ from releases.api import serializers as shapes
 from releases.api.authentication import Machine, TokenAuthentication, actor_of
 from releases.api.problems import problem
 from releases.catalog import queries as catalog
+from releases.core import clock
 from releases.core.errors import Invalid, Sentence
 from releases.core.words import mark as _
 from releases.rollback import queries as rollback
+from releases.traffic.services.confirming import goes_on
 
 PROBLEMS = shapes.problems(400, 401, 403, 404, 413, 503)
 LONGEST_NAME = 253
@@ -67,7 +69,7 @@ class HookIn(serializers.Serializer[Any]):
 
 
 class HookOut(serializers.Serializer[Any]):
-    """Yes: roll back now."""
+    """Yes: roll back now, or go on."""
 
     change_request = serializers.CharField()
 
@@ -87,6 +89,25 @@ class Rollback(APIView):
         change = rollback.waits_for_traffic(_routes(data["namespace"], data["metadata"]))
         if change is None:
             return problem(403, "not_going_back", "Nobody goes back here: go on.")
+        return Response({"change_request": change.name})
+
+
+class Confirm(APIView):
+    """``/api/v1/flagger/confirm``."""
+
+    authentication_classes = (HookAuthentication,)
+
+    @extend_schema(operation_id="flagger_confirm", request=HookIn, responses={200: HookOut, **PROBLEMS})
+    def post(self, request: Request) -> Response:
+        """Say whether this canary may take its next step: 200 as far as a move of a release goes, else 403."""
+        require(actor_of(request), Right.GATE_ASK)
+        body = HookIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        data = body.validated_data
+        routes = _routes(data["namespace"], data["metadata"])
+        change = goes_on(routes=routes, driver=data["name"], now=clock.now())
+        if change is None:
+            return problem(403, "not_going_on", "No release wants this step now: wait.")
         return Response({"change_request": change.name})
 
 

@@ -18,7 +18,7 @@ from releases.api import (
     traffic,
 )
 from releases.api.elsewhere import Elsewhere
-from releases.traffic.drivers.flagger import HOOK
+from releases.traffic.drivers.flagger import CONFIRM, HOOK
 
 urlpatterns = [
     path("v1/schema", SpectacularAPIView.as_view(authentication_classes=()), name="api-schema"),
@@ -50,6 +50,7 @@ urlpatterns = [
     path("v1/deployments/<uuid:deployment_id>", deployments.Deployment.as_view(), name="api-deployment"),
     path("v1/deployments/<uuid:deployment_id>/log", deployments.Log.as_view(), name="api-deployment-log"),
     path("v1/deployments/<uuid:deployment_id>/acts", deployments.Acts.as_view(), name="api-deployment-acts"),
+    path(f"v1/{CONFIRM}", flagger.Confirm.as_view(), name="api-flagger-confirm"),
     path(f"v1/{HOOK}", flagger.Rollback.as_view(), name="api-flagger-rollback"),
     path("v1/gate/decisions", gate.Decisions.as_view(), name="api-gate-decisions"),
     path("v1/gate/decisions/<uuid:decision_id>", gate.Decision.as_view(), name="api-gate-decision"),

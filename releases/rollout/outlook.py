@@ -14,9 +14,9 @@ from releases.operations import queries as operations
 from releases.operations.states import StepState
 from releases.rollout.services.planning import USUAL_PACE, Leg, legs_of
 from releases.rollout.states import Work
-from releases.traffic.drivers.ports import Standing
+from releases.traffic.drivers.ports import Move, Progress, Standing
 from releases.traffic.keeping import Keeping, keeping
-from releases.traffic.ports import Preview, Split
+from releases.traffic.ports import CANARY, Preview, Split
 from releases.traffic.providers import Drive, drivers_for, provider_for, reference
 from releases.traffic.services import Provide
 from releases.traffic.services.choosing import chosen, facts_of
@@ -29,8 +29,8 @@ _OVER = frozenset({StepState.CONFIRMED, StepState.SKIPPED, StepState.ABANDONED})
 class RouteOutlook:
     """One route of a change, and its next shift.
 
-    ``keeping`` is what becomes of it where Git or a chart holds the route, ``choice`` what somebody chose then. ``why``
-    says why nothing could be seen.
+    ``keeping`` is what becomes of it where Git or a chart holds the route, ``choice`` what somebody chose then. Where
+    one system drives it, ``progress`` is how that stands on the way there. ``why`` says why nothing could be seen.
     """
 
     route_id: UUID
@@ -41,6 +41,7 @@ class RouteOutlook:
     keeping: Keeping | None = None
     choice: dict[str, Any] | None = None
     drivers: tuple[Standing, ...] = ()
+    progress: Progress | None = None
     why: Sentence | None = None
 
 
@@ -72,7 +73,10 @@ def _outlook(change: ChangeRequest, leg: Leg, wanted: dict[str, int], provide: P
     place = (route.id, leg.name, leg.item.environment.name, wanted)
     try:
         preview = provide(route).preview(reference(route), Split(wanted))
-        standings = tuple(one.look() for one in drive(route))
+        drivers = drive(route)
+        standings = tuple(one.look() for one in drivers)
+        move = Move(preview.before.weights.get(CANARY, 0), wanted.get(CANARY, 0))
+        progress = drivers[0].progress(move) if len(drivers) == 1 else None
     except (External, Refused) as error:
         return RouteOutlook(*place, why=error.detail)
     owner = preview.before.owner
@@ -83,4 +87,5 @@ def _outlook(change: ChangeRequest, leg: Leg, wanted: dict[str, int], provide: P
         keeping=keeping(preview, wanted),
         choice=facts_of(choice) if choice else None,
         drivers=standings,
+        progress=progress,
     )

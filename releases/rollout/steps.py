@@ -37,6 +37,7 @@ from releases.operations.states import StepState
 from releases.rollout.models import Rollout
 from releases.rollout.rules import split
 from releases.rollout.states import ALL_PERCENT, Work
+from releases.traffic import queries as traffic_queries
 from releases.traffic import services as traffic
 from releases.traffic.providers import provider_for
 from releases.traffic.services import Provide
@@ -159,7 +160,8 @@ class HeldWatch(WatchStep):
         try:
             for route_id, weights in splits.items():
                 reading = traffic.look(route_id=route_id, now=self.now(), provide=self.mesh)
-                if undone := moved(reading, split(weights, ALL_PERCENT)):
+                stands = traffic_queries.confirmed_of(change.pk, route_id) or split(weights, ALL_PERCENT)
+                if undone := moved(reading, stands):
                     return undone
         except (External, Refused) as error:
             _log.warning("weights_unseen", step=str(step.step_id), why=str(error))

@@ -130,6 +130,13 @@ def latest() -> dict[UUID, ShiftCard]:
     return {row.route_id: _card(row) for row in _rows().filter(pk=Subquery(newest))}
 
 
+def unmade() -> dict[UUID, ShiftCard]:
+    """Return, by route, the shift that ended last there, where it was refused, failed or waits for a person."""
+    ends = ShiftEnd.objects.filter(shift__route_id=OuterRef("route_id")).order_by(*LAST_ENDED)
+    found = (_card(row) for row in _rows().filter(pk=Subquery(ends.values("shift_id")[:1])))
+    return {one.route_id: one for one in found if one.state is not ShiftState.CONFIRMED}
+
+
 def of_key(op_key: str) -> ShiftCard | None:
     """Return the shift of one step, or ``None``."""
     row = _rows().filter(op_key=op_key).first()
@@ -153,6 +160,13 @@ def asked_of(route_id: UUID) -> Standing | None:
     later = rows.filter(asked_at__gt=shift.asked_at, op_key__in=sent).exclude(ends__state=ShiftState.CONFIRMED.value)
     version = Version(end.revision, end.uid, 0, end.fingerprint, end.after)
     return Standing(shift, version, end.counted, tuple(row.asked for row in later))
+
+
+def confirmed_of(change_id: UUID, route_id: UUID) -> Mapping[str, int]:
+    """Return the weights of a route, as they count, once the last shift of a change was confirmed; nothing of none."""
+    ends = ShiftEnd.objects.filter(shift__change_id=change_id, shift__route_id=route_id)
+    last = ends.filter(state=ShiftState.CONFIRMED.value).order_by(*LAST_ENDED).first()
+    return last.counted if last else {}
 
 
 def first_of(shift: ShiftCard) -> ShiftCard:

@@ -8,7 +8,7 @@ gate is asked before, as in a release), ``reason`` (why somebody goes on althoug
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,8 @@ from releases.core.words import mark as _
 from releases.operations.models import Operation, Step
 from releases.operations.ports import Done, Ending, Failed, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.operations.states import OPEN, StepState
-from releases.traffic import services
+from releases.traffic import leading, services
+from releases.traffic.drivers.ports import Driver
 from releases.traffic.facts import STEP_KIND as STEP_KIND
 from releases.traffic.facts import Seen
 from releases.traffic.guarded import is_as_asked
@@ -54,7 +55,6 @@ _log = structlog.get_logger(__name__)
 HOLD_SECONDS = 2.0
 KEEPER_SECONDS = (4.0, 10.0)
 LAGGING_LOOKS = 8
-DRIVEN, DRIVEN_SECONDS = "driven", 2.0
 IN_GIT_SECONDS = 5.0
 LATE_SECONDS = 2.0
 COUNT_SECONDS = (5.0,) * 15
@@ -128,10 +128,10 @@ class ShiftStep:
         :raises Unreachable: no answer
         """
         reading = self._read(step)
-        return reading.version.token if _is_as_desired(reading, step) else None
+        return reading.version.token if self._stands(step, reading) else None
 
     def snapshot(self, step: StepView) -> Mapping[str, Any]:
-        """Return the weights and the version that stand there now.
+        """Return the weights and the version that stand there now; in a move, who drives the route, too.
 
         :raises Unreachable: no answer
         :raises Rejected: the route cannot be read
@@ -142,7 +142,8 @@ class ShiftStep:
         if expected is not None and not _is_as_desired(reading, step) and not _same(reading, expected):
             raise _drift(reading, expected)
         owner = reading.owner.system if reading.owner else ""
-        return {**_seen(reading), "owner": owner, "warnings": [one.as_json() for one in reading.warnings]}
+        led = leading.facts_of(self._drivers(step), step) if "proof" in step.desired else {}
+        return {**_seen(reading), **led, "owner": owner, "warnings": [one.as_json() for one in reading.warnings]}
 
     def send(self, step: StepView) -> str:
         """Have the server try the write out, then write the weights if the route is still as in the snapshot.
@@ -154,7 +155,8 @@ class ShiftStep:
 
         Asking and trying out take their time: whoever took the work over meanwhile, to go back, has the last word.
         Going forward, nothing is written while other work of ours writes to the route.
-        Going back all the way, a system that drives the weights itself is asked to take them back instead.
+        A system that drives the weights itself is asked instead: for the share of a move, or going back all the way to
+        take them back.
 
         :raises Unreachable: whether they were written is not known
         :raises Rejected: a clear no, nothing was written
@@ -165,9 +167,12 @@ class ShiftStep:
         if not step.urgent:
             find_no_other_writer(step)
         route, provider = self._at(step)
-        choice = None if _goes_back(step) else _choice(step, provider.read(reference(route)))
+        is_led = leading.is_led(step)
+        choice = None if is_led or _goes_back(step) else _choice(step, provider.read(reference(route)))
         with transaction.atomic(durable=True):
             services.ask(asked=asked_by_step(step), actor=_WORKER, now=self.now())
+        if is_led:
+            return leading.lead(step, self.drive(route))
         if choice == Choice.GIT:
             return IN_GIT
         try:
@@ -182,7 +187,7 @@ class ShiftStep:
         for driver in drivers:
             hold(step)
             patience = max(patience, driver.go_back().standing.patience_seconds)
-        return f"{DRIVEN}:{patience:.0f}"
+        return f"{leading.DRIVEN}:{patience:.0f}"
 
     def _written(self, step: StepView, route: RouteCard, provider: TrafficProvider) -> str:
         seen = services.version_in(step.prev or {}) or provider.read(reference(route)).version
@@ -211,13 +216,16 @@ class ShiftStep:
         """
         reading = self._read(step)
         seen = _seen(reading)
-        if not _is_as_desired(reading, step):
+        if leading.is_led(step):
+            if on_the_way := leading.on_the_way(step, self._drivers(step), reading.weights, seen):
+                return on_the_way
+        elif not _is_as_desired(reading, step):
             if step.remote_ref == IN_GIT:
                 return _wait_for_git(step, reading, seen)
-            waits = step.data.get("waits", 0)
-            if waits * DRIVEN_SECONDS < _patience(step):
-                return Pending(DRIVEN_SECONDS, {**seen, "waits": waits + 1})
-            return NeedsHuman(_undone(reading, step.desired["weights"], driven=_patience(step) > 0), seen)
+            waits, patience = step.data.get("waits", 0), leading.patience(step)
+            if waits * leading.LOOK_SECONDS < patience:
+                return Pending(leading.LOOK_SECONDS, {**seen, "waits": waits + 1})
+            return NeedsHuman(_undone(reading, step.desired["weights"], driven=patience > 0), seen)
         looks = step.data.get("looks", 0)
         kept = self.keeper_seconds if reading.owner and not step.urgent else ()
         lag = 0.0 if _goes_back(step) else reading.lag_seconds
@@ -280,6 +288,14 @@ class ShiftStep:
         route = catalog.route(UUID(step.desired["route"]))
         return route, self.provide(route, urgent=step.urgent)
 
+    def _drivers(self, step: StepView) -> Sequence[Driver]:
+        return self.drive(catalog.route(UUID(step.desired["route"])))
+
+    def _stands(self, step: StepView, reading: Reading) -> bool:
+        if leading.is_led(step):
+            return leading.has_arrived(step, self._drivers(step), reading.weights)
+        return _is_as_desired(reading, step)
+
     def _read(self, step: StepView) -> Reading:
         route, provider = self._at(step)
         return provider.read(reference(route))
@@ -292,7 +308,7 @@ def asked_by_step(step: StepView) -> Asked:
     begun_by = Operation.objects.values_list("begun_by", flat=True).get(pk=step.op_id)
     return Asked(
         route_id=UUID(step.desired["route"]),
-        weights=step.desired["weights"],
+        weights=leading.wanted(step),
         op_key=step.op_key,
         change_id=UUID(change) if change else None,
         operation_id=step.op_id,
@@ -357,12 +373,6 @@ def _wait_for_git(step: StepView, reading: Reading, seen: Mapping[str, Any]) -> 
     text = _("Somebody changes this in Git: GMUD waits until %(wanted)s stand there.")
     awaited = Sentence(text, {"wanted": printed(step.desired["weights"])})
     return Pending(IN_GIT_SECONDS, {**seen, "awaited": awaited.as_json()})
-
-
-def _patience(step: StepView) -> float:
-    """Return how many seconds a driver that was asked has for its traffic; none where nobody was asked."""
-    asked, _colon, seconds = step.remote_ref.partition(":")
-    return float(seconds) if asked == DRIVEN else 0.0
 
 
 def _try_out(step: StepView, route: RouteCard, provider: TrafficProvider) -> None:

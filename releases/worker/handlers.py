@@ -31,6 +31,7 @@ from releases.rollout.steps import (
     JudgedPause,
     PauseStep,
 )
+from releases.traffic.finishing import FINISH_KIND, FinishStep
 from releases.traffic.ports import Counted
 from releases.traffic.providers import provider_for
 from releases.traffic.services import Provide
@@ -88,5 +89,6 @@ HANDLERS: Mapping[str, StepHandler] = {
     JUDGED_PAUSE_KIND: JudgedPause(),
     "health.watch": HeldWatch(),
     PAUSE_KIND: PauseStep(),
+    FINISH_KIND: FinishStep(),
     BY_HAND_KIND: ByHandStep(),
 }

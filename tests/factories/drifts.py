@@ -14,6 +14,7 @@ from releases.traffic.states import ShiftState
 from tests.factories.accounts import SETUP
 
 WHOLE = {"stable": 100, "canary": 0}
+WHY = Sentence("Somebody drives this route.")
 
 
 def shifted(
@@ -59,7 +60,7 @@ def refused(route_id: UUID, weights: Mapping[str, int], now: datetime, *, who: s
     """Write a shift that was asked for and failed: nothing of it was written."""
     asked = Asked(route_id, weights, op_key=f"{route_id}:{now.timestamp()}", asked_by=who, before=WHOLE)
     with transaction.atomic(durable=True):
-        services.end(asked=asked, ended=Ended(ShiftState.FAILED), actor=SETUP, now=now)
+        services.end(asked=asked, ended=Ended(ShiftState.FAILED, detail=WHY), actor=SETUP, now=now)
 
 
 def seen(route_id: UUID, look: Seen, now: datetime, *, by: str = "clock") -> None:

@@ -38,6 +38,7 @@ from releases.rollout import services as rollout
 from releases.rollout.models import Rollout
 from releases.rollout.steps import GatedShift
 from releases.traffic import services as traffic
+from releases.traffic.leading import DRIVEN
 from releases.traffic.steps import STEP_KIND
 from releases.worker.handlers import HANDLERS
 from releases.worker.reactions import REACTIONS
@@ -201,10 +202,11 @@ class Bank:
         return len(due)
 
     def hurry(self) -> None:
-        """Look at what is being deployed as often as suits Jenkins here, whose seconds are forty times as short."""
+        """Look at what others do as often as suits them here: the seconds of Jenkins are forty times as short."""
         soon = clock.now() + timedelta(seconds=LOOK_SECONDS)
-        deployments = Step.objects.filter(kind=DEPLOYS, state=StepState.APPLIED, error="")
-        deployments.filter(look_at__gt=soon).update(look_at=soon)
+        asked = Step.objects.filter(state=StepState.APPLIED, error="")
+        others = asked.filter(kind=DEPLOYS) | asked.filter(remote_ref__startswith=DRIVEN)
+        others.filter(look_at__gt=soon).update(look_at=soon)
 
     def rest(self) -> None:
         """Work until nothing is under way and every message has been heard."""

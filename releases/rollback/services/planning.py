@@ -1,4 +1,7 @@
-"""The approved way back of a change as steps: traffic at once, redeploys in order, then verification."""
+"""The approved way back of a change as steps: traffic at once, redeploys in order, then verification.
+
+Where somebody drives a route, what was redeployed is promoted before it is verified (docs/decisions/0022).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +22,13 @@ from releases.health import steps as health
 from releases.health.services import has_question
 from releases.operations.models import Step
 from releases.operations.ports import StepPlan
+from releases.operations.states import StepState
 from releases.rollback.steps import by_hand
 from releases.rollout.queries import Turn, turns
 from releases.rollout.rules import idle_target, live_target
+from releases.rollout.states import ALL_PERCENT
 from releases.traffic import steps as shifts
+from releases.traffic.finishing import finish
 from releases.traffic.models import Shift
 from releases.traffic.ports import Split
 from releases.traffic.services import version_in
@@ -69,6 +75,18 @@ def _as_they_stood(change: ChangeRequest, route: RouteCard, approved: Mapping[st
     return Split.back_to(version).weights
 
 
+def _driver_of(change: ChangeRequest, route: RouteCard) -> tuple[str, bool]:
+    """Return who drives a route as the release found it, and whether the new version was promoted there.
+
+    Nobody has no name. What was promoted has all traffic under the weights of before: no weight takes it back.
+    """
+    moves = Step.objects.filter(kind=shifts.STEP_KIND, operation__subject=change.pk, desired__route=str(route.id))
+    for move in moves.order_by("-operation__begun_at", "-stage"):
+        if driver := (move.prev or {}).get("driver"):
+            return driver["name"], move.desired["proof"]["percent"] == ALL_PERCENT and move.state == StepState.CONFIRMED
+    return "", False
+
+
 def _steps(
     item: Item,
     change: ChangeRequest,
@@ -97,8 +115,12 @@ def _steps(
         for one in routes
         if one.id in splits
     ]
+    led = {one.id: driver for one in routes if one.id in splits and (driver := _driver_of(change, one))[0]}
+    promoted = {one for one, (_name, is_promoted) in led.items() if is_promoted}
     steps: list[StepPlan] = []
     for restore in restores:
+        if restore["route"].id in promoted:
+            continue
         restored = shifts.plan(**restore, name=f"traffic {restore['route'].name(name)}", stage=TRAFFIC_STAGE)
         steps.append(replace(restored, goes_on=True))
     if back.target_artifact_id is not None and back.job:
@@ -117,6 +139,19 @@ def _steps(
         after = tuple(f"redeploy {one}" for one in sorted(turn.after))
         when: dict[str, Any] = {"after": after, "goes_on": True, "note": turn.note}
         steps.append(delivery.step_for(deployment, name=f"redeploy {name}", stage=REDEPLOY_STAGE, **when))
+        steps += [
+            finish(
+                route=one,
+                change_id=change.pk,
+                driver=led[one.id][0],
+                is_promoted=one.id in promoted,
+                name=f"promote {one.name(name)}",
+                stage=REDEPLOY_STAGE,
+                after=(f"redeploy {name}",),
+            )
+            for one in routes
+            if one.id in led
+        ]
         steps.append(
             delivery.verification_of(
                 deployment,
@@ -126,7 +161,7 @@ def _steps(
                 stage=VERIFY_STAGE,
             )
         )
-    if not steps:
+    elif promoted or not steps:
         steps.append(by_hand(service=name, stage=VERIFY_STAGE))
     for restore in restores:
         called = restore["route"].name(name)

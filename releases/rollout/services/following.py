@@ -87,9 +87,9 @@ def _reached(change: ChangeRequest, row: Rollout, *, now: datetime) -> None:
 
 
 def _has_shifted(change: ChangeRequest) -> bool:
-    """Say whether any weight may have been written for this change."""
+    """Say whether any weight may have been written for this change, by us or by whoever drives its routes."""
     return any(
-        step.kind == shifts.STEP_KIND and step.sent_at is not None
+        step.kind == shifts.STEP_KIND and (step.sent_at is not None or "driver" in (step.prev or {}))
         for operation in operations_queries.operations_of(change.pk)
         for step in operation.steps
     )

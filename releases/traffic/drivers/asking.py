@@ -1,5 +1,6 @@
 """Ask a driver of weights for something, once: look, send if it does not stand, look again when the answer is lost."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ from releases.cluster.client import ClusterClient, Kind
 from releases.cluster.errors import PatchFailed, VersionConflict
 from releases.core.errors import Sentence, Unreachable
 from releases.core.words import mark as _
-from releases.traffic.drivers.ports import Granted, Standing, Wish
+from releases.traffic.drivers.ports import Granted, Move, Progress, Standing, Wish
 from releases.traffic.objects import fetched
 from releases.traffic.owners import driver
 from releases.traffic.ports import Conflict, Difference, NotApplied, NotEditable, Outcome, Owner
 
 Object = Mapping[str, Any]
 LOOKS = (0.2, 0.5, 1.0, 2.0)
+WHOLE = 100
+PROGRESS_SECONDS = 600.0  # what both give new pods until something must have happened, unless they are told otherwise
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,11 @@ class Verb:
 class Book:
     """All that is known of one kind of driver; ``standing`` tells phase, canary, whole and warnings of an object.
 
-    ``way_back`` is what takes all traffic back there, ``patience`` how many seconds that may take.
+    ``way_back`` is what takes all traffic back there, ``patience`` how many seconds that may take. ``progress`` tells
+    how it stands in a move; ``finishing`` is what is asked, in this order, so that a version gets all traffic at
+    once, ``tidying`` what is asked afterwards.
+    ``version`` names what it holds for stable, ``rests`` says whether nothing else is on its way, and ``notices``
+    within how many seconds it sees that something is.
     """
 
     system: str
@@ -41,6 +50,12 @@ class Book:
     standing: Callable[[Object], tuple[str, int | None, int, tuple[Sentence, ...]]]
     way_back: Wish
     patience: Callable[[Object], float]
+    progress: Callable[[Object, Move], Progress]
+    finishing: tuple[Wish, ...]
+    tidying: tuple[Wish, ...]
+    version: Callable[[Object], str]
+    rests: Callable[[Object], bool]
+    notices: Callable[[Object], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,18 @@ class Asking:
             return self._after_silence(verb, before, lost)
         return Granted(Outcome.APPLIED, self.look())
 
+    def progress(self, move: Move) -> Progress:
+        """Look how it stands in a move."""
+        return self.book.progress(self._get(), move)
+
+    def finishing(self) -> tuple[Wish, ...]:
+        """Return what is asked of it so that a version gets all traffic."""
+        return self.book.finishing
+
+    def tidying(self) -> tuple[Wish, ...]:
+        """Return what is asked of it afterwards."""
+        return self.book.tidying
+
     def go_back(self) -> Granted:
         """Ask for all traffic back."""
         return self.ask(self.book.way_back)
@@ -113,7 +140,25 @@ class Asking:
         wishes = tuple(
             wish for wish, verb in self.book.verbs.items() if verb.may(found) and not verb.stands(found, found)
         )
-        return Standing(self.owner, phase, canary, whole, wishes, warnings, self.book.patience(found))
+        book = self.book
+        rest = (book.patience(found), book.version(found), book.rests(found), book.notices(found))
+        return Standing(self.owner, phase, canary, whole, wishes, warnings, *rest)
+
+
+def seconds(written: object) -> float:
+    """Return a span of time as Go writes it, such as ``1m30s``, or a bare number, in seconds; 0 for anything else."""
+    text = str(written)
+    return float(text) if text.isdecimal() else sum(float(n) * _SECONDS[unit] for n, unit in _SPAN.findall(text))
+
+
+def waits_elsewhere(name: str, percent: int, found: list[int]) -> Sentence:
+    """Return why a driver does not stop at a share, and what to do."""
+    text = _(
+        "%(name)s does not wait at %(percent)s %% as this change wants it: the shares it waits at are %(found)s. "
+        "Give the change those steps, or the object these."
+    )
+    shares = ", ".join(f"{one} %" for one in found) or "–"
+    return Sentence(text, {"name": name, "percent": percent, "found": shares})
 
 
 def address(found: Object) -> tuple[str, str]:

@@ -1,11 +1,11 @@
 """Flagger: it is told through the spec of its Canary; it rolls back when a hook of its own answers that it should.
 
 Its hook is ours when it asks :data:`HOOK`: we answer yes while a rollback of ours waits for that traffic. It asks once
-an interval of its analysis, in the phases :data:`RUNNING` only, and takes a status up to 202 as yes (fluxcd/flagger,
+an interval of its analysis, in the phases :data:`RUNNING` only, and takes a status up to 202 as yes. It goes on by
+itself, too, and asks :data:`CONFIRM` before: yes as far as a move of a release goes (fluxcd/flagger,
 pkg/controller/scheduler.go and webhook.go; pkg/apis/flagger/v1beta1/canary.go for intervals).
 """
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,16 +13,29 @@ from urllib.parse import urlsplit
 from releases.cluster.client import CANARIES, ClusterClient
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
-from releases.traffic.drivers.asking import Book, Object, Verb, address
-from releases.traffic.drivers.ports import Wish
+from releases.traffic.drivers.asking import (
+    PROGRESS_SECONDS,
+    WHOLE,
+    Book,
+    Object,
+    Verb,
+    address,
+    seconds,
+    waits_elsewhere,
+)
+from releases.traffic.drivers.ports import Move, Progress, Wish
 from releases.traffic.owners import FLAGGER
 
-WHOLE = 100
 HOOK = "flagger/rollback"  # the end of the address that Flagger asks, below /api/v1/
+CONFIRM = "flagger/confirm"
+CONFIRMED = frozenset({"confirm-traffic-increase", "confirm-promotion"})
 USUAL_INTERVAL, SHORTEST_INTERVAL = 60.0, 10.0
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-RUNNING = frozenset({"Progressing", "Waiting", "WaitingPromotion"})
+TURNS_TO_PROMOTE = 4  # to copy the version, to route all traffic there, to take the canary down, to say so
+THRESHOLD = 10  # how many checks may fail, unless it is told otherwise
+WAITS_TO_PROMOTE = "WaitingPromotion"
+RUNNING = frozenset({"Progressing", "Waiting", WAITS_TO_PROMOTE})
+FINISHING = frozenset({"Promoting", "Finalising"})
+SUCCEEDED = frozenset({"Initialized", "Succeeded"})
 ROLLED_BACK = "Failed"
 _PLURALS = {"istio": ("virtualservices",), "gatewayapi": ("httproutes",), "smi": ("trafficsplits",)}
 _ANY = ("virtualservices", "httproutes", "trafficsplits")
@@ -49,6 +62,10 @@ def _is_running(canary: Object) -> bool:
     return _phase(canary) in RUNNING
 
 
+def _is_moving(canary: Object) -> bool:
+    return _phase(canary) in RUNNING | FINISHING
+
+
 def _sends(change: dict[str, Any]) -> Callable[[ClusterClient, Object], None]:
     def send(cluster: ClusterClient, canary: Object) -> None:
         cluster.merge(CANARIES, *address(canary), {"spec": change})
@@ -58,19 +75,94 @@ def _sends(change: dict[str, Any]) -> Callable[[ClusterClient, Object], None]:
 
 def hooks(canary: Object) -> list[str]:
     """Return the addresses that a Canary asks whether it is to roll back."""
-    found = canary["spec"].get("analysis", {}).get("webhooks", ())
+    found = _analysis(canary).get("webhooks", ())
     return [hook.get("url", "") for hook in found if hook.get("type") == "rollback"]
 
 
 def interval(canary: Object) -> float:
     """Return how many seconds pass between two looks of Flagger."""
-    written = str(canary["spec"].get("analysis", {}).get("interval", ""))
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _SPAN.findall(written))
-    return max(seconds, SHORTEST_INTERVAL) if seconds else USUAL_INTERVAL
+    found = seconds(_analysis(canary).get("interval", ""))
+    return max(found, SHORTEST_INTERVAL) if found else USUAL_INTERVAL
+
+
+def _is_ours(url: str, hook: str) -> bool:
+    return urlsplit(url).path.endswith(f"/{hook}")
 
 
 def _asks_us(canary: Object) -> bool:
-    return any(urlsplit(url).path.endswith(f"/{HOOK}") for url in hooks(canary))
+    return any(_is_ours(url, HOOK) for url in hooks(canary))
+
+
+def following(canary: Object, share: int) -> int:
+    """Return the share that a Canary goes to next; after the last of its steps it promotes."""
+    analysis = _analysis(canary)
+    step, steps = int(analysis.get("stepWeight", 0)), [int(at) for at in analysis.get("stepWeights", ())]
+    if share >= (steps[-1] if steps else analysis.get("maxWeight") or WHOLE):
+        return WHOLE
+    if step:
+        return min(share + step, WHOLE)
+    return next((at for at in steps if at > share), WHOLE) if not share or share in steps else WHOLE
+
+
+def _shares(canary: Object) -> list[int]:
+    """Return every share it goes to, one after the other."""
+    found = [following(canary, 0)]
+    while found[-1] < WHOLE:
+        found.append(following(canary, found[-1]))
+    return found
+
+
+def _obstacle(canary: Object, move: Move) -> Sentence | None:
+    """Return why it would not stop where the change does."""
+    analysis, name = _analysis(canary), {"name": canary["metadata"]["name"]}
+    asked = {hook.get("type") for hook in analysis.get("webhooks", ()) if _is_ours(hook.get("url", ""), CONFIRM)}
+    if missing := CONFIRMED - asked:
+        text = _("%(name)s goes on without asking GMUD: its analysis needs a hook for %(missing)s that asks it.")
+        return Sentence(text, {**name, "missing": ", ".join(sorted(missing))})
+    if canary["spec"].get("suspend") or canary["spec"].get("skipAnalysis"):
+        text = _("%(name)s is suspended, or skips its analysis: take that out, and it asks GMUD before each step.")
+        return Sentence(text, name)
+    if analysis.get("iterations") or not (analysis.get("stepWeight") or analysis.get("stepWeights")):
+        text = _("%(name)s has no steps of weights, so no share of it can be asked for. Give it stepWeight.")
+        return Sentence(text, name)
+    shares = _shares(canary)
+    return None if move.percent in shares else waits_elsewhere(name["name"], move.percent, shares[:-1])
+
+
+def _progress(canary: Object, move: Move) -> Progress:
+    """Tell how it stands in a move. It goes on by itself as soon as it hears yes, and waits where it hears no."""
+    version = _version(canary)
+    analysis, share = _analysis(canary), _share(canary)
+    obstacle, is_moving = _obstacle(canary, move), _is_moving(canary)
+    is_promoted = _is_at_rest(canary) and bool(move.version) and version != move.version
+    turns = sum(move.before < at <= move.percent for at in _shares(canary)) if obstacle is None else 0
+    turns += analysis.get("threshold", THRESHOLD) + (TURNS_TO_PROMOTE if move.percent == WHOLE else 1)
+    return Progress(
+        has_arrived=is_promoted if move.percent == WHOLE else is_moving and share == move.percent,
+        is_moving=is_moving,
+        obstacle=obstacle,
+        following=following(canary, move.before),
+        patience_seconds=turns * interval(canary) + canary["spec"].get("progressDeadlineSeconds", PROGRESS_SECONDS),
+    )
+
+
+def _share(canary: Object) -> int:
+    """Return its share of the requests; once it waits to promote its status says 0, and its last step stands."""
+    if _phase(canary) == WAITS_TO_PROMOTE:
+        return max((at for at in _shares(canary) if at < WHOLE), default=0)
+    return int((canary.get("status") or {}).get("canaryWeight", 0))
+
+
+def _version(canary: Object) -> str:
+    return str((canary.get("status") or {}).get("lastPromotedSpec", ""))
+
+
+def _is_at_rest(canary: Object) -> bool:
+    return _phase(canary) in SUCCEEDED and _version(canary) == (canary.get("status") or {}).get("lastAppliedSpec", "")
+
+
+def _analysis(canary: Object) -> dict[str, Any]:
+    return dict(canary["spec"].get("analysis", {}))
 
 
 def _may_roll_back(canary: Object) -> bool:
@@ -128,8 +220,19 @@ BOOK = Book(
         Wish.ROLLBACK: Verb(
             may=_may_roll_back, send=_let_it_ask, stands=lambda _before, now: _phase(now) == ROLLED_BACK
         ),
+        Wish.ANALYSE: Verb(
+            may=lambda canary: not _is_moving(canary),
+            send=_sends({"skipAnalysis": False}),
+            stands=lambda _before, now: not now["spec"].get("skipAnalysis"),
+        ),
     },
     standing=_standing,
     way_back=Wish.ROLLBACK,
     patience=lambda canary: 2 * interval(canary) + USUAL_INTERVAL,
+    progress=_progress,
+    finishing=(Wish.RESUME, Wish.PROMOTE_FULLY),
+    tidying=(Wish.ANALYSE,),
+    version=_version,
+    rests=_is_at_rest,
+    notices=lambda canary: 2 * interval(canary),
 )

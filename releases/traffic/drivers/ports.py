@@ -11,7 +11,7 @@ from releases.traffic.ports import Outcome, Owner
 class Wish(StrEnum):
     """What is asked for. Abort takes the traffic back; undo takes the version back too.
 
-    Rollback is what Flagger asks us: it is told yes while we go back.
+    Rollback is what Flagger asks us: it is told yes while we go back. Analyse ends that versions go without analysis.
     """
 
     ABORT = "abort"
@@ -22,13 +22,16 @@ class Wish(StrEnum):
     RESUME = "resume"
     ROLLBACK = "rollback"
     UNDO = "undo"
+    ANALYSE = "analyse"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How it stands: its own phase, the canary's share of ``whole``, what may be asked of it now, and what to know.
 
-    ``patience_seconds`` is how long its traffic may take to come back once it was asked.
+    ``patience_seconds`` is how long its traffic may take to come back once it was asked. ``version`` names what all
+    traffic gets once nothing moves; ``is_at_rest`` says that nothing does, and a version that is put there is noticed
+    within ``notices_seconds``.
     """
 
     owner: Owner
@@ -38,6 +41,35 @@ class Standing:
     wishes: tuple[Wish, ...]
     warnings: tuple[Sentence, ...] = ()
     patience_seconds: float = 60.0
+    version: str = ""
+    is_at_rest: bool = False
+    notices_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of a release: from so many percent to so many. ``version`` had all traffic before it."""
+
+    before: int
+    percent: int
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a driver stands in a move.
+
+    ``has_arrived``: it waits at that share, or has promoted another version than the one before. ``obstacle`` says why
+    it never will. ``wish`` takes it on; none as long as it goes on by itself, or has nothing new (``is_moving``).
+    ``following`` is the share it would go to next, in percent.
+    """
+
+    has_arrived: bool
+    is_moving: bool
+    obstacle: Sentence | None = None
+    wish: Wish | None = None
+    following: int = 100
+    patience_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +104,15 @@ class Driver(Protocol):
         :raises Rejected: another clear no
         :raises Unreachable: whether it was taken is not known
         """
+
+    def progress(self, move: Move) -> Progress:
+        """Look how it stands in a move; raises what :meth:`look` does."""
+
+    def finishing(self) -> tuple[Wish, ...]:
+        """Return what is asked of it, in this order, so that a version gets all traffic without waiting."""
+
+    def tidying(self) -> tuple[Wish, ...]:
+        """Return what is asked of it afterwards, so that the next version goes as usual."""
 
     def go_back(self) -> Granted:
         """Ask for all traffic back, in whatever way it takes that; raises what :meth:`ask` does."""

@@ -6,16 +6,27 @@ from typing import Any
 from releases.cluster.client import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS, ClusterClient
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
-from releases.traffic.drivers.asking import Book, Object, Verb, address, guarded
-from releases.traffic.drivers.ports import Wish
+from releases.traffic.drivers.asking import (
+    PROGRESS_SECONDS,
+    WHOLE,
+    Book,
+    Object,
+    Verb,
+    address,
+    guarded,
+    seconds,
+    waits_elsewhere,
+)
+from releases.traffic.drivers.ports import Move, Progress, Wish
 from releases.traffic.owners import ROLLOUTS as SYSTEM
 from releases.traffic.owners import owner_of
 from releases.traffic.ports import NotEditable
 
 HASH = "rollouts-pod-template-hash"
 INCONCLUSIVE = "InconclusiveAnalysisRun"
-WHOLE = 100
+STEP_PAUSE = "CanaryPauseStep"
 PATIENCE_SECONDS = 60.0  # a watcher of its routes acts within seconds; with dynamicStableScale pods have to start first
+NOTICES_SECONDS = 5.0  # as long as its watch of its own object may lag
 
 
 def references(rollout: Object) -> Iterator[tuple[str, str, str]]:
@@ -127,22 +138,75 @@ def _is_undone(before: Object, after: Object) -> bool:
     return before is not after and before["metadata"]["generation"] != after["metadata"]["generation"]
 
 
+def _is_at_rest(rollout: Object) -> bool:
+    """Say whether the version that the object names now is the one that all traffic gets."""
+    is_seen = str(_status(rollout).get("observedGeneration", "")) == str(rollout["metadata"].get("generation", ""))
+    return is_seen and not _is_moving(rollout) and _status(rollout).get("phase") == "Healthy"
+
+
+def _canary(rollout: Object) -> Mapping[str, Any]:
+    return dict(rollout["spec"].get("strategy", {}).get("canary", {}))
+
+
+def _whole(rollout: Object) -> int:
+    return int(_canary(rollout).get("trafficRouting", {}).get("maxTrafficWeight", WHOLE))
+
+
+def _pauses(rollout: Object) -> Iterator[tuple[int, float]]:
+    """Iterate where it pauses, in percent, and for how many seconds: 0 is until somebody promotes it."""
+    weight = 0
+    for step in _canary(rollout).get("steps", ()):
+        weight = step.get("setWeight", weight)
+        if "pause" in step:
+            yield weight * WHOLE // _whole(rollout), seconds((step["pause"] or {}).get("duration", 0))
+
+
+def _waits_for_somebody(rollout: Object) -> bool:
+    """Say whether it stands at a pause of its own that has no end; an analysis without a clear result is none."""
+    status, steps = _status(rollout), [*_canary(rollout).get("steps", ())]
+    reasons = {one.get("reason") for one in status.get("pauseConditions") or ()}
+    at = steps[status.get("currentStepIndex", 0) :][:1]
+    is_endless = bool(at) and "pause" in at[0] and not (at[0]["pause"] or {}).get("duration")
+    return is_endless and reasons == {STEP_PAUSE} and not _is_paused(rollout)
+
+
+def _progress(rollout: Object, move: Move) -> Progress:
+    """Tell how it stands in a move: it has to wait where the change does, and nowhere between."""
+    status, name = _status(rollout), rollout["metadata"]["name"]
+    stops = sorted({at for at, lasts in _pauses(rollout) if not lasts})
+    timed = sum(lasts for at, lasts in _pauses(rollout) if move.before <= at <= move.percent)
+    share = status.get("canary", {}).get("weights", {}).get("canary", {}).get("weight", 0) * WHOLE / _whole(rollout)
+    is_waiting = _is_moving(rollout) and _waits_for_somebody(rollout)
+    obstacle: Sentence | None = None
+    if any(move.before < at < move.percent for at in stops) or (move.percent < WHOLE and move.percent not in stops):
+        obstacle = waits_elsewhere(name, move.percent, stops)
+    elif status.get("abort") and _is_moving(rollout):
+        obstacle = Sentence(_("%(name)s was aborted: have it try again, or go back."), {"name": name})
+    promoted = _is_at_rest(rollout) and bool(move.version) and status.get("stableRS") != move.version
+    return Progress(
+        has_arrived=promoted if move.percent == WHOLE else is_waiting and share == move.percent,
+        is_moving=_is_moving(rollout),
+        obstacle=obstacle,
+        wish=Wish.PROMOTE if is_waiting and share < move.percent else None,
+        following=min((at for at in stops if at > share), default=WHOLE),
+        patience_seconds=rollout["spec"].get("progressDeadlineSeconds", PROGRESS_SECONDS) + timed,
+    )
+
+
 def _standing(rollout: Object) -> tuple[str, int | None, int, tuple[Sentence, ...]]:
     status = _status(rollout)
-    canary = rollout["spec"].get("strategy", {}).get("canary", {})
-    whole = canary.get("trafficRouting", {}).get("maxTrafficWeight", WHOLE)
     weight = status.get("canary", {}).get("weights", {}).get("canary", {}).get("weight")
     warnings: list[Sentence] = []
     if status.get("abort") and _is_moving(rollout):
         text = _("The aborted version still stands in the object: undo it, or revert it in Git, before the next try.")
         warnings.append(Sentence(text))
-    if canary.get("dynamicStableScale"):
+    if _canary(rollout).get("dynamicStableScale"):
         warnings.append(Sentence(_("After an abort the traffic comes back little by little, as the stable pods do.")))
     keeper = owner_of(rollout["metadata"])
     if keeper and not keeper.drives:
         text = _("%(system)s keeps this Rollout as it holds it, and would take an undo back.")
         warnings.append(Sentence(text, {"system": keeper.system}))
-    return str(status.get("phase", "")), weight, whole, tuple(warnings)
+    return str(status.get("phase", "")), weight, _whole(rollout), tuple(warnings)
 
 
 BOOK = Book(
@@ -177,4 +241,10 @@ BOOK = Book(
     standing=_standing,
     way_back=Wish.ABORT,
     patience=lambda _rollout: PATIENCE_SECONDS,
+    progress=_progress,
+    finishing=(Wish.PROMOTE_FULLY,),
+    tidying=(),
+    version=lambda rollout: str(_status(rollout).get("stableRS", "")),
+    rests=_is_at_rest,
+    notices=lambda _rollout: NOTICES_SECONDS,
 )

@@ -23,10 +23,12 @@ from releases.gate import queries as gate_queries
 from releases.gate import services as gate
 from releases.gate.rules import OPEN_FOR, Request, Run
 from releases.gate.states import Intent
+from releases.operations.ports import StepView
 from releases.traffic.drivers.ports import Driver, Granted, Wish
 from releases.traffic.ports import outcome_of
 from releases.traffic.providers import Drive, drivers_for
 
+WORKER = system("worker")
 # Who may ask for what: one of these rights is enough.
 RIGHTS: Mapping[Wish, tuple[Right, ...]] = {
     Wish.ABORT: (Right.ROLLBACK_BEGIN,),
@@ -37,6 +39,7 @@ RIGHTS: Mapping[Wish, tuple[Right, ...]] = {
     Wish.RETRY: (Right.CHANGE_RELEASE,),
     Wish.PROMOTE: (Right.CHANGE_RELEASE,),
     Wish.PROMOTE_FULLY: (Right.CHANGE_RELEASE,),
+    Wish.ANALYSE: (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
 }
 # These bring the new version to more people: the gate decides once more, as before any shift.
 FORWARD = frozenset({Wish.RESUME, Wish.RETRY, Wish.PROMOTE, Wish.PROMOTE_FULLY})
@@ -79,7 +82,40 @@ def wish(
     return _asked(change, item, found[0], wish, actor=actor, reason=reason)
 
 
-def _asked(change: ChangeRequest, item: Item, driver: Driver, wish: Wish, *, actor: Actor, reason: str) -> Granted:
+def ask_in_a_move(step: StepView, driver: Driver, wish: Wish) -> Granted:
+    """Ask the driver of a route to go on in a move of a release, on the record; the step has passed the gate itself.
+
+    :raises Refused: the change is not being released any more
+    :raises External: the driver refuses, or does not answer
+    """
+    change, item = _place_of(step)
+    return _asked(change, item, driver, wish, actor=WORKER, reason="")
+
+
+def ask_going_back(step: StepView, driver: Driver, wish: Wish) -> Granted:
+    """Ask the driver of a route to bring the version that was put back to everybody, on the record; no gate is asked.
+
+    :raises External: the driver refuses, or does not answer
+    """
+    change, item = _place_of(step)
+    return _asked(change, item, driver, wish, actor=WORKER, reason="", is_back=True)
+
+
+def _place_of(step: StepView) -> tuple[ChangeRequest, Item]:
+    change, route = changes.by_id(UUID(step.desired["change"])), catalog.route(UUID(step.desired["route"]))
+    return change, next(one for one in items_of(change) if one.place == (route.service_id, route.environment_id))
+
+
+def _asked(
+    change: ChangeRequest,
+    item: Item,
+    driver: Driver,
+    wish: Wish,
+    *,
+    actor: Actor,
+    reason: str,
+    is_back: bool = False,
+) -> Granted:
     told = {
         "number": change.number,
         "service": item.service.name,
@@ -88,7 +124,7 @@ def _asked(change: ChangeRequest, item: Item, driver: Driver, wish: Wish, *, act
         "driver": driver.owner.name,
         "wish": wish.value,
     }
-    _begun(change, wish, actor, told, reason)
+    _begun(change, actor, told, reason, is_forward=wish in FORWARD and not is_back)
     try:
         granted = driver.ask(wish)
     except External as error:
@@ -100,12 +136,12 @@ def _asked(change: ChangeRequest, item: Item, driver: Driver, wish: Wish, *, act
 
 
 @transaction.atomic(durable=True)
-def _begun(change: ChangeRequest, wish: Wish, actor: Actor, data: Mapping[str, object], reason: str) -> None:
+def _begun(change: ChangeRequest, actor: Actor, data: Mapping[str, object], reason: str, *, is_forward: bool) -> None:
     """Record what is about to be asked. Somebody may have gone back since the gate opened: then nothing goes forward.
 
     :raises Refused: the change is not being released or watched any more
     """
-    if wish in FORWARD and locked(change.pk).state not in OPEN_FOR[Intent.PROMOTE]:
+    if is_forward and locked(change.pk).state not in OPEN_FOR[Intent.PROMOTE]:
         raise _refused("not_under_way", Sentence(_("No release of %(name)s is under way here."), {"name": change.name}))
     _tell(Kind.DRIVER_ASKED, change, actor, data, reason)
 
@@ -124,7 +160,7 @@ def _pass_the_gate(change: ChangeRequest, item: Item, wish: Wish, *, now: dateti
 
     :raises Refused: the gate does not open, with every reason
     """
-    worker, run = system("worker"), Run("gmud", f"{wish}:{uuid4()}")
+    run = Run("gmud", f"{wish}:{uuid4()}")
     request = Request(
         service=item.service.name,
         environment=item.environment.name,
@@ -134,14 +170,14 @@ def _pass_the_gate(change: ChangeRequest, item: Item, wish: Wish, *, now: dateti
         run=run,
         change_number=change.number,
     )
-    decision = gate.ask(actor=worker, request=request, now=now).decision
+    decision = gate.ask(actor=WORKER, request=request, now=now).decision
     permit = gate_queries.permit_of(decision)
     if permit is None:
         reasons = gate_queries.card(decision).reasons
         text = _("The gate does not open for %(service)s, so nothing was asked: %(why)s")
         why = Sentence.of_all([one.message for one in reasons])
         raise Refused(Sentence(text, {"service": item.service.name, "why": why}), reasons=reasons)
-    gate.redeem(actor=worker, jti=permit, run=run, artifact_digest=decision.digest, now=now)
+    gate.redeem(actor=WORKER, jti=permit, run=run, artifact_digest=decision.digest, now=now)
 
 
 def _refused(code: str, sentence: Sentence) -> Refused:

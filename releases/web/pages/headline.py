@@ -15,6 +15,7 @@ from releases.rollback.states import ByHand
 from releases.rollout.services.putting_back import is_whole, moves_of
 from releases.rollout.states import ALL_PERCENT, Work
 from releases.rollout.steps import PAUSE_KIND
+from releases.traffic.finishing import FINISH_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Words
 from releases.web.pages.phases import service_of
@@ -125,7 +126,7 @@ def _elsewhere(seen: Seen) -> tuple[Sentence, Words]:
 
 
 def _backward(current: OperationView, seen: Seen) -> tuple[Sentence, Words]:
-    names, state, is_traffic_back = seen.names, current.state, _is_done(current, SHIFT)
+    names, state, is_traffic_back = seen.names, current.state, _is_traffic_back(current)
     if state is OperationState.SUCCEEDED:
         return Sentence(mark("Everything is back on %(back)s"), names), _("The new version is in quarantine.")
     if state is OperationState.NEEDS_HUMAN:
@@ -175,8 +176,9 @@ def _why(current: OperationView) -> Words:
     return next((step.note for step in current.steps if step.state is StepState.FAILED and step.note), "")
 
 
-def _is_done(current: OperationView, kind: str) -> bool:
-    """Say whether the first stage of that kind is confirmed."""
-    stages = sorted({step.stage for step in current.steps if step.kind == kind})
-    first = [step for step in current.steps if step.kind == kind and step.stage == stages[0]] if stages else []
+def _is_traffic_back(current: OperationView) -> bool:
+    """Say whether the first shifts are confirmed, and where the new version was promoted the old one is again."""
+    shifts = [step for step in current.steps if step.kind == SHIFT]
+    first = [step for step in shifts if step.stage == min(one.stage for one in shifts)]
+    first += [step for step in current.steps if step.kind == FINISH_KIND and step.desired["is_promoted"]]
     return bool(first) and all(step.state is StepState.CONFIRMED for step in first)

@@ -15,6 +15,7 @@ from releases.rollback import services as rollback
 from releases.rollback.steps import BY_HAND_KIND, no_way_back
 from releases.rollout.states import Work
 from releases.rollout.steps import JUDGED_PAUSE_KIND, PAUSE_KIND
+from releases.traffic.finishing import FINISH_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
 from releases.web.looks import Line, Step, Words
 from releases.web.pages.seen import DEPLOY, JUDGES, STEP_LOOKS, VERDICT, WATCH, Seen
@@ -45,6 +46,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     JUDGED_PAUSE_KIND: (mark("Pause and judge its health"), mark("Judge the health of %(service)s")),
     PAUSE_KIND: (mark("Wait until somebody goes on"), mark("Wait until somebody goes on with %(service)s")),
     BY_HAND_KIND: (mark("Bring back by hand"), mark("Bring %(service)s back by hand")),
+    FINISH_KIND: (mark("Promote %(back)s"), mark("Promote %(service)s")),
 }
 STEPS_BACK: Mapping[str, tuple[str, str]] = {
     SHIFT: (mark("Traffic back to %(back)s"), mark("Take the traffic of %(service)s back")),
@@ -150,6 +152,10 @@ def _by_hand_detail(step: StepLine, _seen: Seen) -> Words:
     return no_way_back(service_of(step))
 
 
+def _finish_detail(step: StepLine, _seen: Seen) -> Words:
+    return ", ".join(one for one in (step.connection, step.desired["driver"], step.data.get("phase", "")) if one)
+
+
 def time_left(operation: OperationView, seen: Seen) -> Sentence | None:
     """Return how long a rollout still pauses where it stands, if its pace says so."""
     ends = [
@@ -178,6 +184,7 @@ DETAILS: Mapping[str, Callable[[StepLine, Seen], Words]] = {
     JUDGED_PAUSE_KIND: _verdict_detail,
     PAUSE_KIND: _pause_detail,
     BY_HAND_KIND: _by_hand_detail,
+    FINISH_KIND: _finish_detail,
 }
 
 

@@ -26,8 +26,9 @@ from releases.core.errors import GmudError, Invalid, Sentence
 from releases.core.words import mark
 from releases.rollback import services as rollback
 from releases.rollout.outlook import RouteOutlook, outlooks
-from releases.traffic.drivers.ports import Standing, Wish
+from releases.traffic.drivers.ports import Progress, Standing, Wish
 from releases.traffic.keeping import spoken
+from releases.traffic.ports import CANARY
 from releases.traffic.services.choosing import choose
 from releases.traffic.services.driving import RIGHTS, wish
 from releases.traffic.states import Choice
@@ -54,6 +55,7 @@ WISHES: Mapping[Wish, str | Promise] = {
     Wish.PAUSE: _("Pause"),
     Wish.RESUME: _("Resume"),
     Wish.RETRY: _("Try again"),
+    Wish.ANALYSE: _("Analyse again"),
 }
 TAKES_BACK = frozenset({Wish.ABORT, Wish.ROLLBACK, Wish.UNDO})
 
@@ -195,7 +197,10 @@ def _lines(one: RouteOutlook) -> Iterable[Line]:
     else:
         yield Line("go", "✓", Sentence(mark("It stands at %(before)s."), parts))
     for obstacle in one.preview.obstacles:
-        yield Line("stop", "✕", obstacle)
+        if not one.progress or obstacle != one.drivers[0].owner.consequence:  # it is asked, not written past
+            yield Line("stop", "✕", obstacle)
+    if one.progress:
+        yield _progress_line(one, one.progress)
     for doubt in one.preview.doubts:
         yield Line("wait", "◔", doubt)
     told = one.preview.before.owner.consequence if one.keeping and one.preview.before.owner else None
@@ -205,6 +210,17 @@ def _lines(one: RouteOutlook) -> Iterable[Line]:
     if one.keeping:
         yield Line("wait", "!", one.keeping.consequence)
         yield _choice_line(one)
+
+
+def _progress_line(one: RouteOutlook, progress: Progress) -> Line:
+    """Say whether the release can ask whoever drives the route for its next share."""
+    if progress.obstacle:
+        return Line("stop", "✕", progress.obstacle)
+    owner = one.drivers[0].owner
+    text = mark("The release writes nothing: it asks %(system)s %(name)s for %(percent)s %%, and waits for it.")
+    return Line(
+        "info", "▶", Sentence(text, {"system": owner.system, "name": owner.name, "percent": one.wanted[CANARY]})
+    )
 
 
 def _choice_line(one: RouteOutlook) -> Line:

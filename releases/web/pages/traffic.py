@@ -87,6 +87,7 @@ class _Known:
     services: Mapping[UUID, str]
     environments: Mapping[UUID, str]
     asked: Mapping[UUID, ShiftCard]
+    unmade: Mapping[UUID, ShiftCard]
     seen: Mapping[UUID, ObservationCard]
     drifts: Mapping[UUID, DriftCard]
     moving: frozenset[UUID]
@@ -104,6 +105,7 @@ def _traffic(actor: Actor, now: datetime) -> Page:
         services={one.id: one.name for one in catalog.services()},
         environments={one.id: one.name for one in catalog.environments()},
         asked=asked,
+        unmade=queries.unmade(),
         seen=queries.last_seen(),
         drifts=drifts,
         moving=frozenset(queries.in_flight()),
@@ -146,7 +148,7 @@ def _row(card: RouteCard, known: _Known) -> RouteRow:
         look=_look(card, known),
         owner=seen.owner if seen else "",
         seen_at=card.reading.seen_at if card.reading else None,
-        lines=tuple(_lines(drift, seen, shift, known)),
+        lines=tuple(_lines(drift, seen, shift, known.unmade.get(card.id), known)),
         change_number=number,
         drift_id=drift.id if drift else None,
         may_restore=known.may_restore,
@@ -170,11 +172,15 @@ def _look(card: RouteCard, known: _Known) -> Look:
 
 
 def _lines(
-    drift: DriftCard | None, seen: ObservationCard | None, shift: ShiftCard | None, known: _Known
+    drift: DriftCard | None,
+    seen: ObservationCard | None,
+    shift: ShiftCard | None,
+    unmade: ShiftCard | None,
+    known: _Known,
 ) -> list[Words]:
     """Return what there is to say beyond the badge: who did it, what the owner does, what is stuck, why unseen.
 
-    Where nothing drifted, who counted the requests, and what it saw.
+    Where nothing drifted, who counted the requests, and what it saw. Then why the last shift was not made.
     """
     lines: list[Words] = [shift.evidence] if shift and shift.evidence and not drift else []
     if drift:
@@ -186,6 +192,9 @@ def _lines(
             lines += [step.note for step in work.steps if step.note]
     if seen and seen.why:
         lines.append(seen.why)
+    if unmade and unmade.why:
+        parts = {"who": unmade.asked_by, "wanted": rules.printed(unmade.asked), "why": unmade.why}
+        lines.append(Sentence(mark("%(who)s asked for %(wanted)s last, and it was not made: %(why)s"), parts))
     return lines
 
 

@@ -37,6 +37,7 @@ OPENS = {
     ("get", "/api/v1/changes/{number}/routes"): Right.CHANGE_READ,
     ("put", "/api/v1/changes/{number}/routes/{route_id}/choice"): Right.CHANGE_RELEASE,
     ("post", "/api/v1/changes/{number}/routes/{route_id}/wishes"): (Right.CHANGE_RELEASE, Right.ROLLBACK_BEGIN),
+    ("post", "/api/v1/flagger/confirm"): Right.GATE_ASK,
     ("post", "/api/v1/flagger/rollback"): Right.GATE_ASK,
     ("get", "/api/v1/config"): (Right.CATALOG_EDIT, Right.AUDIT_READ),
     ("post", "/api/v1/config"): (Right.CATALOG_EDIT, Right.AUDIT_READ),  # an auditor sees what a file would do

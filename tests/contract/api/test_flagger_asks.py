@@ -12,13 +12,14 @@ from releases.changes.states import State
 from releases.operations.models import Step
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
-from releases.traffic.drivers.flagger import HOOK
+from releases.traffic.drivers.flagger import CONFIRM, HOOK
 from tests.factories.accounts import SETUP, a_token
 from tests.factories.catalog import a_connection
 from tests.factories.changes import a_change, inside
 
 JSON = "application/json"
 ADDRESS = f"/api/v1/{HOOK}"
+BOTH = pytest.mark.parametrize("address", [ADDRESS, f"/api/v1/{CONFIRM}"])
 METADATA = {"service": "ledgerwriter", "environment": "production"}
 YES = 202  # Flagger takes anything above as no
 
@@ -67,8 +68,8 @@ def change(house, route):
     return a_change(house, at=State.IMPLEMENTING)
 
 
-def ask(client, **changed):
-    return client.post(ADDRESS, posted(**changed), JSON)
+def ask(client, address=ADDRESS, **changed):
+    return client.post(address, posted(**changed), JSON)
 
 
 def go_back(house, change):
@@ -115,22 +116,24 @@ def test_a_rollback_elsewhere_is_no_yes(house, change, flagger, now):
         ({"metadata": {**METADATA, "environment": "nowhere"}}, 404, "nowhere"),
         ({"namespace": "other"}, 400, "no route in other"),
         ({"phase": ""}, 400, "phase"),
-        ({"more": {"from": "a newer Flagger"}}, 403, "go on"),
+        ({"more": {"from": "a newer Flagger"}}, 403, "detail"),
     ],
 )
+@BOTH
 @pytest.mark.django_db(transaction=True)
-def test_what_is_wrong_with_the_hook_is_named_and_never_a_yes(change, flagger, changed, status, said):
-    answer = ask(flagger, **changed)
+def test_what_is_wrong_with_the_hook_is_named_and_never_a_yes(change, flagger, address, changed, status, said):
+    answer = ask(flagger, address, **changed)
     assert (answer.status_code, said in answer.content.decode()) == (status, True), answer.content
     assert answer.status_code > YES
 
 
 @pytest.mark.parametrize("shown", ["", "Basic", "Basic %%%", basic("gmud_no_such"), "Basic Z211ZA==", "Bearer x"])
+@BOTH
 @pytest.mark.django_db(transaction=True)
-def test_nobody_without_a_token_is_told_anything(house, change, shown):
+def test_nobody_without_a_token_is_told_anything(house, change, address, shown):
     go_back(house, change)
     stranger = Client(headers={"Authorization": shown} if shown else {})
-    assert ask(stranger).status_code == 401
+    assert ask(stranger, address).status_code == 401
 
 
 @pytest.mark.django_db(transaction=True)
@@ -139,3 +142,11 @@ def test_a_token_of_another_scope_is_no_yes_and_a_bearer_token_is_one(house, cha
     _row, other = a_token(Right.CHANGE_READ, now=now)
     assert ask(Client(headers={"Authorization": basic(other)})).status_code == 403
     assert ask(Client(headers={"Authorization": f"Bearer {token}"})).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_goes_on_that_no_release_wants(house, change, flagger, route):
+    for _turn in range(2):
+        answer = ask(flagger, f"/api/v1/{CONFIRM}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "not_going_on")
+        go_back(house, change)  # and least of all while it goes back

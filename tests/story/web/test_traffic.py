@@ -89,7 +89,11 @@ class TestTheList:
 
         assert 'aria-label="asked: 10 %' in answer.content.decode()
         assert 'aria-label="asked: 60 %' not in answer.content.decode()
-        assert "nothing asked yet" in text_of(answer)
+        said = text_of(answer)
+        assert "nothing asked yet" in said
+        assert said.count("asked for stable 40, canary 60 last, and it was not made: ") == 2
+        shifted(route.pk, ASKED, now + timedelta(minutes=40))
+        assert text_of(browse(house.on_call).get("/traffic")).count("it was not made") == 1
 
     def test_who_counted_the_requests_is_said_beside_the_split_and_not_beside_a_drift(
         self, house, cluster, browse, client, now
