@@ -34,6 +34,7 @@ from releases.gate.rules import Run as GateRun
 from releases.health.ports import Measure, Probe, Question
 from releases.operations.ports import StepHandler, StepView
 from releases.rollout.steps import AdvanceableVerdict, GatedShift, HeldWatch
+from releases.traffic.drivers.ports import Driver
 from releases.traffic.istio.adapter import CAPABILITIES
 from releases.traffic.ports import (
     CANARY,
@@ -82,6 +83,10 @@ class Mesh:
     def provide(self, route: RouteCard, *, urgent: bool = False) -> "Plane":
         """Return the control plane that splits this route."""
         return Plane(self, system_of(route))
+
+    def drive(self, route: RouteCard, *, urgent: bool = False) -> Sequence[Driver]:
+        """Return nobody: no other system set weights there."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +251,7 @@ def handlers(*, mesh: Mesh, jenkins: Jenkins, prometheus: Prometheus, moment: Mo
     return {
         "delivery.deploy": DeployStep(permit, moment, jenkins.provide),
         VERIFY_STEP: VersionStep(moment, jenkins.provide),
-        SHIFT: GatedShift(mesh.provide, hold_seconds=0, now=moment),
+        SHIFT: GatedShift(mesh.provide, drive=mesh.drive, hold_seconds=0, now=moment),
         "health.verdict": AdvanceableVerdict(moment, prometheus.provide),
         "health.watch": HeldWatch(moment, prometheus.provide, mesh.provide),
     }

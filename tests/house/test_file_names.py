@@ -35,8 +35,8 @@ OWN = {
     "setup": {"checks", "document", "plan", "progress", "shape", "wiring"},
     "rollout": {"outlook"},
     "traffic": {
-        *("drivers", "guarded", "keeping", "ledger", "liveness", "objects", "owners", "plane", "providers", "rights"),
-        "rivals",
+        *("drivers", "finishing", "guarded", "keeping", "leading", "ledger", "liveness", "objects", "owners", "plane"),
+        *("providers", "rights", "rivals"),
     },
 }
 

@@ -141,7 +141,7 @@ def test_flagger_hears_yes_only_as_far_as_the_move_goes_and_while_the_gate_is_op
     assert heard() == "confirm-traffic-increase 10: 403"
     changes.resume(change_id=change.pk, actor=manager, now=clock.now())
     bank.cluster.cluster.faults.append(Fault("status:503", method="GET", path="virtualservices", times=9))
-    assert heard() == "confirm-traffic-increase 10: 503"
+    assert heard() == "confirm-traffic-increase 10: 502"
     bank.cluster.cluster.faults.clear()
     breaker._breakers.clear()
     assert (heard(), driver.share) == ("confirm-traffic-increase 10: 200", 20)
@@ -208,8 +208,14 @@ def test_the_watch_says_who_moved_what_was_promoted(bank, live_server):
     driver = argo(bank, live_server.url)
     with at_work(driver):
         change = bank.released()
+    bank.work_until(lambda: _measured(change) > 2, what="the watch looks")
+    assert "rollout.traffic_moved" not in told(change)
     bank.cluster.edit(70, 30, manager="somebody", service="ledgerwriter")
     bank.work_until(lambda: "rollout.traffic_moved" in told(change), what="the watch sees it")
+
+
+def _measured(change):
+    return len(operations.operations_of(change.pk)[0].steps[0].data.get("measures", ()))
 
 
 def _waits_for_driver(change):
