@@ -15,7 +15,7 @@ from releases.web.pages.headline import headline_of
 from releases.web.pages.seen import look_at
 from tests.factories.drivers import STANDS, Argo, Flagger, at_work
 from tests.factories.rollback import go_back
-from tests.factories.rollout import scheduled, told, unsound
+from tests.factories.rollout import another_service, scheduled, told, unsound
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 NEW = "v1.5.0"
@@ -83,11 +83,8 @@ def test_at_the_first_share_going_back_takes_the_traffic_and_then_the_version(ba
     assert not bank.writes()
 
 
-def test_what_was_promoted_comes_back_by_its_version_and_nobody_says_so_before(bank, driver):
-    change = bank.released()
-    assert bank.versions()["stable"] == NEW
-
-    go_back(bank, change)
+def said_to_be_back(bank, change):
+    """Return what everybody has, whenever Live says that customers are back."""
     said = []
     while change.state != "reviewing":
         if not bank.work():
@@ -96,6 +93,15 @@ def test_what_was_promoted_comes_back_by_its_version_and_nobody_says_so_before(b
         headline = str(headline_of(look_at(change.number, clock.now()))[0])
         if "Customers are on v0" in headline or "Everything is back" in headline:
             said.append(bank.versions()["stable"])
+    return said
+
+
+def test_what_was_promoted_comes_back_by_its_version_and_nobody_says_so_before(bank, driver):
+    change = bank.released()
+    assert bank.versions()["stable"] == NEW
+
+    go_back(bank, change)
+    said = said_to_be_back(bank, change)
     steps = operations.operations_of(change.pk)[0].steps
     assert [one.name for one in steps] == [
         "redeploy ledgerwriter",
@@ -108,6 +114,17 @@ def test_what_was_promoted_comes_back_by_its_version_and_nobody_says_so_before(b
     assert bank.versions() == {"stable": STANDS, "canary": STANDS}
     assert not driver.object["spec"].get("skipAnalysis")
     assert driver.object["status"]["phase"] in ("Healthy", "Succeeded")
+
+
+def test_one_service_that_is_back_is_not_all_of_them(bank, live_server):
+    """Beside the one that was promoted another one is taken back by its weights at once."""
+    another_service(bank.house, bank.wires, "userservice")
+    driver = argo(bank, live_server.url)
+    with at_work(driver):
+        change = bank.released(("ledgerwriter", NEW), ("userservice", NEW))
+        go_back(bank, change)
+        said = said_to_be_back(bank, change)
+    assert set(said) == {STANDS}
 
 
 def test_a_skipped_analysis_that_others_set_meanwhile_stays_theirs(bank, live_server):
