@@ -1,13 +1,19 @@
-"""In which order the services of a change go."""
+"""In which order the services of a change go, and who drives their routes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from releases.catalog import queries as catalog
 from releases.changes.models import Item
 from releases.core.errors import Sentence
 from releases.core.words import mark as _
-from releases.rollout.rules import order
+from releases.operations.models import Step
+from releases.operations.states import StepState
+from releases.rollout.rules import STABLE, order
+from releases.rollout.states import ALL_PERCENT
+from releases.traffic.finishing import FINISH_KIND
+from releases.traffic.steps import STEP_KIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,35 @@ class Turn:
 
     after: frozenset[str] = frozenset()
     note: Sentence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Who drives a route of a release, by its own name, and how far that is.
+
+    Where the new version ``is_promoted`` the stable side serves it to everybody, until the old one ``is_back``.
+    """
+
+    driver: str
+    is_promoted: bool = False
+    is_back: bool = False
+
+    def new_side(self, idle: str) -> str:
+        """Return the side that serves the new version; ``idle`` is the one it was deployed to."""
+        return STABLE if self.is_promoted and not self.is_back else idle
+
+
+def led(change_id: UUID) -> dict[UUID, Led]:
+    """Return the routes of a release that somebody drives, as its moves found them."""
+    found: dict[UUID, Led] = {}
+    steps = Step.objects.filter(kind__in=(STEP_KIND, FINISH_KIND), operation__subject=change_id)
+    for step in steps.order_by("operation__begun_at", "position"):
+        route, is_done = UUID(step.desired["route"]), step.state == StepState.CONFIRMED
+        if driver := (step.prev or {}).get("driver"):
+            found[route] = Led(driver["name"], is_done and step.desired["proof"]["percent"] == ALL_PERCENT)
+        elif step.kind == FINISH_KIND and is_done and route in found:
+            found[route] = replace(found[route], is_back=True)
+    return found
 
 
 def turns(items: Sequence[Item], *, backwards: bool = False) -> dict[str, Turn]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -22,11 +23,9 @@ from releases.health import steps as health
 from releases.health.services import has_question
 from releases.operations.models import Step
 from releases.operations.ports import StepPlan
-from releases.operations.states import StepState
 from releases.rollback.steps import by_hand
-from releases.rollout.queries import Turn, turns
+from releases.rollout.queries import Led, Turn, led, turns
 from releases.rollout.rules import idle_target, live_target
-from releases.rollout.states import ALL_PERCENT
 from releases.traffic import steps as shifts
 from releases.traffic.finishing import finish
 from releases.traffic.models import Shift
@@ -45,7 +44,7 @@ def backward(change: ChangeRequest, *, actor: Actor, now: datetime, reason: str 
     """
     items = items_of(change)
     turn_of = turns(items, backwards=True)
-    routes = catalog.routes_in(item.place for item in items)
+    routes, driven = catalog.routes_in(item.place for item in items), led(change.pk)
     return [
         step
         for item in items
@@ -53,6 +52,7 @@ def backward(change: ChangeRequest, *, actor: Actor, now: datetime, reason: str 
             item,
             change,
             routes=routes[item.place],
+            driven=driven,
             turn=turn_of[item.service.name],
             actor=actor,
             now=now,
@@ -75,23 +75,12 @@ def _as_they_stood(change: ChangeRequest, route: RouteCard, approved: Mapping[st
     return Split.back_to(version).weights
 
 
-def _driver_of(change: ChangeRequest, route: RouteCard) -> tuple[str, bool]:
-    """Return who drives a route as the release found it, and whether the new version was promoted there.
-
-    Nobody has no name. What was promoted has all traffic under the weights of before: no weight takes it back.
-    """
-    moves = Step.objects.filter(kind=shifts.STEP_KIND, operation__subject=change.pk, desired__route=str(route.id))
-    for move in moves.order_by("-operation__begun_at", "-stage"):
-        if driver := (move.prev or {}).get("driver"):
-            return driver["name"], move.desired["proof"]["percent"] == ALL_PERCENT and move.state == StepState.CONFIRMED
-    return "", False
-
-
 def _steps(
     item: Item,
     change: ChangeRequest,
     *,
     routes: Sequence[RouteCard],
+    driven: Mapping[UUID, Led],
     turn: Turn,
     actor: Actor,
     now: datetime,
@@ -115,8 +104,8 @@ def _steps(
         for one in routes
         if one.id in splits
     ]
-    led = {one.id: driver for one in routes if one.id in splits and (driver := _driver_of(change, one))[0]}
-    promoted = {one for one, (_name, is_promoted) in led.items() if is_promoted}
+    own = {one.id: driven[one.id] for one in routes if one.id in driven}
+    promoted = {route_id for route_id, one in own.items() if one.is_promoted}
     steps: list[StepPlan] = []
     for restore in restores:
         if restore["route"].id in promoted:
@@ -143,14 +132,14 @@ def _steps(
             finish(
                 route=one,
                 change_id=change.pk,
-                driver=led[one.id][0],
+                driver=own[one.id].driver,
                 is_promoted=one.id in promoted,
                 name=f"promote {one.name(name)}",
                 stage=REDEPLOY_STAGE,
                 after=(f"redeploy {name}",),
             )
             for one in routes
-            if one.id in led
+            if one.id in own
         ]
         steps.append(
             delivery.verification_of(

@@ -24,14 +24,14 @@ from releases.changes.states import State
 from releases.core import clock
 from releases.core.errors import Sentence
 from releases.core.words import mark, plural
-from releases.rollout.rules import idle_target
+from releases.rollout.rules import idle_target, live_target
 from releases.traffic import queries as ledger
 from releases.traffic import rules as weights
 from releases.traffic.queries import ShiftCard
 from releases.traffic.states import ShiftState
 from releases.web.answer import page, part
 from releases.web.looks import STATES, Chip, Look, Words
-from releases.web.pages.panels import seen_on
+from releases.web.pages.panels import seen_on, share
 from releases.web.request import Request, signed_in
 from releases.web.tags import percent
 
@@ -196,7 +196,8 @@ def _standing(place: Place, running: RunningCard | None, known: _Known) -> tuple
     if incident := known.incidents.get(place):
         return INCIDENT, incident.title, ""
     if coming and coming.is_moving:
-        return _moving(coming, known.routes[place]), coming.name, reverse("live-change", args=[coming.number])
+        look = _moving(coming, known.routes[place], known.asked)
+        return look, coming.name, reverse("live-change", args=[coming.number])
     if running and running.artifact.is_quarantined:
         return QUARANTINED, running.artifact.quarantine_reason, ""
     if drifted := _drift(known.routes[place], known.asked):
@@ -214,15 +215,23 @@ def _standing(place: Place, running: RunningCard | None, known: _Known) -> tuple
     return IN_SERVICE, "", ""
 
 
-def _moving(coming: PlacedCard, routes: Sequence[RouteCard]) -> Look:
+def _moving(coming: PlacedCard, routes: Sequence[RouteCard], asked: Mapping[UUID, ShiftCard]) -> Look:
     """Return how far it is: the smallest share on the new side where that is read, else the state of the change."""
     state = STATES[coming.state]
-    side = idle_target(*coming.splits.values())
-    observed = min((found for one in routes if (found := seen_on(one, side)) is not None), default=None)
+    shares = (seen_on(one, _new_side(coming, asked.get(one.id))) for one in routes)
+    observed = min((found for found in shares if found is not None), default=None)
     if observed is None or coming.state == State.ROLLING_BACK:
         return state
     parts = {"version": coming.version, "share": percent(observed)}
     return Look(state.tone, state.sign, _("%(version)s at %(share)s") % parts)
+
+
+def _new_side(coming: PlacedCard, last: ShiftCard | None) -> str:
+    """Return the side that serves the new version: the idle one, unless it was promoted to the other at the end."""
+    splits = coming.splits.values()
+    idle = idle_target(*splits)
+    is_promoted = coming.state == State.WATCHING and last is not None and share(last.asked, idle) == 0
+    return live_target(*splits) if is_promoted else idle
 
 
 def _drift(routes: Sequence[RouteCard], asked: Mapping[UUID, ShiftCard]) -> tuple[Look, Words, str] | None:

@@ -152,7 +152,10 @@ def _backward(current: OperationView, seen: Seen) -> tuple[Sentence, Words]:
         return Sentence(text, {**names, **asks}), ANSWERED
     if is_traffic_back:
         return Sentence(mark("Customers are on %(back)s again"), names), _("The redeployment follows by itself.")
-    return Sentence(mark("Going back to %(back)s"), names), _("Traffic goes first, the redeployment follows.")
+    after = _("Traffic goes first, the redeployment follows.")
+    if not any(step.kind == SHIFT and step.stage == rollback.TRAFFIC_STAGE for step in current.steps):
+        after = _("The redeployment goes first: no weight takes this version back.")
+    return Sentence(mark("Going back to %(back)s"), names), after
 
 
 def _asks(seen: Seen) -> dict[str, object]:
@@ -177,8 +180,7 @@ def _why(current: OperationView) -> Words:
 
 
 def _is_traffic_back(current: OperationView) -> bool:
-    """Say whether the first shifts are confirmed, and where the new version was promoted the old one is again."""
-    shifts = [step for step in current.steps if step.kind == SHIFT]
-    first = [step for step in shifts if step.stage == min(one.stage for one in shifts)]
-    first += [step for step in current.steps if step.kind == FINISH_KIND and step.desired["is_promoted"]]
-    return bool(first) and all(step.state is StepState.CONFIRMED for step in first)
+    """Say whether the weights are back, and where the new version was promoted the old one is again."""
+    what = [step for step in current.steps if step.kind == SHIFT and step.stage == rollback.TRAFFIC_STAGE]
+    what += [step for step in current.steps if step.kind == FINISH_KIND and step.desired["is_promoted"]]
+    return bool(what) and all(step.state is StepState.CONFIRMED for step in what)

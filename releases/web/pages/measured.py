@@ -15,6 +15,7 @@ from releases.health.ports import Measure, Question
 from releases.health.rules import shown
 from releases.operations.queries import StepLine, Try
 from releases.rollback import services as rollback
+from releases.rollout.queries import led
 from releases.rollout.rules import idle_target, live_target
 from releases.rollout.states import Work
 from releases.traffic import queries as traffic
@@ -37,6 +38,7 @@ FIGURES: Mapping[Figure, tuple[str, str]] = {
     Figure.NUMBER: (mark("Measured, %(service)s"), "%(n)s"),
     Figure.ANSWER: (mark("Says it is ill (1) or well (0), %(service)s"), "%(n)s"),
 }
+EVERYBODY = 100  # percent
 BEGUN: Mapping[str, str] = {
     Work.ROLLOUT: mark("%(who)s began the release"),
     Work.PUT_BACK: mark("Not every route made the step: those that did are put back"),
@@ -55,18 +57,21 @@ def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], tuple[Words, ...], datetime
     asked = {route_id: shift.asked for route_id, shift in shifts.items()}
     counted = {str(shift.evidence): shift.evidence for shift in shifts.values() if shift.evidence}
     items = list(seen.row.items.all())
-    routes = catalog.routes_in(item.place for item in items)
+    routes, driven = catalog.routes_in(item.place for item in items), led(seen.row.pk)
     bars: list[Bar] = []
     moments: list[datetime] = []
     for item, one in zip(items, seen.card.items, strict=True):
         splits = one.splits.values()
-        side = live_target(*splits) if seen.is_back else idle_target(*splits)
+        live, idle = live_target(*splits), idle_target(*splits)
         version = one.back_version if seen.is_back else one.version
         tone = "undo" if seen.is_back else ""
         for route in routes[item.place]:
             if route.reading:
                 moments.append(route.reading.seen_at)
-            wanted = share(asked.get(route.id, {}), side)
+            new = driven[route.id].new_side(idle) if route.id in driven else idle
+            side = (idle if new == live else live) if seen.is_back else new
+            # Where the new version was promoted, the old one goes out again on the side that is idle.
+            wanted = EVERYBODY if seen.is_back and new == live else share(asked.get(route.id, {}), side)
             bars.append(Bar(route.name(one.service), wanted, seen_on(route, side), version, tone))
     return tuple(bars), tuple(counted.values()), min(moments, default=None)
 

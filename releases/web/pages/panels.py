@@ -26,6 +26,7 @@ from releases.committee.rules import SeatTally, Standing, Tally, eligibility, si
 from releases.core.errors import Reason, Sentence
 from releases.core.words import mark, plural
 from releases.gate import queries as gate
+from releases.rollout.queries import led
 from releases.rollout.rules import idle_target
 from releases.traffic import queries as shifts
 from releases.web import telling
@@ -234,12 +235,13 @@ def traffic(change: ChangeRequest) -> Traffic:
     """Return what was asked of every route of this change, and what was seen there: the share of the new side."""
     asked = {shift.route_id: shift.asked for shift in shifts.of_change(change.pk)}
     items = list(change.items.all())
-    routes = catalog.routes_in(item.place for item in items)
+    routes, driven = catalog.routes_in(item.place for item in items), led(change.pk)
     bars: list[Bar] = []
     seen: list[datetime] = []
     for item in items:
-        side = idle_target(*splits_of(item.way_back.traffic_snapshot).values())
+        idle = idle_target(*splits_of(item.way_back.traffic_snapshot).values())
         for route in routes[item.place]:
+            side = driven[route.id].new_side(idle) if route.id in driven else idle
             if route.reading:
                 seen.append(route.reading.seen_at)
             where = f"{route.name(item.service.name)}, {item.environment.name}"

@@ -13,7 +13,7 @@ from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import StepState
 from releases.rollback import services as rollback
 from releases.rollback.steps import BY_HAND_KIND, no_way_back
-from releases.rollout.states import Work
+from releases.rollout.states import ALL_PERCENT, Work
 from releases.rollout.steps import JUDGED_PAUSE_KIND, PAUSE_KIND
 from releases.traffic.finishing import FINISH_KIND
 from releases.traffic.steps import STEP_KIND as SHIFT
@@ -112,6 +112,9 @@ def _line(step: StepLine, seen: Seen) -> Line:
 def _shift_detail(step: StepLine, _seen: Seen) -> Words:
     if step.data.get("awaited") and step.state is StepState.APPLIED:
         return Sentence.from_json(step.data["awaited"])
+    driver = (step.prev or {}).get("driver")
+    if driver and step.desired["proof"]["percent"] == ALL_PERCENT:
+        return Sentence(mark("%(system)s %(name)s promotes it"), driver)
     weights: Mapping[str, Any] = step.desired.get("weights", {})
     told = ", ".join(f"{name} {percent(weight or 0)}" for name, weight in weights.items())
     return f"{step.connection}: {told}"

@@ -4,14 +4,19 @@ import pytest
 
 from gmud.sandbox.server import Fault
 from releases.audit import queries as audit
+from releases.catalog import queries as catalog
 from releases.changes import services as changes
 from releases.changes.pace import Step as PaceStep
+from releases.changes.queries import on_the_way
 from releases.core import breaker, clock
 from releases.gate.models import GateDecision
 from releases.operations import queries as operations
 from releases.rollout import services as rollout
 from releases.traffic import queries as traffic
+from releases.web.pages import panels
+from releases.web.pages.board import _moving
 from releases.web.pages.headline import headline_of
+from releases.web.pages.measured import traffic_of
 from releases.web.pages.seen import look_at
 from tests.factories.drivers import STANDS, Argo, Flagger, at_work
 from tests.factories.rollback import go_back
@@ -52,7 +57,21 @@ def test_it_is_asked_for_each_share_and_promoted_and_nothing_is_written(bank, dr
     assert bank.running() == NEW
     assert not bank.writes()
     assert traffic.drifts() == []
+    assert shown(change) == [(100, 100, NEW)]
     assert unsound() == []
+
+
+def shown(change):
+    """Return what Live and the page of the change show of the traffic: asked, observed, of which version."""
+    change.refresh_from_db()
+    bars, _counted, _seen_at = traffic_of(look_at(change.number, clock.now()))
+    found = [(one.asked, one.observed, one.version) for one in bars]
+    if change.state == "watching":
+        (place,) = [one for one in on_the_way().values() if one.number == change.number]
+        routes = catalog.routes_for(*next(one.place for one in change.items.all()))
+        assert f"{NEW} at 100" in str(_moving(place, routes, traffic.latest()).word)
+        assert found == [(one.asked, one.observed, one.version) for one in panels.traffic(change).bars]
+    return found
 
 
 def test_every_step_of_it_passed_the_gate_first(bank, driver):
@@ -93,6 +112,8 @@ def said_to_be_back(bank, change):
         headline = str(headline_of(look_at(change.number, clock.now()))[0])
         if "Customers are on v0" in headline or "Everything is back" in headline:
             said.append(bank.versions()["stable"])
+        elif change.state == "rolling_back" and shown(change)[0] == (100, 100, STANDS):
+            assert bank.versions()["stable"] == STANDS or bank.weights()["canary"] == 100
     return said
 
 
@@ -180,6 +201,10 @@ def test_what_stops_elsewhere_than_the_change_asks_a_person_and_is_asked_nothing
     assert "the shares it waits at are 0 %, 20 %" in asks(change)
     assert bank.weights() == {"stable": 100, "canary": 0}
     assert "driver.asked" not in told(change)
+    rollout.stop(change_id=change.pk, actor=bank.releaser, now=clock.now())
+    bank.rest()
+    change.refresh_from_db()
+    assert change.state == "implementing"  # whoever drives the route may have begun: it can be taken back
     go_back(bank, change)
     with at_work(driver):
         bank.until_state(change, "reviewing")
