@@ -8,7 +8,8 @@ from typing import Any
 from releases.core.errors import Sentence
 from releases.traffic.ports import Reading
 
-STEP_KIND = "traffic.shift"
+STEP_KIND, FINISH_KIND = "traffic.shift", "traffic.finish"
+MOVERS = (STEP_KIND, FINISH_KIND)  # while one of these is under way, the weights of its route move
 
 
 @dataclass(frozen=True, slots=True)

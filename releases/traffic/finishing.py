@@ -17,13 +17,12 @@ from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.operations.ports import Done, Ending, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.traffic.drivers.ports import Driver, Move, Standing, Wish
+from releases.traffic.facts import FINISH_KIND as FINISH_KIND
 from releases.traffic.leading import ALL, DRIVEN, LOOK_SECONDS, patience
 from releases.traffic.ports import NotEditable
 from releases.traffic.providers import Drive, drivers_for
 from releases.traffic.rivals import hold
 from releases.traffic.services.driving import ask_going_back
-
-FINISH_KIND = "traffic.finish"
 
 
 def finish(

@@ -13,7 +13,7 @@ from releases.core.words import mark as _
 from releases.operations.models import Step
 from releases.operations.states import ACTIVE, OPEN
 from releases.traffic import rules
-from releases.traffic.facts import STEP_KIND
+from releases.traffic.facts import MOVERS
 from releases.traffic.models import Drift, Observation, Shift, ShiftEnd
 from releases.traffic.ports import Version
 from releases.traffic.providers import object_of
@@ -176,15 +176,15 @@ def first_of(shift: ShiftCard) -> ShiftCard:
 
 
 def in_flight() -> set[UUID]:
-    """Return the routes that are being shifted now: not what waits for a person, nor what comes later."""
+    """Return the routes whose weights move now: not what waits for a person, nor what comes later."""
     now = {"operation__state__in": ACTIVE, "state__in": OPEN, "stage": F("operation__stage")}
-    steps = Step.objects.filter(kind=STEP_KIND, **now).order_by()
+    steps = Step.objects.filter(kind__in=MOVERS, **now).order_by()
     return {UUID(desired["route"]) for desired in steps.values_list("desired", flat=True)}
 
 
 def work_on(routes: Collection[UUID]) -> set[UUID]:
     """Return the operations that have not ended and shift one of these routes, now or later."""
-    steps = Step.objects.filter(kind=STEP_KIND, operation__state__in=ACTIVE).order_by()
+    steps = Step.objects.filter(kind__in=MOVERS, operation__state__in=ACTIVE).order_by()
     found = steps.values_list("operation_id", "desired")
     return {operation for operation, desired in found if UUID(desired["route"]) in routes}
 

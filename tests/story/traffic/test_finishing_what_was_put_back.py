@@ -15,6 +15,7 @@ from releases.core.errors import Sentence
 from releases.operations import services as operations
 from releases.operations.models import Step
 from releases.operations.states import StepState
+from releases.traffic import queries
 from releases.traffic.finishing import FINISH_KIND, FinishStep, finish
 from releases.traffic.services.looking import look
 from tests.factories.accounts import SETUP
@@ -50,7 +51,7 @@ class Finishing:
         ChangeRequest.objects.filter(pk=self.change.pk).update(state=State.ROLLING_BACK)
         self.flagger = Flagger(mesh, "frontend").begin()
         self.clock = Clock(inside(self.change))
-        route = catalog.route(row.pk)
+        self.route, route = row.pk, catalog.route(row.pk)
         how = {"driver": "frontend", "is_promoted": True, "name": "promote frontend", "stage": 1, "after": ()}
         with transaction.atomic(durable=True):
             self.operation = operations.begin(
@@ -97,6 +98,7 @@ def test_flagger_is_given_two_intervals_to_notice_and_its_analysis_is_skipped_fo
     assert flagger.object["status"]["phase"] == "Progressing"
     finishing.looks(1)
     assert (finishing.asked(), flagger.object["spec"]["skipAnalysis"]) == (["promote_fully"], True)
+    assert queries.in_flight() == {finishing.route}  # what stands there meanwhile is no drift
     flagger.turn()
     assert finishing.looks(9).state == StepState.APPLIED  # another one may follow
     assert finishing.looks(4).state == StepState.CONFIRMED
