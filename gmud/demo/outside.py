@@ -247,7 +247,7 @@ class Prometheus:
 
 def handlers(*, mesh: Mesh, jenkins: Jenkins, prometheus: Prometheus, moment: Moment) -> Mapping[str, StepHandler]:
     """Return the handlers of the house, with the outside of the story behind them."""
-    permit = partial(permit_for, now=moment, provide=mesh.provide)
+    permit = partial(permit_for, now=moment, provide=mesh.provide, drive=mesh.drive)
     return {
         "delivery.deploy": DeployStep(permit, moment, jenkins.provide),
         VERIFY_STEP: VersionStep(moment, jenkins.provide),

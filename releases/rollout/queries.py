@@ -10,7 +10,7 @@ from releases.core.errors import Sentence
 from releases.core.words import mark as _
 from releases.operations.models import Step
 from releases.operations.states import StepState
-from releases.rollout.rules import STABLE, order
+from releases.rollout.rules import order
 from releases.rollout.states import ALL_PERCENT
 from releases.traffic.finishing import FINISH_KIND
 from releases.traffic.steps import STEP_KIND
@@ -26,30 +26,39 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Led:
-    """Who drives a route of a release, by its own name, and how far that is.
+    """Who drives a route of a release, by its own name, which ``version`` served before, and how far that is.
 
-    Where the new version ``is_promoted`` the stable side serves it to everybody, until the old one ``is_back``.
+    ``percent`` is the share that was asked for last. Where the new version ``is_promoted`` the stable side serves it to
+    everybody, until the old one ``is_back``.
     """
 
     driver: str
+    version: str
+    percent: int = 0
     is_promoted: bool = False
     is_back: bool = False
 
-    def new_side(self, idle: str) -> str:
-        """Return the side that serves the new version; ``idle`` is the one it was deployed to."""
-        return STABLE if self.is_promoted and not self.is_back else idle
+    @property
+    def serves_all(self) -> bool:
+        """Say whether everybody has the new version."""
+        return self.is_promoted and not self.is_back
 
 
 def led(change_id: UUID) -> dict[UUID, Led]:
-    """Return the routes of a release that somebody drives, as its moves found them."""
+    """Return the routes of a release that somebody drives, as its moves found them, and its way back."""
     found: dict[UUID, Led] = {}
     steps = Step.objects.filter(kind__in=(STEP_KIND, FINISH_KIND), operation__subject=change_id)
     for step in steps.order_by("operation__begun_at", "position"):
         route, is_done = UUID(step.desired["route"]), step.state == StepState.CONFIRMED
         if driver := (step.prev or {}).get("driver"):
-            found[route] = Led(driver["name"], is_done and step.desired["proof"]["percent"] == ALL_PERCENT)
-        elif step.kind == FINISH_KIND and is_done and route in found:
+            known = found.get(route) or Led(driver["name"], driver["version"])
+            percent = step.desired["proof"]["percent"]
+            has_all = is_done and percent == ALL_PERCENT
+            found[route] = replace(known, percent=percent if step.sent_at else known.percent, is_promoted=has_all)
+        elif route in found and step.kind == FINISH_KIND and is_done:
             found[route] = replace(found[route], is_back=True)
+        elif route in found and step.data.get("is_promoted"):
+            found[route] = replace(found[route], is_promoted=True)
     return found
 
 

@@ -1,8 +1,7 @@
 """The step that brings a version which was put back to everybody where somebody drives the route (decision 0022).
 
 To whoever drives the route the old version is a new one: it would go out step by step, and wait for somebody at each.
-``desired``: ``route`` and ``change`` (ids), ``driver`` (its name), ``is_promoted`` (everybody has the new version:
-until this is done, nobody is back).
+``desired``: ``route`` and ``change`` (ids), ``driver`` (its name), ``version`` (what served before the release).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,18 +10,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from releases.catalog import queries as catalog
 from releases.catalog.cards import RouteCard
-from releases.core.errors import Sentence
+from releases.core.errors import Refused, Rejected, Sentence
 from releases.core.words import mark as _
 from releases.operations.ports import Done, Ending, NeedsHuman, Outcome, Pending, StepPlan, StepView
 from releases.traffic.drivers.ports import Driver, Move, Standing, Wish
 from releases.traffic.facts import FINISH_KIND as FINISH_KIND
 from releases.traffic.leading import ALL, DRIVEN, LOOK_SECONDS, patience
-from releases.traffic.ports import NotEditable
+from releases.traffic.ports import Conflict, NotApplied
 from releases.traffic.providers import Drive, drivers_for
 from releases.traffic.rivals import hold
-from releases.traffic.services.driving import ask_going_back
+from releases.traffic.services.driving import ask_going_back, was_asked
 
 
 def finish(
@@ -30,15 +31,18 @@ def finish(
     route: RouteCard,
     change_id: UUID,
     driver: str,
-    is_promoted: bool,
+    version: str,
     name: str,
     stage: int,
     after: tuple[str, ...],
 ) -> StepPlan:
     """Return the step that has a driver give all traffic to what was deployed last, which ``after`` names."""
-    desired = {"route": str(route.id), "change": str(change_id), "driver": driver, "is_promoted": is_promoted}
+    desired = {"route": str(route.id), "change": str(change_id), "driver": driver, "version": version}
     how: dict[str, Any] = {"stage": stage, "connection": route.connection.name, "after": after}
     return StepPlan(name, FINISH_KIND, desired, repeatable=True, goes_on=True, **how)
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,21 @@ class FinishStep:
         return None
 
     def snapshot(self, step: StepView) -> Mapping[str, Any]:
-        """Return whether others had left something that would be tidied up after us: theirs stays.
+        """Return which version everybody has now, and whether there is something to tidy that others left: it stays.
 
         :raises Unreachable: no answer
-        :raises Rejected: it may not be looked at, or is gone
+        :raises Refused: it does not drive this route any more
         """
         driver = self._driver(step)
-        return {"left": [one for one in driver.tidying() if one in driver.look().wishes]}
+        standing = driver.look()
+        is_ours = was_asked(step, driver, driver.finishing())
+        return {"version": standing.version, "is_theirs": standing.is_untidy and not is_ours}
 
     def send(self, step: StepView) -> str:
         """Ask for what may be asked now; return a reference that says how patient to be.
 
         :raises Unreachable: whether it was asked is not known
-        :raises Rejected: a clear no
+        :raises Refused: a clear no
         """
         driver = self._driver(step)
         self._ask(step, driver, driver.look(), driver.finishing())
@@ -77,16 +83,19 @@ class FinishStep:
     def observe(self, step: StepView) -> Outcome:
         """Ask what may be asked now; done once nothing moves any more, for as long as it takes to notice a version.
 
+        Where everybody had the new version, another one has to serve them by then: whoever never noticed what was put
+        back has not brought it to anybody.
+
         :raises Unreachable: no answer
         """
-        driver = self._driver(step)
+        driver, prev = self._driver(step), step.prev or {}
         standing = driver.look()
-        rests = step.data.get("rests", 0) + 1 if standing.is_at_rest else 0
+        is_back = prev["version"] == step.desired["version"] or standing.version != prev["version"]
+        rests = step.data.get("rests", 0) + 1 if standing.is_at_rest and is_back else 0
         waits = step.data.get("waits", 0) + 1
         has_rested = rests * LOOK_SECONDS > standing.notices_seconds
-        theirs = (step.prev or {}).get("left", ())
-        wishes = [one for one in driver.tidying() if one not in theirs] if has_rested else driver.finishing()
-        if not self._ask(step, driver, standing, wishes) and has_rested:
+        tidying = () if prev["is_theirs"] else driver.tidying()
+        if not self._ask(step, driver, standing, tidying if has_rested else driver.finishing()) and has_rested:
             return Done({"phase": standing.phase})
         if waits * LOOK_SECONDS < patience(step):
             return Pending(LOOK_SECONDS, {"rests": rests, "waits": waits, "phase": standing.phase})
@@ -104,7 +113,12 @@ class FinishStep:
         if wish is None:
             return False
         hold(step)
-        ask_going_back(step, driver, wish)
+        try:
+            ask_going_back(step, driver, wish)
+        except (Conflict, NotApplied):
+            _log.info("asked_again", step=str(step.step_id), wish=wish.value)  # it moved on: the next look asks
+        except Rejected as no:
+            raise Refused(no.detail) from no
         return True
 
     def _driver(self, step: StepView) -> Driver:
@@ -113,4 +127,4 @@ class FinishStep:
         if len(found) == 1:
             return found[0]
         text = _("%(name)s does not drive this route any more. Look there, then try this step again.")
-        raise NotEditable(Sentence(text, {"name": step.desired["driver"]}))
+        raise Refused(Sentence(text, {"name": step.desired["driver"]}))

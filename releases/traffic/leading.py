@@ -5,18 +5,20 @@ at :data:`AT_REST`, and that is what is asked of it.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from releases.core.errors import Refused, Rejected, Sentence
 from releases.core.words import mark as _
 from releases.operations.ports import NeedsHuman, Outcome, Pending, StepView
 from releases.traffic.drivers.ports import Driver, Move
-from releases.traffic.ports import CANARY, STABLE
+from releases.traffic.ports import CANARY, STABLE, Conflict
 from releases.traffic.rivals import hold
 from releases.traffic.rules import printed, stands
 from releases.traffic.services.driving import ask_in_a_move
 
-DRIVEN, LOOK_SECONDS = "driven", 2.0
+DRIVEN = "driven"
+LOOK_SECONDS, WAIT_SECONDS = 2.0, 5.0  # going back, and going forward
 AT_REST: Mapping[str, int] = {STABLE: 100, CANARY: 0}
 ALL = 100
 
@@ -96,7 +98,7 @@ def on_the_way(
         text = _("%(system)s %(name)s gave it up on its way to %(percent)s %%. Look there, then go back or try again.")
         return NeedsHuman(Sentence(text, {**name, "percent": step.desired["proof"]["percent"]}), seen)
     waits = step.data.get("waits", 0)
-    if waits * LOOK_SECONDS >= patience(step):
+    if waits * WAIT_SECONDS >= patience(step):
         text = _("%(system)s %(name)s was asked for %(percent)s %%, and its route stands at %(found)s. Look there.")
         parts = {**name, "percent": step.desired["proof"]["percent"], "found": printed(weights)}
         return NeedsHuman(Sentence(text, parts), seen)
@@ -105,7 +107,43 @@ def on_the_way(
         text = _("%(system)s %(name)s drives this route: GMUD waits until the new version is promoted.")
     awaited = Sentence(text, {**name, "percent": step.desired["proof"]["percent"]})
     more = {"waits": waits + 1, "is_moving": progress.is_moving, "awaited": awaited.as_json()}
-    return Pending(LOOK_SECONDS, {**seen, **more})
+    return Pending(WAIT_SECONDS, {**seen, **more})
+
+
+def take_back(step: StepView, drivers: Sequence[Driver]) -> str:
+    """Ask the driver of a route for all traffic back, also where its weights stand: it may be about to move them.
+
+    Where nothing is on its way, or nothing calls it back, it is only looked at (:func:`is_back`).
+
+    :raises Refused: it does not drive this route any more, or says no
+    :raises Unreachable: whether it was asked is not known
+    """
+    driver = _driver(step, drivers)
+    standing = driver.look()
+    if standing.is_promoting:
+        return f"{DRIVEN}:{driver.progress(Move(0, ALL)).patience_seconds:.0f}"
+    if standing.is_moving:
+        hold(step)
+        with suppress(Conflict):  # it moved on meanwhile: the next look tells
+            driver.go_back()
+    return f"{DRIVEN}:{standing.patience_seconds:.0f}"
+
+
+def is_back(step: StepView, drivers: Sequence[Driver], weights: Mapping[str, int]) -> Mapping[str, Any] | None:
+    """Return what a driver says once nothing is on its way any more and the weights stand; ``None`` until then.
+
+    Where the new version was promoted no weight takes it back: ``is_promoted``.
+    """
+    standing = _driver(step, drivers).look()
+    if standing.is_moving or not stands(weights, AT_REST):
+        return None
+    return {"is_promoted": standing.version != step.desired["driver"]["version"]}
+
+
+def promoted(step: StepView) -> Sentence:
+    """Return why a person is needed where the new version was promoted and no job brings the old one."""
+    text = _("%(name)s promoted the new version: no weight takes it back, and no job that could is bound. Go there.")
+    return Sentence(text, {"name": step.desired["driver"]["name"]})
 
 
 def _move(step: StepView) -> Move:
@@ -118,7 +156,7 @@ def _driver(step: StepView, drivers: Sequence[Driver]) -> Driver:
 
     :raises Refused: it does not drive this route any more
     """
-    name = (step.prev or {})["driver"]["name"]
+    name = (step.desired.get("driver") or (step.prev or {})["driver"])["name"]
     found = next((one for one in drivers if one.owner.name == name), None)
     if found is None:
         text = _("%(name)s does not drive this route any more. Look there, then try this step again.")

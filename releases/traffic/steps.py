@@ -4,7 +4,8 @@
 ``asked_by`` (else who began the operation), ``expect`` (weights that must stand before), ``literal`` (numbers instead
 of shares; a restore asks so), ``fingerprint`` (the route that literal numbers were taken from), ``gated`` (the
 gate is asked before, as in a release), ``reason`` (why somebody goes on although a preview had doubts), ``proof`` (the
-``version`` that is to get ``percent`` of the requests and got ``before``: where somebody counts them, that is asked).
+``version`` that is to get ``percent`` of the requests and got ``before``: where somebody counts them, that is asked),
+``driver`` (who drives the route that goes back, and which version served before).
 """
 
 import time
@@ -78,11 +79,14 @@ def plan(
     fingerprint: str = "",
     is_gated: bool = False,
     proof: Mapping[str, Any] | None = None,
+    driver: Mapping[str, Any] | None = None,
 ) -> StepPlan:
     """Return the step that brings these weights about; repeating its send is harmless.
 
     ``reason`` is why it goes on although a preview had doubts, such as a target without a ready endpoint. ``proof`` is
-    what the requests are to show: ``version``, the ``percent`` it is to get, and those it got ``before``.
+    what the requests are to show: ``version``, the ``percent`` it is to get, and those it got ``before``. ``driver`` is
+    who drives the route that goes back: its ``name``, the ``version`` that served before, and whether a new one that
+    was promoted ``is_left`` to a person here: no weight takes it back.
     """
     desired: dict[str, Any] = {"route": str(route.id), "weights": dict(weights)}
     desired["change"] = str(change_id) if change_id else ""
@@ -93,6 +97,7 @@ def plan(
     desired |= {"fingerprint": fingerprint} if fingerprint else {}
     desired |= {"gated": True} if is_gated else {}
     desired |= {"proof": dict(proof)} if proof else {}
+    desired |= {"driver": dict(driver)} if driver else {}
     return StepPlan(name, STEP_KIND, desired, stage=stage, connection=route.connection.name, repeatable=True)
 
 
@@ -173,6 +178,8 @@ class ShiftStep:
             services.ask(asked=asked_by_step(step), actor=_WORKER, now=self.now())
         if is_led:
             return leading.lead(step, self.drive(route))
+        if "driver" in step.desired:
+            return leading.take_back(step, self.drive(route, urgent=True))
         if choice == Choice.GIT:
             return IN_GIT
         try:
@@ -216,10 +223,17 @@ class ShiftStep:
         """
         reading = self._read(step)
         seen = _seen(reading)
+        taken_back: Mapping[str, Any] | None = None
+        if "driver" in step.desired:
+            taken_back = leading.is_back(step, self.drive(self._route(step), urgent=True), reading.weights)
         if leading.is_led(step):
             if on_the_way := leading.on_the_way(step, self._drivers(step), reading.weights, seen):
                 return on_the_way
-        elif not _is_as_desired(reading, step):
+        elif taken_back and taken_back["is_promoted"]:
+            if step.desired["driver"]["is_left"]:
+                return NeedsHuman(leading.promoted(step), {**seen, **taken_back})
+            return Done({**seen, **taken_back, "verification": Verification.STORED.value})
+        elif not _is_as_desired(reading, step) or ("driver" in step.desired and taken_back is None):
             if step.remote_ref == IN_GIT:
                 return _wait_for_git(step, reading, seen)
             waits, patience = step.data.get("waits", 0), leading.patience(step)
@@ -289,12 +303,15 @@ class ShiftStep:
         return route, self.provide(route, urgent=step.urgent)
 
     def _drivers(self, step: StepView) -> Sequence[Driver]:
-        return self.drive(catalog.route(UUID(step.desired["route"])))
+        return self.drive(self._route(step))
+
+    def _route(self, step: StepView) -> RouteCard:
+        return catalog.route(UUID(step.desired["route"]))
 
     def _stands(self, step: StepView, reading: Reading) -> bool:
         if leading.is_led(step):
             return leading.has_arrived(step, self._drivers(step), reading.weights)
-        return _is_as_desired(reading, step)
+        return "driver" not in step.desired and _is_as_desired(reading, step)
 
     def _read(self, step: StepView) -> Reading:
         route, provider = self._at(step)

@@ -33,12 +33,16 @@ from releases.rollout.steps import (
 )
 from releases.traffic.finishing import FINISH_KIND, FinishStep
 from releases.traffic.ports import Counted
-from releases.traffic.providers import provider_for
+from releases.traffic.providers import Drive, drivers_for, provider_for
 from releases.traffic.services import Provide
 
 
 def permit_for(
-    deployment: Deployment, *, now: Callable[[], datetime] = clock.now, provide: Provide = provider_for
+    deployment: Deployment,
+    *,
+    now: Callable[[], datetime] = clock.now,
+    provide: Provide = provider_for,
+    drive: Drive = drivers_for,
 ) -> str:
     """Ask the gate for a permit of one deployment; of all runs that hold one for it, the first to redeem deploys.
 
@@ -49,7 +53,7 @@ def permit_for(
     """
     change = changes.by_id(deployment.change_id)
     if Intent(deployment.intent) is Intent.DEPLOY and deployment.item_id:
-        rollout.look_before_deploying(change, item_id=deployment.item_id, now=now(), provide=provide)
+        rollout.look_before_deploying(change, item_id=deployment.item_id, now=now(), provide=provide, drive=drive)
     answer = gate.ask(
         actor=system("worker"),
         request=Request(

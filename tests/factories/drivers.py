@@ -29,8 +29,11 @@ class Controller:
     cluster: RunningCluster
     service: str = "ledgerwriter"
     told: list[str] = field(default_factory=list)
+    has_pods: bool = True  # whether the pods of the new version live
+    notices: bool = True  # whether it looks at what was deployed
     plural = ""
     manager = ""
+    seen = ""
 
     @property
     def object(self) -> dict[str, Any]:
@@ -39,8 +42,11 @@ class Controller:
 
     @property
     def deployed(self) -> str:
-        """Return the version that a job deployed last."""
-        return str(self._of("deployments", f"{self.service}-canary")["metadata"]["labels"].get("version", STANDS))
+        """Return the version that a job deployed last, as far as it was noticed."""
+        if self.notices:
+            found = self._of("deployments", f"{self.service}-canary")
+            self.seen = str(found["metadata"]["labels"].get("version", STANDS))
+        return self.seen
 
     @property
     def share(self) -> int:
@@ -156,6 +162,7 @@ class Argo(Controller):
             self.say(pauseConditions=[since], controllerPause=True, phase="Paused", **seen)
 
     def _stand(self, canary: int, **status: Any) -> None:
+        canary = canary if self.has_pods else 0
         self.route(canary)
         weights = {"canary": {"weight": canary}, "stable": {"weight": 100 - canary}}
         self.say(canary={"weights": weights}, **status)
@@ -216,7 +223,9 @@ class Flagger(Controller):
         if spec.get("suspend"):
             return
         if phase not in running | {"Promoting", "Finalising"}:
-            if deployed != status["lastAppliedSpec"]:
+            if deployed == status["lastPromotedSpec"]:
+                self.say(lastAppliedSpec=deployed)  # what was put back by hand is nothing new to it
+            elif deployed != status["lastAppliedSpec"]:
                 self.say(phase="Progressing", canaryWeight=0, lastAppliedSpec=deployed)
         elif phase in running and deployed != status["lastAppliedSpec"]:
             self.route(0)

@@ -75,6 +75,11 @@ def _as_they_stood(change: ChangeRequest, route: RouteCard, approved: Mapping[st
     return Split.back_to(version).weights
 
 
+def _driver(led: Led | None, *, is_left: bool) -> dict[str, Any]:
+    """Return what a shift has to know of whoever drives its route; what was promoted ``is_left`` without a job."""
+    return {"driver": {"name": led.driver, "version": led.version, "is_left": is_left}} if led else {}
+
+
 def _steps(
     item: Item,
     change: ChangeRequest,
@@ -105,12 +110,10 @@ def _steps(
         if one.id in splits
     ]
     own = {one.id: driven[one.id] for one in routes if one.id in driven}
-    promoted = {route_id for route_id, one in own.items() if one.is_promoted}
     steps: list[StepPlan] = []
     for restore in restores:
-        if restore["route"].id in promoted:
-            continue
-        restored = shifts.plan(**restore, name=f"traffic {restore['route'].name(name)}", stage=TRAFFIC_STAGE)
+        how = _driver(own.get(restore["route"].id), is_left=False)
+        restored = shifts.plan(**restore, **how, name=f"traffic {restore['route'].name(name)}", stage=TRAFFIC_STAGE)
         steps.append(replace(restored, goes_on=True))
     if back.target_artifact_id is not None and back.job:
         deployment = delivery.request(
@@ -133,7 +136,7 @@ def _steps(
                 route=one,
                 change_id=change.pk,
                 driver=own[one.id].driver,
-                is_promoted=one.id in promoted,
+                version=own[one.id].version,
                 name=f"promote {one.name(name)}",
                 stage=REDEPLOY_STAGE,
                 after=(f"redeploy {name}",),
@@ -150,11 +153,12 @@ def _steps(
                 stage=VERIFY_STAGE,
             )
         )
-    elif promoted or not steps:
+    if not steps:
         steps.append(by_hand(service=name, stage=VERIFY_STAGE))
     for restore in restores:
         called = restore["route"].name(name)
-        steps.append(shifts.plan(**restore, name=f"verify weights {called}", stage=VERIFY_STAGE))
+        how = _driver(own.get(restore["route"].id), is_left=not back.job)
+        steps.append(shifts.plan(**restore, **how, name=f"verify weights {called}", stage=VERIFY_STAGE))
     binding = catalog.binding_for(item.service_id, item.environment_id, Purpose.HEALTH)
     if binding is not None and has_question(binding):
         steps.append(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from django.conf import settings
@@ -28,13 +29,14 @@ from releases.operations import services as operations
 from releases.operations.models import Operation
 from releases.operations.ports import StepPlan
 from releases.rollout.models import Rollout
-from releases.rollout.services.planning import forward, onward
+from releases.rollout.services.planning import USUAL_PACE, forward, onward
 from releases.rollout.services.putting_back import torn_move
 from releases.rollout.services.telling import refused, tell
 from releases.rollout.states import Work
 from releases.traffic import services as traffic
+from releases.traffic.drivers.ports import Move
 from releases.traffic.ports import Reading
-from releases.traffic.providers import provider_for
+from releases.traffic.providers import Drive, drivers_for, provider_for
 from releases.traffic.services import Provide
 from releases.traffic.services.choosing import require_choices
 from releases.traffic.states import Choice
@@ -86,11 +88,19 @@ def look_at_traffic(change: ChangeRequest, *, now: datetime, provide: Provide = 
 
 
 def look_before_deploying(
-    change: ChangeRequest, *, item_id: UUID, now: datetime, provide: Provide = provider_for
+    change: ChangeRequest,
+    *,
+    item_id: UUID,
+    now: datetime,
+    provide: Provide = provider_for,
+    drive: Drive = drivers_for,
 ) -> None:
     """Look at an item's routes just before its deployment is sent; outside any transaction.
 
-    :raises Refused: somebody moved the traffic: the side to deploy to may serve customers
+    Whoever drives a route begins with the deployment, so it has to wait where the change does.
+
+    :raises Refused: somebody moved the traffic: the side to deploy to may serve customers; or whoever drives it would
+        go past a share of the change
     :raises External: the route cannot be read
     """
     look_at_traffic(change, now=now, provide=provide)
@@ -99,6 +109,12 @@ def look_before_deploying(
         parts = {"service": item.service.name}
         text = _("Somebody moved the traffic of %(service)s since the release began. Put it back, then try again.")
         raise refused("traffic", Sentence(text, parts))
+    shares = [0, *(step.percent for step in pace_of(change.steps) or USUAL_PACE)]
+    for route in catalog.routes_for(*item.place):
+        for driver in drive(route):
+            for before, percent in pairwise(shares):
+                if mismatch := driver.progress(Move(before, percent)).mismatch:
+                    raise refused("driver", mismatch)
 
 
 @transaction.atomic(durable=True)

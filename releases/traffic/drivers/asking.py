@@ -39,8 +39,9 @@ class Book:
     ``way_back`` is what takes all traffic back there, ``patience`` how many seconds that may take. ``progress`` tells
     how it stands in a move; ``finishing`` is what is asked, in this order, so that a version gets all traffic at
     once, ``tidying`` what is asked afterwards.
-    ``version`` names what it holds for stable, ``rests`` says whether nothing else is on its way, and ``notices``
-    within how many seconds it sees that something is.
+    ``version`` names what it holds for stable, ``moves`` says whether another one is on its way to people, ``promotes``
+    whether nothing calls that back, ``rests`` whether nothing is on its way, ``notices`` within how many seconds it
+    sees that something is, and ``untidy`` whether there is something to tidy.
     """
 
     system: str
@@ -54,8 +55,11 @@ class Book:
     finishing: tuple[Wish, ...]
     tidying: tuple[Wish, ...]
     version: Callable[[Object], str]
+    moves: Callable[[Object], bool]
+    promotes: Callable[[Object], bool]
     rests: Callable[[Object], bool]
     notices: Callable[[Object], float]
+    untidy: Callable[[Object], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +145,21 @@ class Asking:
             wish for wish, verb in self.book.verbs.items() if verb.may(found) and not verb.stands(found, found)
         )
         book = self.book
-        rest = (book.patience(found), book.version(found), book.rests(found), book.notices(found))
-        return Standing(self.owner, phase, canary, whole, wishes, warnings, *rest)
+        return Standing(
+            self.owner,
+            phase,
+            canary,
+            whole,
+            wishes,
+            warnings,
+            patience_seconds=book.patience(found),
+            version=book.version(found),
+            is_moving=book.moves(found),
+            is_promoting=book.promotes(found),
+            is_at_rest=book.rests(found),
+            notices_seconds=book.notices(found),
+            is_untidy=book.untidy(found),
+        )
 
 
 def seconds(written: object) -> float:

@@ -139,7 +139,8 @@ def _progress(canary: Object, move: Move) -> Progress:
     turns += analysis.get("threshold", THRESHOLD) + (TURNS_TO_PROMOTE if move.percent == WHOLE else 1)
     return Progress(
         has_arrived=is_promoted if move.percent == WHOLE else is_moving and share == move.percent,
-        is_moving=is_moving,
+        is_moving=is_moving or (bool(move.version) and version != move.version),
+        mismatch=obstacle,
         obstacle=obstacle,
         following=following(canary, move.before),
         patience_seconds=turns * interval(canary) + canary["spec"].get("progressDeadlineSeconds", PROGRESS_SECONDS),
@@ -158,7 +159,9 @@ def _version(canary: Object) -> str:
 
 
 def _is_at_rest(canary: Object) -> bool:
-    return _phase(canary) in SUCCEEDED and _version(canary) == (canary.get("status") or {}).get("lastAppliedSpec", "")
+    """Say whether what it watches is what serves: after a rollback, too, it takes the old version for nothing new."""
+    applied = (canary.get("status") or {}).get("lastAppliedSpec", "")
+    return _phase(canary) in SUCCEEDED | {ROLLED_BACK} and _version(canary) == applied
 
 
 def _analysis(canary: Object) -> dict[str, Any]:
@@ -233,6 +236,9 @@ BOOK = Book(
     finishing=(Wish.RESUME, Wish.PROMOTE_FULLY),
     tidying=(Wish.ANALYSE,),
     version=_version,
+    moves=_is_moving,
+    promotes=lambda canary: _phase(canary) in FINISHING,
     rests=_is_at_rest,
     notices=lambda canary: 2 * interval(canary),
+    untidy=lambda canary: canary["spec"].get("skipAnalysis") is True,
 )

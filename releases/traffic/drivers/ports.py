@@ -29,9 +29,11 @@ class Wish(StrEnum):
 class Standing:
     """How it stands: its own phase, the canary's share of ``whole``, what may be asked of it now, and what to know.
 
-    ``patience_seconds`` is how long its traffic may take to come back once it was asked. ``version`` names what all
-    traffic gets once nothing moves; ``is_at_rest`` says that nothing does, and a version that is put there is noticed
-    within ``notices_seconds``.
+    ``patience_seconds`` is how long its traffic may take to come back once it was asked. ``version`` names what serves
+    as stable. ``is_moving``: another version is on its way to people; ``is_promoting``: so far that nothing calls it
+    back.
+    ``is_at_rest``: it has seen its object as it is, and nothing is on its way; a version that is put there is noticed
+    within ``notices_seconds``. ``is_untidy``: what :meth:`Driver.tidying` takes away stands there.
     """
 
     owner: Owner
@@ -42,8 +44,11 @@ class Standing:
     warnings: tuple[Sentence, ...] = ()
     patience_seconds: float = 60.0
     version: str = ""
+    is_moving: bool = False
+    is_promoting: bool = False
     is_at_rest: bool = False
     notices_seconds: float = 0.0
+    is_untidy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,15 @@ class Move:
 class Progress:
     """How a driver stands in a move.
 
-    ``has_arrived``: it waits at that share, or has promoted another version than the one before. ``obstacle`` says why
-    it never will. ``wish`` takes it on; none as long as it goes on by itself, or has nothing new (``is_moving``).
-    ``following`` is the share it would go to next, in percent.
+    ``has_arrived``: it waits at that share, or has promoted another version than the one before. ``mismatch`` says why
+    it would not stop where the change does, ``obstacle`` why it does not get there now. ``wish`` takes it on; none as
+    long as it goes on by itself, or has nothing new (``is_moving``). ``following`` is the share it would go to next, in
+    percent.
     """
 
     has_arrived: bool
     is_moving: bool
+    mismatch: Sentence | None = None
     obstacle: Sentence | None = None
     wish: Wish | None = None
     following: int = 100

@@ -161,34 +161,47 @@ def _pauses(rollout: Object) -> Iterator[tuple[int, float]]:
             yield weight * WHOLE // _whole(rollout), seconds((step["pause"] or {}).get("duration", 0))
 
 
-def _waits_for_somebody(rollout: Object) -> bool:
-    """Say whether it stands at a pause of its own that has no end; an analysis without a clear result is none."""
-    status, steps = _status(rollout), [*_canary(rollout).get("steps", ())]
+def _waits_at(rollout: Object) -> int | None:
+    """Return the share of the pause without an end that it stands at, in percent; an unclear analysis is no such pause.
+
+    It is the share of the step: while its new pods do not live, the route gives them less.
+    """
+    status = _status(rollout)
     reasons = {one.get("reason") for one in status.get("pauseConditions") or ()}
-    at = steps[status.get("currentStepIndex", 0) :][:1]
-    is_endless = bool(at) and "pause" in at[0] and not (at[0]["pause"] or {}).get("duration")
-    return is_endless and reasons == {STEP_PAUSE} and not _is_paused(rollout)
+    if not _is_moving(rollout) or _is_paused(rollout) or reasons != {STEP_PAUSE}:
+        return None
+    steps = [*_canary(rollout).get("steps", ())][: status.get("currentStepIndex", 0) + 1]
+    if not steps or "pause" not in steps[-1] or (steps[-1]["pause"] or {}).get("duration"):
+        return None
+    weights = [one["setWeight"] for one in steps if "setWeight" in one]
+    return int(weights[-1] if weights else 0) * WHOLE // _whole(rollout)
+
+
+def _mismatch(rollout: Object, move: Move) -> Sentence | None:
+    """Return why it would not stop where the change does: at each of its shares, at none between, and at 0 before."""
+    name, stops = rollout["metadata"]["name"], sorted({at for at, lasts in _pauses(rollout) if not lasts})
+    wanted = {at for at in (move.before, move.percent) if at < WHOLE}
+    between = [at for at in stops if move.before < at and at not in wanted and at <= move.percent]
+    missing = sorted(wanted - {*stops})
+    return waits_elsewhere(name, missing[0] if missing else move.percent, stops) if missing or between else None
 
 
 def _progress(rollout: Object, move: Move) -> Progress:
     """Tell how it stands in a move: it has to wait where the change does, and nowhere between."""
     status, name = _status(rollout), rollout["metadata"]["name"]
-    stops = sorted({at for at, lasts in _pauses(rollout) if not lasts})
     timed = sum(lasts for at, lasts in _pauses(rollout) if move.before <= at <= move.percent)
     share = status.get("canary", {}).get("weights", {}).get("canary", {}).get("weight", 0) * WHOLE / _whole(rollout)
-    is_waiting = _is_moving(rollout) and _waits_for_somebody(rollout)
-    obstacle: Sentence | None = None
-    if any(move.before < at < move.percent for at in stops) or (move.percent < WHOLE and move.percent not in stops):
-        obstacle = waits_elsewhere(name, move.percent, stops)
-    elif status.get("abort") and _is_moving(rollout):
-        obstacle = Sentence(_("%(name)s was aborted: have it try again, or go back."), {"name": name})
-    promoted = _is_at_rest(rollout) and bool(move.version) and status.get("stableRS") != move.version
+    stop, mismatch = _waits_at(rollout), _mismatch(rollout, move)
+    aborted = Sentence(_("%(name)s was aborted: have it try again, or go back."), {"name": name})
+    is_other = bool(move.version) and status.get("stableRS") != move.version
+    has_arrived = is_other and _is_at_rest(rollout) if move.percent == WHOLE else stop == share == move.percent
     return Progress(
-        has_arrived=promoted if move.percent == WHOLE else is_waiting and share == move.percent,
-        is_moving=_is_moving(rollout),
-        obstacle=obstacle,
-        wish=Wish.PROMOTE if is_waiting and share < move.percent else None,
-        following=min((at for at in stops if at > share), default=WHOLE),
+        has_arrived=has_arrived,
+        is_moving=_is_moving(rollout) or is_other,
+        mismatch=mismatch,
+        obstacle=mismatch or (aborted if status.get("abort") and _is_moving(rollout) else None),
+        wish=Wish.PROMOTE if stop is not None and stop < move.percent else None,
+        following=min((at for at, lasts in _pauses(rollout) if not lasts and at > share), default=WHOLE),
         patience_seconds=rollout["spec"].get("progressDeadlineSeconds", PROGRESS_SECONDS) + timed,
     )
 
@@ -245,6 +258,9 @@ BOOK = Book(
     finishing=(Wish.PROMOTE_FULLY,),
     tidying=(),
     version=lambda rollout: str(_status(rollout).get("stableRS", "")),
+    moves=lambda rollout: _is_moving(rollout) and not _status(rollout).get("abort"),
+    promotes=lambda _rollout: False,
     rests=_is_at_rest,
     notices=lambda _rollout: NOTICES_SECONDS,
+    untidy=lambda _rollout: False,
 )

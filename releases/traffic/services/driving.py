@@ -1,6 +1,6 @@
 """Ask whoever drives the weights of a route: take them back, go on, wait; every wish stands in the record."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -8,6 +8,7 @@ from django.db import transaction
 
 from releases.accounts.rights import Right
 from releases.accounts.services import require
+from releases.audit import queries as audit_queries
 from releases.audit import services as audit
 from releases.audit.actor import Actor, system
 from releases.audit.kinds import Kind
@@ -99,6 +100,13 @@ def ask_going_back(step: StepView, driver: Driver, wish: Wish) -> Granted:
     """
     change, item = _place_of(step)
     return _asked(change, item, driver, wish, actor=WORKER, reason="", is_back=True)
+
+
+def was_asked(step: StepView, driver: Driver, wishes: Collection[Wish]) -> bool:
+    """Say whether work of ours has asked a driver for one of these before, going back with the same change."""
+    story = audit_queries.story(changes.by_id(UUID(step.desired["change"])).stream)
+    told = (one.data for one in story if one.kind == Kind.DRIVER_ASKED and one.actor_name == WORKER.name)
+    return any(one["driver"] == driver.owner.name and one["wish"] in wishes for one in told)
 
 
 def _place_of(step: StepView) -> tuple[ChangeRequest, Item]:

@@ -8,10 +8,11 @@ from releases.changes.states import State
 from releases.core.errors import Sentence
 from releases.core.words import mark
 from releases.delivery.states import State as Deployed
-from releases.operations.queries import OperationView
+from releases.operations.queries import OperationView, StepLine
 from releases.operations.states import OPEN, OperationState, StepState
 from releases.rollback import services as rollback
 from releases.rollback.states import ByHand
+from releases.rollback.steps import BY_HAND_KIND
 from releases.rollout.services.putting_back import is_whole, moves_of
 from releases.rollout.states import ALL_PERCENT, Work
 from releases.rollout.steps import PAUSE_KIND
@@ -153,7 +154,7 @@ def _backward(current: OperationView, seen: Seen) -> tuple[Sentence, Words]:
     if is_traffic_back:
         return Sentence(mark("Customers are on %(back)s again"), names), _("The redeployment follows by itself.")
     after = _("Traffic goes first, the redeployment follows.")
-    if not any(step.kind == SHIFT and step.stage == rollback.TRAFFIC_STAGE for step in current.steps):
+    if any(step.data.get("is_promoted") for step in current.steps):
         after = _("The redeployment goes first: no weight takes this version back.")
     return Sentence(mark("Going back to %(back)s"), names), after
 
@@ -181,6 +182,11 @@ def _why(current: OperationView) -> Words:
 
 def _is_traffic_back(current: OperationView) -> bool:
     """Say whether the weights are back, and where the new version was promoted the old one is again."""
-    what = [step for step in current.steps if step.kind == SHIFT and step.stage == rollback.TRAFFIC_STAGE]
-    what += [step for step in current.steps if step.kind == FINISH_KIND and step.desired["is_promoted"]]
-    return bool(what) and all(step.state is StepState.CONFIRMED for step in what)
+    shifts = [step for step in current.steps if step.kind == SHIFT and step.stage == rollback.TRAFFIC_STAGE]
+    done = {one.desired.get("route") for one in current.steps if one.kind == FINISH_KIND and _is_done(one)}
+    by_weight = [_is_done(one) and (not one.data.get("is_promoted") or one.desired["route"] in done) for one in shifts]
+    return bool(shifts) and all(by_weight) and not any(one.kind == BY_HAND_KIND for one in current.steps)
+
+
+def _is_done(step: StepLine) -> bool:
+    return step.state is StepState.CONFIRMED

@@ -68,10 +68,15 @@ def traffic_of(seen: Seen) -> tuple[tuple[Bar, ...], tuple[Words, ...], datetime
         for route in routes[item.place]:
             if route.reading:
                 moments.append(route.reading.seen_at)
-            new = driven[route.id].new_side(idle) if route.id in driven else idle
-            side = (idle if new == live else live) if seen.is_back else new
-            # Where the new version was promoted, the old one goes out again on the side that is idle.
-            wanted = EVERYBODY if seen.is_back and new == live else share(asked.get(route.id, {}), side)
+            led_by = driven.get(route.id)
+            has_all = bool(led_by and led_by.serves_all)
+            # Where the new version was promoted it is the stable one, and the old one goes out on the idle side.
+            side = live if has_all != seen.is_back else idle
+            wanted = share(asked.get(route.id, {}), side)
+            if led_by and seen.is_back:
+                wanted = EVERYBODY
+            elif led_by and not led_by.is_promoted:
+                wanted = led_by.percent
             bars.append(Bar(route.name(one.service), wanted, seen_on(route, side), version, tone))
     return tuple(bars), tuple(counted.values()), min(moments, default=None)
 

@@ -27,7 +27,7 @@ from releases.core.errors import Reason, Sentence
 from releases.core.words import mark, plural
 from releases.gate import queries as gate
 from releases.rollout.queries import led
-from releases.rollout.rules import idle_target
+from releases.rollout.rules import idle_target, live_target
 from releases.traffic import queries as shifts
 from releases.web import telling
 from releases.web.looks import APPROVE_AS, SEATS, VERDICTS, Bar, Line, Look, Told, Words, held, line_of
@@ -239,15 +239,18 @@ def traffic(change: ChangeRequest) -> Traffic:
     bars: list[Bar] = []
     seen: list[datetime] = []
     for item in items:
-        idle = idle_target(*splits_of(item.way_back.traffic_snapshot).values())
+        splits = splits_of(item.way_back.traffic_snapshot).values()
+        live, idle = live_target(*splits), idle_target(*splits)
         for route in routes[item.place]:
-            side = driven[route.id].new_side(idle) if route.id in driven else idle
+            led_by = driven.get(route.id)
+            side = live if led_by and led_by.serves_all else idle
             if route.reading:
                 seen.append(route.reading.seen_at)
             where = f"{route.name(item.service.name)}, {item.environment.name}"
             parts = {"service": where, "version": item.artifact.version}
             title = Sentence(mark("%(service)s: share on %(version)s"), parts)
-            wanted = share(asked.get(route.id, {}), side)
+            is_asked_for = led_by and not led_by.is_promoted and change.state != State.ROLLING_BACK
+            wanted = led_by.percent if led_by and is_asked_for else share(asked.get(route.id, {}), side)
             bars.append(Bar(title, wanted, seen_on(route, side), item.artifact.version))
     return Traffic(tuple(bars), min(seen, default=None), change.state in RUNNING)
 

@@ -11,13 +11,15 @@ from tests.factories.traffic import recording
 PAUSE = {"reason": "CanaryPauseStep", "startTime": "2026-01-01T00:00:00Z"}
 UNCLEAR = {"reason": "InconclusiveAnalysisRun", "startTime": "2026-01-01T00:00:00Z"}
 DONE = {"currentPodHash": "7d9f", "stableRS": "7d9f", "phase": "Healthy", "pauseConditions": None}
+STOPS = [{"setWeight": 0}, {"pause": {}}, {"setWeight": 10}, {"pause": {}}]
 TO_TEN, TO_ALL = Move(0, 10, "5c4b"), Move(10, 100, "5c4b")
 
 
 def rollout(status=None, *, steps=None, **spec):
-    """Return the recorded Rollout, which waits at 10 %, with parts of it replaced."""
+    """Return the recorded Rollout, which waits at 10 % and here at 0 before, with parts of it replaced."""
     found = copy.deepcopy(recording("rollout-get-paused-200")["response"]["body"])
-    found["status"] |= status or {}
+    found["spec"]["strategy"]["canary"]["steps"][:0] = [{"setWeight": 0}, {"pause": {}}]
+    found["status"] |= {"currentStepIndex": 3, **(status or {})}
     found["spec"] |= spec
     if steps:
         found["spec"]["strategy"]["canary"]["steps"] = steps
@@ -42,13 +44,13 @@ def test_a_rollout_that_waits_at_the_share_has_arrived_and_is_promoted_to_go_on(
 @pytest.mark.parametrize(
     "found",
     [
-        rollout(at(50, currentStepIndex=3)),  # a pause that ends by itself
+        rollout(at(50, currentStepIndex=5)),  # a pause that ends by itself
         rollout({"pauseConditions": [UNCLEAR]}),
         rollout({"pauseConditions": [PAUSE, UNCLEAR]}),
         rollout({"pauseConditions": None}),  # taken a moment ago
         rollout(paused=True),
         rollout({"currentPodHash": "5c4b"}),  # nothing new is there yet
-        rollout({"currentStepIndex": 4}),
+        rollout({"currentStepIndex": 6}),
     ],
 )
 def test_a_rollout_that_does_not_wait_for_somebody_is_asked_nothing(found):
@@ -74,9 +76,12 @@ def test_a_rollout_has_arrived_at_all_once_another_version_is_the_stable_one(sta
 @pytest.mark.parametrize(
     ("found", "move", "said"),
     [
-        (rollout(), Move(0, 20), "the shares it waits at are 10 %"),
-        (rollout(), Move(0, 100), "the shares it waits at are 10 %"),  # it would wait on the way
+        (rollout(), Move(0, 20), "does not wait at 20 % as this change wants it: the shares it waits at are 0 %, 10 %"),
+        (rollout(), Move(0, 100), "the shares it waits at are 0 %, 10 %"),  # it would wait on the way
+        (rollout(), Move(20, 100), "does not wait at 20 %"),
         (rollout(steps=[{"setWeight": 50}]), Move(0, 50), "the shares it waits at are –"),
+        (rollout(steps=[{"setWeight": 10}, {"pause": {}}]), TO_TEN, "does not wait at 0 %"),
+        (rollout(steps=[*STOPS, {"setWeight": 100}, {"pause": {}}]), TO_ALL, "0 %, 10 %, 100 %"),
         (rollout({"abort": True}), TO_ALL, "was aborted"),
     ],
 )
@@ -84,8 +89,19 @@ def test_a_rollout_that_stops_elsewhere_or_was_aborted_says_so(found, move, said
     assert said in str(progress(found, move).obstacle)
 
 
+def test_a_rollout_whose_new_pods_died_is_not_promoted_past_the_pause_it_stands_at():
+    onward = progress(rollout(at(0)), TO_TEN)
+    assert (onward.wish, onward.has_arrived, onward.obstacle) == (None, False, None)
+    assert progress(rollout(at(0, currentStepIndex=1)), TO_TEN).wish is Wish.PROMOTE
+
+
+def test_a_promoted_rollout_that_is_not_healthy_yet_has_not_given_up():
+    onward = progress(rollout({**DONE, "phase": "Progressing"}), TO_ALL)
+    assert (onward.is_moving, onward.has_arrived) == (True, False)
+
+
 def test_the_shares_of_a_rollout_are_of_its_own_whole():
-    found = rollout(at(100), steps=[{"setWeight": 100}, {"pause": {}}])
+    found = rollout(at(100), steps=[*STOPS[:2], {"setWeight": 100}, {"pause": {}}])
     found["spec"]["strategy"]["canary"]["trafficRouting"]["maxTrafficWeight"] = 1000
     assert progress(found, TO_TEN).obstacle is None
     assert progress(found, TO_TEN).has_arrived

@@ -6,13 +6,16 @@ from gmud.sandbox.server import Fault
 from releases.audit import queries as audit
 from releases.catalog import queries as catalog
 from releases.changes import services as changes
+from releases.changes.models import RollbackPlan
 from releases.changes.pace import Step as PaceStep
 from releases.changes.queries import on_the_way
 from releases.core import breaker, clock
 from releases.gate.models import GateDecision
 from releases.operations import queries as operations
 from releases.rollout import services as rollout
+from releases.rollout.steps import GatedShift
 from releases.traffic import queries as traffic
+from releases.traffic.steps import STEP_KIND
 from releases.web.pages import panels
 from releases.web.pages.board import _moving
 from releases.web.pages.headline import headline_of
@@ -125,6 +128,7 @@ def test_what_was_promoted_comes_back_by_its_version_and_nobody_says_so_before(b
     said = said_to_be_back(bank, change)
     steps = operations.operations_of(change.pk)[0].steps
     assert [one.name for one in steps] == [
+        "traffic ledgerwriter",
         "redeploy ledgerwriter",
         "promote ledgerwriter",
         "verify version ledgerwriter",
@@ -192,23 +196,79 @@ def asks(change):
     return str(step.note)
 
 
-def test_what_stops_elsewhere_than_the_change_asks_a_person_and_is_asked_nothing(bank):
-    driver = Argo(bank.cluster).begin({"setWeight": 0}, {"pause": {}}, {"setWeight": 20}, {"pause": {}})
+def test_what_stops_elsewhere_than_the_change_is_not_even_deployed_to(bank):
+    Argo(bank.cluster).begin({"setWeight": 0}, {"pause": {}}, {"setWeight": 20}, {"pause": {}})
     change = scheduled(bank.house)
-    with at_work(driver):
-        bank.start(change)
-        bank.until_operation(change, "needs_human")
+    bank.start(change)
+    bank.until_operation(change, "needs_human")
     assert "the shares it waits at are 0 %, 20 %" in asks(change)
+    assert not bank.orders()
     assert bank.weights() == {"stable": 100, "canary": 0}
+
+
+def test_what_begins_to_stop_elsewhere_meanwhile_is_asked_nothing_and_can_be_taken_back(bank):
+    driver = Argo(bank.cluster).begin()
+    change = scheduled(bank.house)
+    bank.start(change)
+    bank.work_until(lambda: driver.deployed == NEW, what="deployed")
+    driver.turn()
+    driver.turn()
+    driver.turn()
+    driver.say(abort=True)
+    bank.until_operation(change, "needs_human")
+    assert "was aborted" in asks(change)
     assert "driver.asked" not in told(change)
     rollout.stop(change_id=change.pk, actor=bank.releaser, now=clock.now())
     bank.rest()
     change.refresh_from_db()
-    assert change.state == "implementing"  # whoever drives the route may have begun: it can be taken back
+    assert change.state == "implementing"  # whoever drives the route has begun: it can be taken back
     go_back(bank, change)
     with at_work(driver):
         bank.until_state(change, "reviewing")
-    assert bank.versions()["stable"] == STANDS
+    assert bank.versions() == {"stable": STANDS, "canary": STANDS}
+
+
+def test_who_goes_back_before_the_promotion_is_confirmed_is_not_told_that_all_is_back(bank, live_server):
+    driver = argo(bank, live_server.url)
+    bank.handlers[STEP_KIND] = GatedShift(hold_seconds=30)
+    change = scheduled(bank.house)
+    with at_work(driver):
+        bank.start(change)
+        bank.work_until(lambda: driver.share == 10, what="10 %")
+        driver.say(promoteFull=True)  # somebody else does
+        bank.work_until(lambda: bank.versions()["stable"] == NEW, what="promoted")
+        go_back(bank, change)
+        said = said_to_be_back(bank, change)
+    assert set(said) == {STANDS}
+    assert bank.versions() == {"stable": STANDS, "canary": STANDS}
+
+
+def test_what_was_promoted_and_has_no_job_waits_for_a_person(bank, live_server):
+    driver = argo(bank, live_server.url)
+    with at_work(driver):
+        change = bank.released()
+        RollbackPlan.objects.filter(item__change=change).update(job={})
+        go_back(bank, change)
+        bank.until_operation(change, "needs_human")
+    assert "no job that could is bound" in asks(change)
+    assert str(headline_of(look_at(change.number, clock.now()))[0]) == "Going back is stuck: a step waits for you"
+    assert bank.versions()["stable"] == NEW
+
+
+def test_going_back_stops_a_version_whose_pods_are_still_to_come(bank, live_server):
+    driver = argo(bank, live_server.url)
+    driver.has_pods = False
+    change = scheduled(bank.house)
+    with at_work(driver):
+        bank.start(change)
+        bank.work_until(lambda: driver.object["status"]["currentStepIndex"] == 3, what="10 %, without pods")
+        assert bank.weights() == {"stable": 100, "canary": 0}
+        go_back(bank, change)
+        bank.work_until(lambda: driver.object["status"].get("abort"), what="aborted")
+        driver.has_pods = True
+        bank.until_state(change, "reviewing")
+    assert bank.versions() == {"stable": STANDS, "canary": STANDS}
+    assert not any(one["canary"] for one in observed(change))
 
 
 def test_what_is_aborted_on_its_way_asks_a_person(bank, live_server):
@@ -254,6 +314,12 @@ def test_the_watch_says_who_moved_what_was_promoted(bank, live_server):
     assert "rollout.traffic_moved" not in told(change)
     bank.cluster.edit(70, 30, manager="somebody", service="ledgerwriter")
     bank.work_until(lambda: "rollout.traffic_moved" in told(change), what="the watch sees it")
+
+
+def observed(change):
+    """Return every split that was seen of the routes of a change."""
+    (route,) = catalog.routes_for(*change.items.get().place)
+    return [dict(one.weights) for one in traffic.observations(route.id)]
 
 
 def _measured(change):

@@ -1,10 +1,12 @@
 """Bringing a version that was put back to everybody: a driver is given the time to notice it, and is left as it was."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 
+from gmud.sandbox.server import Fault
 from releases.audit import queries as audit
 from releases.catalog import queries as catalog
 from releases.catalog import services as catalog_services
@@ -26,6 +28,8 @@ from tests.factories.traffic import FULL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LABEL = "/metadata/labels/version"
+OLD = "v0.6.9"
+CONFLICT = '{"kind": "Status", "status": "Failure", "reason": "Conflict", "code": 409, "message": "modified"}'
 
 
 class Finishing:
@@ -52,18 +56,31 @@ class Finishing:
         self.flagger = Flagger(mesh, "frontend").begin()
         self.clock = Clock(inside(self.change))
         self.route, route = row.pk, catalog.route(row.pk)
-        how = {"driver": "frontend", "is_promoted": True, "name": "promote frontend", "stage": 1, "after": ()}
+        self.step = finish(
+            route=route,
+            change_id=self.change.pk,
+            driver="frontend",
+            version=OLD,
+            name="promote frontend",
+            stage=1,
+            after=(),
+        )
+        self.begin()
+
+    def begin(self):
+        """Begin to go back, or begin it anew."""
         with transaction.atomic(durable=True):
             self.operation = operations.begin(
                 kind="test",
                 target="route",
                 subject=self.change.pk,
-                steps=[finish(route=route, change_id=self.change.pk, **how)],
+                steps=[self.step],
                 actor=SETUP,
                 deadline=self.clock.now + timedelta(hours=1),
-                key="finish",
+                key=str(uuid4()),
                 now=self.clock.now,
                 urgent=True,
+                supersede=True,
             )
 
     def redeployed(self, version):
@@ -90,10 +107,10 @@ def finishing(now):
         yield Finishing(mesh, now)
 
 
-def test_flagger_is_given_two_intervals_to_notice_and_its_analysis_is_skipped_for_once(finishing):
+def test_flagger_is_given_time_to_notice_and_its_analysis_is_skipped_for_once(finishing):
     flagger = finishing.flagger
-    finishing.redeployed("v0.6.9")
-    assert finishing.looks(8).state == StepState.APPLIED  # it rests, and has not noticed yet
+    finishing.redeployed(OLD)
+    assert finishing.looks(25).state == StepState.APPLIED  # it rests, and has not noticed yet
     flagger.turn()
     assert flagger.object["status"]["phase"] == "Progressing"
     finishing.looks(1)
@@ -103,11 +120,39 @@ def test_flagger_is_given_two_intervals_to_notice_and_its_analysis_is_skipped_fo
     assert finishing.looks(9).state == StepState.APPLIED  # another one may follow
     assert finishing.looks(4).state == StepState.CONFIRMED
     assert (finishing.asked(), flagger.object["spec"]["skipAnalysis"]) == (["promote_fully", "analyse"], False)
-    assert flagger._of("deployments", "frontend-stable")["metadata"]["labels"]["version"] == "v0.6.9"
+    assert flagger._of("deployments", "frontend-stable")["metadata"]["labels"]["version"] == OLD
+
+
+def test_what_was_put_back_and_never_noticed_is_not_called_back(finishing):
+    finishing.redeployed(OLD)
+    step = finishing.looks(200)
+    assert step.state == StepState.NEEDS_HUMAN
+    assert "is to bring the old version to everybody, and says: Succeeded" in str(Sentence.from_json(step.note))
+    assert finishing.asked() == []
+
+
+def test_begun_anew_it_still_takes_out_what_it_had_set_itself(finishing):
+    finishing.redeployed(OLD)
+    finishing.flagger.turn()
+    finishing.looks(1)
+    finishing.flagger.turn()
+    finishing.begin()
+    assert finishing.looks(14).state == StepState.CONFIRMED
+    assert finishing.flagger.object["spec"]["skipAnalysis"] is False
+
+
+def test_one_that_moves_on_while_it_is_asked_is_asked_again(finishing):
+    cluster = finishing.flagger.cluster.cluster
+    finishing.redeployed(OLD)
+    finishing.flagger.turn()
+    cluster.faults.append(Fault("status:409", method="PATCH", path="canaries", body=CONFLICT))
+    assert finishing.looks(2).state == StepState.APPLIED
+    assert finishing.asked() == ["promote_fully"] * 2
+    assert finishing.flagger.object["spec"]["skipAnalysis"] is True
 
 
 def test_flagger_that_never_gets_there_asks_a_person(finishing):
-    finishing.redeployed("v0.6.9")
+    finishing.redeployed(OLD)
     finishing.flagger.turn()
     step = finishing.looks(200)
     assert step.state == StepState.NEEDS_HUMAN
@@ -118,5 +163,5 @@ def test_what_nobody_drives_any_more_is_not_called_finished(finishing):
     where = {"kind": "canaries", "namespace": "bank-production", "name": "frontend"}
     finishing.flagger.cluster.control("edit", **where, delete=True)
     step = finishing.looks(1)
-    assert step.state == StepState.FAILED
+    assert step.state == StepState.NEEDS_HUMAN
     assert "does not drive this route any more" in str(Sentence.from_json(step.note))
