@@ -37,6 +37,9 @@ BY_HAND: Mapping[ByHand, tuple[str, Words]] = {
 }
 
 
+LED = _("Whoever drives its route may go on: go back, or look there.")
+
+
 def headline_of(seen: Seen) -> tuple[Sentence, Words]:
     """Return the truth in one sentence, and what it means for the reader."""
     current, names = seen.current, seen.names
@@ -50,11 +53,15 @@ def headline_of(seen: Seen) -> tuple[Sentence, Words]:
     if current.kind == Work.PUT_BACK:
         return _put_back(current, seen)
     state = current.state
+    is_led = any("driver" in (step.prev or {}) for step in current.steps)
     if state is OperationState.NEEDS_HUMAN:
-        return Sentence(mark("A step waits for you"), names), _("Traffic stays as it is meanwhile.")
+        meanwhile = LED if is_led else _("Traffic stays as it is meanwhile.")
+        return Sentence(mark("A step waits for you"), names), meanwhile
     if state is OperationState.FAILED:
         otherwise = _("Traffic stays as it is. Go back, or look at the steps.")
         return Sentence(mark("%(version)s did not hold"), names), _why(current) or otherwise
+    if state is OperationState.STOPPED and is_led:
+        return Sentence(mark("Stopped: GMUD sends nothing more of %(version)s"), names), LED
     if state is OperationState.STOPPED:
         return Sentence(mark("Stopped: %(version)s stays where it stands"), names), _("Go back, or file a new change.")
     if state is OperationState.SUCCEEDED and current.kind == Work.ROLLOUT and seen.row.state != State.WATCHING:

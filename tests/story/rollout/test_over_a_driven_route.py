@@ -222,6 +222,7 @@ def test_what_begins_to_stop_elsewhere_meanwhile_is_asked_nothing_and_can_be_tak
     bank.rest()
     change.refresh_from_db()
     assert change.state == "implementing"  # whoever drives the route has begun: it can be taken back
+    assert "Whoever drives its route may go on" in str(headline_of(look_at(change.number, clock.now()))[1])
     go_back(bank, change)
     with at_work(driver):
         bank.until_state(change, "reviewing")
