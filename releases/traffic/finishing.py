@@ -77,25 +77,27 @@ class FinishStep:
         :raises Refused: a clear no
         """
         driver = self._driver(step)
-        self._ask(step, driver, driver.look(), driver.finishing())
+        self._ask(step, driver, driver.look(), _bringing(step, driver))
         return f"{DRIVEN}:{driver.progress(Move(0, ALL)).patience_seconds:.0f}"
 
     def observe(self, step: StepView) -> Outcome:
         """Ask what may be asked now; done once nothing moves any more, for as long as it takes to notice a version.
 
         Where everybody had the new version, another one has to serve them by then: whoever never noticed what was put
-        back has not brought it to anybody.
+        back has not brought it to anybody. Where the old one serves already, nothing is taken further: what moves there
+        might be the new one again.
 
         :raises Unreachable: no answer
         """
         driver, prev = self._driver(step), step.prev or {}
         standing = driver.look()
-        is_back = prev["version"] == step.desired["version"] or standing.version != prev["version"]
-        rests = step.data.get("rests", 0) + 1 if standing.is_at_rest and is_back else 0
+        is_brought = standing.is_at_rest and standing.version != prev["version"]
+        is_back = not standing.is_moving if _serves(step) else is_brought
+        rests = step.data.get("rests", 0) + 1 if is_back else 0
         waits = step.data.get("waits", 0) + 1
         has_rested = rests * LOOK_SECONDS > standing.notices_seconds
         tidying = () if prev["is_theirs"] else driver.tidying()
-        if not self._ask(step, driver, standing, tidying if has_rested else driver.finishing()) and has_rested:
+        if not self._ask(step, driver, standing, tidying if has_rested else _bringing(step, driver)) and has_rested:
             return Done({"phase": standing.phase})
         if waits * LOOK_SECONDS < patience(step):
             return Pending(LOOK_SECONDS, {"rests": rests, "waits": waits, "phase": standing.phase})
@@ -128,3 +130,13 @@ class FinishStep:
             return found[0]
         text = _("%(name)s does not drive this route any more. Look there, then try this step again.")
         raise Refused(Sentence(text, {"name": step.desired["driver"]}))
+
+
+def _serves(step: StepView) -> bool:
+    """Say whether the version of before served everybody when this began: nothing had been promoted."""
+    return bool((step.prev or {})["version"] == step.desired["version"])
+
+
+def _bringing(step: StepView, driver: Driver) -> Sequence[Wish]:
+    """Return what is asked so that what was put back reaches everybody; nothing where it serves them already."""
+    return () if _serves(step) else driver.finishing()

@@ -131,6 +131,16 @@ def test_what_was_put_back_and_never_noticed_is_not_called_back(finishing):
     assert finishing.asked() == []
 
 
+def test_where_the_old_version_serves_nothing_that_moves_is_taken_further(finishing):
+    flagger = finishing.flagger
+    flagger.say(lastAppliedSpec=OLD, lastPromotedSpec=OLD)
+    finishing.redeployed("v0.6.11")  # the new one again: somebody tries once more
+    flagger.turn()
+    assert flagger.object["status"]["phase"] == "Progressing"
+    assert finishing.looks(200).state == StepState.NEEDS_HUMAN
+    assert finishing.asked() == []
+
+
 def test_begun_anew_it_still_takes_out_what_it_had_set_itself(finishing):
     finishing.redeployed(OLD)
     finishing.flagger.turn()
