@@ -44,7 +44,6 @@ TROUBLE = (
     httpcore2.NetworkError,
     httpcore2.ProtocolError,
     httpcore2.TimeoutException,
-    httpcore2.UnsupportedProtocol,
     httpx2.InvalidURL,
     OSError,
 )
@@ -156,7 +155,7 @@ class Door:
     """Speak to one origin (``https://host[:port]``, a base path may follow); ``name`` keys the breaker.
 
     ``ca_bundle`` and ``client_certificate`` are PEM, or the paths of PEM files: whom to trust instead of the system's
-    authorities, and what to show, with its key.
+    authorities, and what to show, with its key. Looks (GET) through one door that follow each other share a connection.
     """
 
     name: str
@@ -166,6 +165,7 @@ class Door:
     urgent: bool = False
     ca_bundle: str = ""
     client_certificate: str = field(default="", repr=False)
+    _line: http_wire.Line = field(default_factory=http_wire.Line, init=False, repr=False, compare=False)
 
     def call(
         self,
@@ -252,22 +252,15 @@ class Door:
         """Send it, and read the whole answer before the deadline."""
         address = request.url
         limits = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS}
-        wire = httpcore2.ConnectionPool(
-            ssl_context=self._tls() if address.scheme == "https" else None,
-            network_backend=http_wire.Wire(deadline),
+        asked = httpcore2.Request(
+            request.method,
+            httpcore2.URL(scheme=address.raw_scheme, host=address.raw_host, port=address.port, target=address.raw_path),
+            headers=request.headers.raw,
+            content=request.read() or None,
+            extensions={"timeout": limits, "sni_hostname": server_name},
         )
-        with (
-            wire,
-            wire.stream(
-                request.method,
-                httpcore2.URL(
-                    scheme=address.raw_scheme, host=address.raw_host, port=address.port, target=address.raw_path
-                ),
-                headers=request.headers.raw,
-                content=request.read() or None,
-                extensions={"timeout": limits, "sni_hostname": server_name},
-            ) as answer,
-        ):
+        trusted = self._tls() if address.scheme == "https" else None
+        with self._line.ask(asked, deadline=deadline, trusted=trusted) as answer:
             body = bytearray()
             for chunk in answer.iter_stream():
                 body += chunk

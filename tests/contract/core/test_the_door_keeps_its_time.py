@@ -1,25 +1,16 @@
 """A call through the door ends in time, whatever the other side does, and leaves nothing behind."""
 
-import contextlib
-import ipaddress
 import os
 import socket
-import ssl
 import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from releases.core import breaker, http, http_wire
 from releases.core.errors import Rejected, Unreachable
-from releases.core.http import Allowance, Door
-from tests.factories.certificates import a_certificate
+from tests.factories.peers import HEAD, PATIENCE, PAUSE, Peer, door
 
-LOOPBACK = Allowance(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 TOTAL = 0.4
-PAUSE = 0.02  # between two bytes of somebody who trickles: far below every limit per read
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-PATIENCE = 8.0  # of a peer that is never left: twenty times what the caller may take, less than its other limits
 TOO_SLOW = rf"took longer than {TOTAL} s"
 
 
@@ -29,74 +20,6 @@ def short(monkeypatch):
     monkeypatch.setattr(http, "CONNECT_SECONDS", 2 * PATIENCE)
     monkeypatch.setattr(http, "READ_SECONDS", 2 * PATIENCE)
     breaker._breakers.clear()
-
-
-class Peer:
-    """Accepts connections and treats each as told; knows what it read, and when the caller hung up."""
-
-    def __init__(self, treat: Callable[["Peer", socket.socket], None]) -> None:
-        self.treat = treat
-        self.calls = 0
-        self.heard = b""
-        self.hung_up = threading.Event()
-        self.over = threading.Event()
-        self.is_patient = True
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-
-    def serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.listener.accept()
-                self.calls += 1
-                connection.settimeout(PATIENCE)
-                with connection:
-                    try:
-                        self.treat(self, connection)
-                        self.is_patient = self.hung_up.is_set() or self.over.is_set()
-                    except TimeoutError:
-                        self.is_patient = False
-                    except (ConnectionError, ssl.SSLError):
-                        self.hung_up.set()
-
-    def trickle(self, connection: socket.socket, begin: bytes, unit: bytes) -> None:
-        """Send the beginning, then a unit at a time, until the caller hangs up or patience ends."""
-        connection.sendall(begin)
-        for _ in range(int(PATIENCE / PAUSE)):
-            if self.over.wait(PAUSE):
-                break
-            connection.sendall(unit)
-
-    def wait_for_the_end(self, connection: socket.socket) -> None:
-        """Say nothing, read everything, until the caller hangs up or patience ends."""
-        while data := connection.recv(65536):
-            self.heard += data
-        self.hung_up.set()
-
-
-@pytest.fixture
-def peer() -> Iterator[Callable[..., Peer]]:
-    """Start peers, and end them and their threads with the test."""
-    started: list[tuple[Peer, threading.Thread]] = []
-
-    def start(treat: Callable[[Peer, socket.socket], None]) -> Peer:
-        one = Peer(treat)
-        thread = threading.Thread(target=one.serve)
-        thread.start()
-        started.append((one, thread))
-        return one
-
-    yield start
-    for one, thread in started:
-        one.over.set()
-        one.listener.shutdown(socket.SHUT_RDWR)
-        one.listener.close()
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
-
-
-def door(peer: Peer, scheme: str = "http", **more: str) -> Door:
-    return Door("ci", f"{scheme}://127.0.0.1:{peer.port}", {}, LOOPBACK, **more)
 
 
 def trickles_headers(one: Peer, connection: socket.socket) -> None:
@@ -218,28 +141,6 @@ def test_an_answer_in_time_is_whole(peer):
 
 
 # TLS
-
-
-@pytest.fixture
-def certificate(tmp_path) -> str:
-    """Return a file with a certificate for this machine, signed by itself, and its key."""
-    return a_certificate(tmp_path)
-
-
-@pytest.fixture
-def secured(peer, certificate) -> Callable[..., Peer]:
-    """Start a peer that speaks TLS with that certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def start(treat: Callable[[Peer, socket.socket], None]) -> Peer:
-        def shake(one: Peer, connection: socket.socket) -> None:
-            with context.wrap_socket(connection, server_side=True) as inside:
-                treat(one, inside)
-
-        return peer(shake)
-
-    return start
 
 
 def test_headers_that_trickle_inside_tls_are_cut_off_too(secured, certificate):

@@ -239,7 +239,7 @@ def test_a_lost_answer_to_a_judgment_is_unknown_and_the_next_look_sees_that_it_t
 @pytest.mark.parametrize("call", ["pipelineConfigs", "search", "^/pipelines/"])
 @pytest.mark.parametrize("do", ["500", "html", "close_before", "status:302", "status:401", "status:403", "status:404"])
 def test_every_failure_at_every_call_of_a_start_is_a_known_error(world, call, do):
-    fault(world.url, do, path=call)
+    fault(world.url, do, path=call, times=9)
 
     with pytest.raises(External):
         world.adapter.start(order())
@@ -250,7 +250,7 @@ def test_every_failure_at_every_call_of_a_start_is_a_known_error(world, call, do
 @pytest.mark.parametrize("call", ["serverGroupManagers", "manifests", "^/tasks", "/tasks$"])
 @pytest.mark.parametrize("do", ["500", "html", "close_before", "status:403"])
 def test_every_failure_at_every_call_of_going_back_is_a_known_error_and_sends_nothing(world, call, do):
-    fault(world.url, do, path=call)
+    fault(world.url, do, path=call, times=9)
 
     with pytest.raises(External):
         world.adapter.start(order(target=going_back("undoRolloutManifest", revision="1")))
