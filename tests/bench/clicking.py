@@ -3,7 +3,7 @@
 That is the look at the traffic, the gate and the commit of the start; the bell; a worker's claim; the deployment's own
 question to the gate and its permit; the look at the job and the search for a twin. The bell rings in a worker's thread
 of this process, who hears nothing but deployments: what a broker takes comes on top. Each click is another service's,
-so that none waits for another.
+and Jenkins takes them all at once, so that none waits for another.
 """
 
 import queue
@@ -18,6 +18,7 @@ from uuid import UUID
 from django.core.management import call_command
 
 from gmud.demo import story
+from releases.catalog.rules import AT_ONCE
 from releases.core import clock
 from releases.operations import bell
 from releases.operations import services as operations
@@ -34,6 +35,8 @@ def clicks(folder: Path) -> list[float]:
     """Return the milliseconds of each click, on a database of our own."""
     call_command("migrate", verbosity=0)
     with a_bank(NOWHERE, folder, services=tuple(story.SERVICES)) as bank, _a_worker():
+        bank.wires.jenkins.config |= {AT_ONCE: len(story.SERVICES)}
+        bank.wires.jenkins.save()
         return [_clicked(bank, service) for service in story.SERVICES]
 
 

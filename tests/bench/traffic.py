@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,9 @@ def flips(plane: Any) -> list[str]:
     first = _taken(lambda: plane.provider().read(plane.route))
     provider = plane.provider()
     with httpx2.Client(base_url=plane.url, headers=dict(plane.headers), timeout=30) as kept:
-        bare = _median(plane.bare_writes(kept, provider))
-    guarded = _median([partial(plane.guarded_flip, provider, split) for split in plane.splits])
-    whole = _median([partial(plane.whole_flip, provider, split) for split in plane.splits])
+        ways = (plane.guarded_flip, plane.whole_flip)
+        safely = ([partial(way, provider, split) for split in plane.splits] for way in ways)
+        bare, guarded, whole = _medians([plane.bare_writes(kept, provider), *safely])
     before = len(plane.requests())
     plane.whole_flip(provider, plane.splits[0])
     asked = len(plane.requests()) - before
@@ -61,9 +60,10 @@ def _begin(folder: str) -> None:
     django.setup()
 
 
-def _median(acts: Sequence[Callable[[], object]]) -> float:
-    """Return how long one of these takes in turn, in milliseconds."""
-    return statistics.median(_taken(act) for act in islice(cycle(acts), TURNS))
+def _medians(ways: Sequence[Sequence[Callable[[], object]]]) -> list[float]:
+    """Return how many milliseconds each way takes; they take turns, so that all meet the same machine."""
+    took = [[_taken(way[(turn + at) % 2]) for at, way in enumerate(ways)] for turn in range(TURNS)]
+    return [statistics.median(one) for one in zip(*took, strict=True)]
 
 
 def _taken(act: Callable[[], object]) -> float:
