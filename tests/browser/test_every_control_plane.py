@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from gmud.demo import story
 from releases.traffic.ports import System
+from tests.browser.eyes import SIZES, sticks_out
 from tests.browser.house import House, until
 from tests.browser.test_journey import MINUTE, file_over_the_api, the_page_says
 
@@ -78,6 +79,10 @@ def test_a_release_goes_out_and_comes_back_through_every_control_plane(
         back = re.compile(f"Everything is back on {re.escape(story.RUNNING)}")
         expect(ana.locator("#live h1")).to_have_text(back, timeout=MINUTE)
         assert shifts_of(ana, service, number) == SHIFTED
+    ana.set_viewport_size(SIZES["phone"])
+    ana.goto("/deployments")
+    expect(ana.locator("#rows")).to_contain_text(re.compile(r"Spinnaker [0-9A-Z]{26}"))
+    assert list(sticks_out(ana)) == []
 
 
 def it_is_seen_that_others_deploy(page: Page, service: str, number: int) -> None:
