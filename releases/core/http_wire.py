@@ -27,7 +27,7 @@ import httpx2
 PEM = "-----BEGIN "
 CONTEXTS = 32  # one per pair that connections name; each holds a few hundred kilobytes of authorities
 LOOK = b"GET"
-KEPT_SECONDS = 1.0  # servers wait for several seconds, most for a minute
+KEPT_SECONDS = 1.0  # for the next look; the longer, the likelier that the other side has hung up
 Problem = type[httpcore2.TimeoutException] | type[httpcore2.NetworkError]
 FileState = tuple[str, int]
 Whom = tuple[httpcore2.Origin, str, ssl.SSLContext | None]  # the address, the name that TLS verifies, by what it trusts
